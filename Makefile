@@ -1,0 +1,44 @@
+# The verbs of the project. Each sets up what it needs: nothing has to be installed by hand first.
+PYTHON ?= python3
+BIN := .venv/bin
+UI := classroom/web/ui
+UI_SOURCES := $(shell find $(UI) -path '*/node_modules' -prune -o -path '*/dist' -prune -o -type f -print 2>/dev/null)
+
+.PHONY: run test check format bench lock clean
+
+run: .venv/.ready $(UI)/dist/index.html  ## a whole lesson on this machine: server, capture agent, recorder
+	@$(BIN)/classroom demo $(if $(CAMERA),--camera "$(CAMERA)") $(if $(SLIDES),--slides "$(SLIDES)") $(if $(MIC),--mic "$(MIC)") $(if $(PORT),--port $(PORT))
+
+test: .venv/.ready $(UI)/dist/index.html  ## everything that can fail
+	@sh tests/prepare
+	cd $(UI) && npm test
+	$(BIN)/pytest $(ARGS)
+
+check: .venv/.ready $(UI)/node_modules/.ready  ## style, types, import contracts, Dockerfile
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/hadolint docker/Dockerfile
+	cd $(UI) && npm run check
+
+format: .venv/.ready $(UI)/node_modules/.ready
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix . ; cd $(UI) && npm run format
+
+bench: .venv/.ready  ## figures for docs/benchmarks.md
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+lock:  ## after a change of the dependencies in pyproject.toml
+	$(PYTHON) -m pip install --quiet --upgrade uv && uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv $(UI)/node_modules $(UI)/dist
+
+.venv/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(UI)/node_modules/.ready: $(UI)/package-lock.json
+	cd $(UI) && npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
+$(UI)/dist/index.html: $(UI)/node_modules/.ready $(UI_SOURCES)
+	cd $(UI) && npm run build

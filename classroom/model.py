@@ -1,0 +1,93 @@
+"""The vocabulary: identifiers, roles, labels, errors. Imported by everybody, imports nobody."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NewType
+
+LessonId = NewType("LessonId", str)
+ParticipantId = NewType("ParticipantId", str)
+PublicationId = NewType("PublicationId", str)
+SessionId = NewType("SessionId", str)
+
+_LESSON_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class Role(StrEnum):
+    """What a participant may be in a lesson."""
+
+    TEACHER = "teacher"
+    CLASSROOM = "classroom"
+    CAPTURE = "capture"
+    OBSERVER = "observer"
+    RECORDER = "recorder"
+    NODE = "node"
+
+
+class TrackKind(StrEnum):
+    """The two kinds of media; the values are those of an SDP m-line."""
+
+    AUDIO = "audio"
+    VIDEO = "video"
+
+
+class Label(StrEnum):
+    """What a publication shows; carried in SDP as ``a=label`` (RFC 4574)."""
+
+    CAMERA = "camera"
+    SLIDES = "slides"
+    SCREEN = "screen"
+    MIC = "mic"
+
+
+class LessonState(StrEnum):
+    """The life of a lesson on a node."""
+
+    PLANNED = "planned"  # known, nobody has started it
+    LIVE = "live"
+    ENDED = "ended"
+
+
+class RecordingState(StrEnum):
+    """What became of a lesson's recording; shown to people, so it is never better than the truth."""
+
+    OFF = "off"
+    RECORDING = "recording"
+    FAILED = "failed"  # the disk refused; the lesson goes on unrecorded
+    INTERRUPTED = "interrupted"  # the server stopped before the lesson was ended
+    COMPLETE = "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One incoming media track of a lesson, as others see it.
+
+    ``name`` is unique among the live publications of the lesson and stays the same when its publisher comes
+    back: the folder of its recording is called so.
+    """
+
+    id: PublicationId
+    participant_id: ParticipantId
+    label: Label
+    kind: TrackKind
+    name: str
+
+
+class ClassroomError(Exception):
+    """Root of the errors that this project raises on purpose; the text is fit for people."""
+
+
+class InvalidLessonId(ClassroomError):
+    """The text cannot be the identifier of a lesson."""
+
+
+def parse_lesson_id(text: str) -> LessonId:
+    """Check that a text can identify a lesson: 1-64 letters, digits, ``-`` or ``_``, safe as a folder name.
+
+    Raises InvalidLessonId.
+    """
+    if _LESSON_ID.fullmatch(text) is None:
+        raise InvalidLessonId("a lesson id has 1 to 64 letters, digits, '-' or '_' and starts with a letter or digit")
+    return LessonId(text)
