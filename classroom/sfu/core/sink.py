@@ -1,0 +1,29 @@
+"""What consumes media. Browser, recorder, director and another node are all the same to the core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from classroom.sfu.core.rtp import RtpPacket
+    from classroom.sfu.core.tracks import DownTrack
+
+
+class Sink(Protocol):
+    """The consuming end of a receiver.
+
+    Called on the event loop, once per receiver and batch; must neither block nor raise for a reason of its own.
+    ``down.rewrite(packet)`` gives the (seq, ts) under which the packet leaves; an RTCP sender report that ties
+    those timestamps to the server's clock precedes the first packet of every DownTrack.
+    """
+
+    def send(self, down: DownTrack, packets: Sequence[RtpPacket]) -> None:
+        """Take packets of one DownTrack, in the order in which they were received (late ones come late)."""
+
+    def send_rtcp(self, data: bytes) -> None:
+        """Take a compound RTCP packet: sender reports with SDES, BYE."""
+
+    def close(self, reason: str) -> None:
+        """Nothing more will come: the lesson or the receiver is gone."""
