@@ -1,0 +1,187 @@
+"""An SDP offer as far as it concerns us (RFC 8866, RFC 8829)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from classroom.model import ClassroomError
+
+MAX_MEDIA_SECTIONS = 64
+Setup = Literal["active", "passive", "actpass"]
+
+
+class BadOffer(ClassroomError):
+    """The text is not an SDP offer."""
+
+
+class UnacceptableOffer(ClassroomError):
+    """A valid offer that shares nothing with us."""
+
+
+@dataclass(slots=True)
+class Codec:
+    """One payload type of an m-section."""
+
+    pt: int
+    name: str = ""  # lower case
+    clock_rate_hz: int = 0
+    channels: int = 1
+    parameters: dict[str, str] = field(default_factory=dict)
+    feedback: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class MediaOffer:
+    """One m-section. ``kind`` is the media name on the m-line; ``direction`` is the offerer's."""
+
+    kind: str
+    proto: str
+    port: int
+    formats: list[str]
+    mid: str | None = None
+    direction: str = "sendrecv"
+    label: str | None = None
+    codecs: dict[int, Codec] = field(default_factory=dict)
+    extensions: dict[str, int] = field(default_factory=dict)  # URI to id
+    ssrcs: list[int] = field(default_factory=list)
+    fid_groups: list[tuple[int, int]] = field(default_factory=list)  # (media ssrc, its RTX ssrc)
+    cname: str = ""
+    rtcp_mux: bool = False
+    rtcp_rsize: bool = False
+    rtcp_xr: set[str] = field(default_factory=set)
+    ufrag: str = ""
+    pwd: str = ""
+    fingerprint: str = ""
+    setup: str = ""
+
+
+@dataclass(slots=True)
+class Offer:
+    """A parsed offer. Transport fields are those of the bundled transport; ``fingerprint`` is "sha-256 AB:CD…"."""
+
+    media: list[MediaOffer]
+    bundle: list[str]
+    ufrag: str
+    pwd: str
+    fingerprint: str
+    setup: Setup
+    extmap_allow_mixed: bool
+
+
+def parse_offer(text: str) -> Offer:
+    """Parse an offer; raises BadOffer, or UnacceptableOffer when it lacks ICE or DTLS."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    if not lines or lines[0].strip() != "v=0":
+        raise BadOffer("the offer does not begin with v=0: it is not SDP")
+    session = MediaOffer("session", "", 0, [])
+    bundle: list[str] = []
+    allow_mixed = False
+    media: list[MediaOffer] = []
+    for number, raw in enumerate(lines, 1):
+        line = raw.rstrip()
+        if not line:
+            continue
+        if len(line) < 2 or line[1] != "=":
+            raise BadOffer(f"line {number} of the offer is not of the form x=…")
+        value = line[2:]
+        if line[0] == "m":
+            if len(media) == MAX_MEDIA_SECTIONS:
+                raise BadOffer(f"the offer has more than {MAX_MEDIA_SECTIONS} m-lines")
+            media.append(_parse_media_line(value, number))
+        elif line[0] == "a":
+            name, _, rest = value.partition(":")
+            if not media and name == "group" and rest.startswith("BUNDLE"):
+                bundle = rest.split()[1:]
+            elif name == "extmap-allow-mixed":
+                allow_mixed = True
+            else:
+                try:
+                    _parse_attribute(media[-1] if media else session, name, rest)
+                except (ValueError, IndexError):
+                    raise BadOffer(f"line {number} of the offer cannot be read: a={name}") from None
+    if not media:
+        raise BadOffer("the offer has no m-line")
+    first = next((m for m in media if m.port or m.mid in bundle), media[0])
+    ufrag, pwd = first.ufrag or session.ufrag, first.pwd or session.pwd
+    fingerprint = first.fingerprint or session.fingerprint
+    setup = first.setup or session.setup or "actpass"
+    if not ufrag or not pwd:
+        raise UnacceptableOffer("the offer has no ice-ufrag and ice-pwd: only WebRTC (ICE) is accepted")
+    if not fingerprint:
+        raise UnacceptableOffer("the offer has no DTLS fingerprint: only WebRTC (DTLS-SRTP) is accepted")
+    if setup not in ("active", "passive", "actpass"):
+        raise BadOffer("a=setup of the offer must be active, passive or actpass")
+    return Offer(media, bundle, ufrag, pwd, fingerprint, setup, allow_mixed)  # type: ignore[arg-type]
+
+
+def _parse_media_line(value: str, number: int) -> MediaOffer:
+    fields = value.split()
+    if len(fields) < 4 or not fields[1].split("/")[0].isdigit():
+        raise BadOffer(f"line {number} of the offer is not a complete m-line")
+    return MediaOffer(fields[0], fields[2], int(fields[1].split("/")[0]), fields[3:])
+
+
+def _parse_attribute(media: MediaOffer, name: str, rest: str) -> None:
+    match name:
+        case "mid":
+            media.mid = rest
+        case "sendrecv" | "sendonly" | "recvonly" | "inactive":
+            media.direction = name
+        case "label":
+            media.label = rest
+        case "rtpmap":
+            pt, encoding = rest.split(None, 1)
+            parts = encoding.split("/")
+            codec = _codec(media, int(pt))
+            codec.name, codec.clock_rate_hz = parts[0].lower(), int(parts[1])
+            codec.channels = int(parts[2]) if len(parts) > 2 else 1
+        case "fmtp":
+            pt, parameters = rest.split(None, 1)
+            for parameter in parameters.split(";"):
+                key, _, parameter_value = parameter.strip().partition("=")
+                if key:
+                    _codec(media, int(pt)).parameters[key.lower()] = parameter_value
+        case "rtcp-fb":
+            pt, feedback = rest.split(None, 1)
+            targets = [int(f) for f in media.formats if f.isdigit()] if pt == "*" else [int(pt)]
+            for target in targets:
+                _codec(media, target).feedback.add(feedback.strip().lower())
+        case "extmap":
+            ext_id, uri = rest.split()[:2]
+            media.extensions[uri] = int(ext_id.split("/")[0])
+        case "ssrc":
+            ssrc_text, _, attribute = rest.partition(" ")
+            ssrc = int(ssrc_text)
+            if ssrc not in media.ssrcs:
+                media.ssrcs.append(ssrc)
+            if attribute.startswith("cname:"):
+                media.cname = attribute[6:]
+        case "ssrc-group":
+            fields = rest.split()
+            if fields[0] == "FID":
+                media.fid_groups.append((int(fields[1]), int(fields[2])))
+        case "rtcp-mux":
+            media.rtcp_mux = True
+        case "rtcp-rsize":
+            media.rtcp_rsize = True
+        case "rtcp-xr":
+            media.rtcp_xr.update(rest.split())
+        case "ice-ufrag":
+            media.ufrag = rest
+        case "ice-pwd":
+            media.pwd = rest
+        case "fingerprint":
+            # Several may be given; sha-256 is the one everybody has (RFC 8122 §5).
+            if not media.fingerprint or rest.lower().startswith("sha-256"):
+                media.fingerprint = rest
+        case "setup":
+            media.setup = rest
+        case _:
+            pass
+
+
+def _codec(media: MediaOffer, pt: int) -> Codec:
+    if not 0 <= pt <= 127:
+        raise ValueError(pt)
+    return media.codecs.setdefault(pt, Codec(pt))
