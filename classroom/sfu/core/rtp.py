@@ -23,7 +23,7 @@ class RtpPacket:
 
     ``data[payload_start:payload_end]`` is the payload without padding. ``ext_seq`` is ``seq`` extended so that it
     never wraps (set by the UpTrack); ``received_at_s`` is monotonic; ``capture_ntp`` is the 64-bit NTP time of
-    capture when the packet carried the abs-capture-time extension, on the clock of the sender.
+    capture on the clock of the server, set on the first packet of a frame.
     """
 
     __slots__ = (

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from classroom.sfu.core.down_track import DownTrack
     from classroom.sfu.core.rtp import RtpPacket
-    from classroom.sfu.core.tracks import DownTrack
 
 
 class Sink(Protocol):
-    """The consuming end of a receiver.
+    """The consuming end of a receiver, or the way back to a publisher.
 
     Called on the event loop, once per receiver and batch; must neither block nor raise for a reason of its own.
     ``down.rewrite(packet)`` gives the (seq, ts) under which the packet leaves; an RTCP sender report that ties
@@ -22,8 +22,11 @@ class Sink(Protocol):
     def send(self, down: DownTrack, packets: Sequence[RtpPacket]) -> None:
         """Take packets of one DownTrack, in the order in which they were received (late ones come late)."""
 
+    def resend(self, data: bytes) -> None:
+        """Take a complete RTP packet again that was asked for by NACK."""
+
     def send_rtcp(self, data: bytes) -> None:
-        """Take a compound RTCP packet: sender reports with SDES, BYE."""
+        """Take a compound RTCP packet: reports with SDES, feedback, BYE."""
 
     def close(self, reason: str) -> None:
         """Nothing more will come: the lesson or the receiver is gone."""

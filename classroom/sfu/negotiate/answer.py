@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EXT_MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 EXT_CAPTURE_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
 EXT_PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
-_UP_EXTENSIONS = (EXT_MID, EXT_CAPTURE_TIME)
+_UP_EXTENSIONS = (EXT_MID,)
 _DOWN_EXTENSIONS = (EXT_MID, EXT_CAPTURE_TIME, EXT_PLAYOUT_DELAY)
 _VIDEO_FEEDBACK = ("nack", "nack pli", "ccm fir")
 _AUDIO_FEEDBACK = ("nack",)
@@ -26,10 +26,7 @@ _AUDIO_FEEDBACK = ("nack",)
 # is what everybody has; High comes last because it is more than we promise, though every browser decodes it.
 _UP_PROFILES = ("42e0", "4200", "4d00", "42", "4d", "64")
 _DOWN_PROFILES = ("4d00", "42e0", "4200", "4d", "42", "64")
-_DEFAULT_LABELS = {
-    TrackKind.VIDEO: (Label.CAMERA, Label.SLIDES, Label.SCREEN),
-    TrackKind.AUDIO: (Label.MIC,),
-}
+_VIDEO_LABELS = (Label.CAMERA, Label.SLIDES, Label.SCREEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +60,15 @@ class UpPlan:
     rtx_ssrc: int | None
     nack: bool
     mid_ext: int
-    capture_time_ext: int
 
 
 @dataclass(frozen=True, slots=True)
 class SlotPlan:
-    """What we will send in one m-section: a slot with its fixed SSRCs."""
+    """What we will send in one m-section: a slot with its fixed SSRCs. No label means the programme."""
 
     mid: str
     kind: TrackKind
-    label: Label
+    label: Label | None
     pt: int
     rtx_pt: int | None
     clock_rate_hz: int
@@ -117,14 +113,17 @@ def answer_offer(
             sections[-1].append("a=inactive")
             continue
         kind = TrackKind(media.kind)
-        label = _label(media, kind, taken[kind])
+        label = _label(media, kind)
+        nth = taken[kind]
         taken[kind] += 1
         section = _common_section(media, mid, codec, local, first=not accepted, dtls_client=result.dtls_client)
         if publishing:
-            plan = _up_plan(media, mid, kind, label, codec)
+            plan = _up_plan(media, mid, kind, label or _default_label(kind, nth), codec)
             result.ups.append(plan)
             section += [*_codec_lines(media, codec, plan.rtx_pt), "a=recvonly"]
         else:
+            if label is None and (nth or kind is TrackKind.AUDIO):
+                label = _default_label(kind, nth)
             slot = _slot_plan(media, mid, kind, label, codec, random32)
             result.slots.append(slot)
             section += [*_codec_lines(media, codec, slot.rtx_pt), "a=sendonly", *_source_lines(slot, cname)]
@@ -133,7 +132,6 @@ def answer_offer(
         sections.append(section)
     if not accepted:
         raise UnacceptableOffer("nothing in the offer can be used: " + "; ".join(reasons))
-    # One slot or publication per label is the rule, so the first line of a kind decides what a plain client gets.
     head = ["v=0", f"o=- {random32()} 1 IN IP4 0.0.0.0", "s=-", "t=0 0", "a=ice-lite"]
     if offer.bundle:
         head.append("a=group:BUNDLE " + " ".join(accepted))
@@ -173,13 +171,16 @@ def _choose_codec(media: MediaOffer, publishing: bool) -> Codec | None:
     return None
 
 
-def _label(media: MediaOffer, kind: TrackKind, already: int) -> Label:
-    if media.label is not None and media.label in Label:
-        label = Label(media.label)
-        if (label is Label.MIC) == (kind is TrackKind.AUDIO):
-            return label
-    defaults = _DEFAULT_LABELS[kind]
-    return defaults[min(already, len(defaults) - 1)]
+def _label(media: MediaOffer, kind: TrackKind) -> Label | None:
+    try:
+        label = Label(media.label or "")
+    except ValueError:
+        return None
+    return label if (label is Label.MIC) == (kind is TrackKind.AUDIO) else None
+
+
+def _default_label(kind: TrackKind, nth: int) -> Label:
+    return Label.MIC if kind is TrackKind.AUDIO else _VIDEO_LABELS[min(nth, len(_VIDEO_LABELS) - 1)]
 
 
 def _rtx_pt(media: MediaOffer, codec: Codec) -> int | None:
@@ -203,12 +204,11 @@ def _up_plan(media: MediaOffer, mid: str, kind: TrackKind, label: Label, codec: 
         rtx_ssrc=next((rtx for main, rtx in media.fid_groups if main == ssrc), None),
         nack="nack" in codec.feedback,
         mid_ext=media.extensions.get(EXT_MID, 0),
-        capture_time_ext=media.extensions.get(EXT_CAPTURE_TIME, 0),
     )
 
 
 def _slot_plan(
-    media: MediaOffer, mid: str, kind: TrackKind, label: Label, codec: Codec, random32: Callable[[], int]
+    media: MediaOffer, mid: str, kind: TrackKind, label: Label | None, codec: Codec, random32: Callable[[], int]
 ) -> SlotPlan:
     rtx_pt = _rtx_pt(media, codec)
     return SlotPlan(
@@ -272,7 +272,7 @@ def _codec_lines(media: MediaOffer, codec: Codec, rtx_pt: int | None) -> list[st
 def _source_lines(slot: SlotPlan, cname: str) -> list[str]:
     # Camera and voice share a stream, so that a browser keeps lips in sync; slides are a stream of their own.
     stream = "slides" if slot.label in (Label.SLIDES, Label.SCREEN) else "lesson"
-    lines = [f"a=msid:{stream} {slot.label}-{slot.mid}", f"a=ssrc:{slot.ssrc} cname:{cname}"]
+    lines = [f"a=msid:{stream} {slot.label or 'programme'}-{slot.mid}", f"a=ssrc:{slot.ssrc} cname:{cname}"]
     if slot.rtx_ssrc is not None:
         lines += [f"a=ssrc:{slot.rtx_ssrc} cname:{cname}", f"a=ssrc-group:FID {slot.ssrc} {slot.rtx_ssrc}"]
     return lines

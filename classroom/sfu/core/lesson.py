@@ -1,0 +1,393 @@
+"""The media of one lesson: who publishes, who receives, what flows where. The only stateful entry to the core.
+
+Sans-I/O. After every call that changes something the driver takes RTCP, fan-outs and events, in this order, and arms
+its timer for ``next_timeout``. Times are monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from classroom.model import Publication, PublicationId
+from classroom.sfu.core import rtcp
+from classroom.sfu.core.capture_clock import CaptureClock
+from classroom.sfu.core.down_track import DownTrack
+from classroom.sfu.core.events import MediaEvent, PublicationAdded, PublicationLive, PublicationRemoved
+from classroom.sfu.core.ntp import NTP_EPOCH_OFFSET_S
+from classroom.sfu.core.peers import IncomingMedia, Publisher, Receiver, Slot, choose_publication
+from classroom.sfu.core.reports import answer_reference_times, read_reports, receiver_report, sender_report
+from classroom.sfu.core.routing import route, unwrap_rtx
+from classroom.sfu.core.rtp import RtpError, RtpPacket, parse_rtp
+from classroom.sfu.core.up_track import SILENCE_S, UpTrack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from classroom.model import Label, ParticipantId, SessionId
+    from classroom.sfu.core.sink import Sink
+
+TICK_S = 0.1
+REPORT_INTERVAL_S = 1.0
+# A joiner, or a receiver that lost its picture, is served from the cache up to this many packets (2 s at 1.2 Mbit/s);
+# beyond it a new keyframe costs less than the burst.
+CATCH_UP_PACKETS = 400
+
+
+class FanOut(NamedTuple):
+    """Packets of one UpTrack, and everybody who gets them as they are."""
+
+    packets: Sequence[RtpPacket]
+    downs: Sequence[DownTrack]
+
+
+class LessonMedia:
+    """Routes packets from publishers to the slots of receivers.
+
+    ``random32`` makes SSRCs and first numbers; ``wall_offset_s`` is what to add to ``now`` to get seconds since 1970.
+    """
+
+    def __init__(self, random32: Callable[[], int], wall_offset_s: float, cname: str) -> None:
+        self._random32 = random32
+        self._ntp_offset_s = wall_offset_s + NTP_EPOCH_OFFSET_S
+        self._cname = cname
+        self.publishers: dict[SessionId, Publisher] = {}
+        self.receivers: dict[SessionId, Receiver] = {}
+        self.ups: dict[PublicationId, UpTrack] = {}
+        self._touched: list[UpTrack] = []
+        self._rtcp: list[tuple[Sink, bytes]] = []
+        self._resends: list[tuple[Sink, bytes]] = []
+        self._fan_outs: list[FanOut] = []
+        self._events: list[MediaEvent] = []
+        self._next_tick_s = 0.0
+        self.malformed = 0
+        self.unroutable = 0
+
+    # --- who is there ------------------------------------------------------------------------------------------
+
+    def add_publisher(
+        self,
+        session_id: SessionId,
+        participant_id: ParticipantId,
+        sink: Sink,
+        media: list[IncomingMedia],
+        name_for: Callable[[Label], str],
+        now: float,
+    ) -> None:
+        """A publisher was accepted; its publications appear with their first packets."""
+        publisher = Publisher(session_id, participant_id, sink, media, name_for, self._random32())
+        publisher.next_report_at_s = now + REPORT_INTERVAL_S
+        self.publishers[session_id] = publisher
+
+    def add_receiver(
+        self,
+        session_id: SessionId,
+        participant_id: ParticipantId,
+        sink: Sink,
+        slots: list[Slot],
+        now: float,
+        follow_all: bool = False,
+    ) -> None:
+        """A receiver is ready for media: its slots are filled now."""
+        receiver = Receiver(session_id, participant_id, sink, slots, follow_all)
+        receiver.next_report_at_s = now + REPORT_INTERVAL_S
+        self.receivers[session_id] = receiver
+        if follow_all:
+            for up in self.ups.values():
+                self._add_following_slot(receiver, up)
+        self._assign(receiver, now)
+
+    def remove(self, session_id: SessionId, reason: str, now: float) -> None:
+        """A session is over; unknown ones are none of our business."""
+        receiver = self.receivers.pop(session_id, None)
+        if receiver is not None:
+            for slot in receiver.slots:
+                self._unplug(slot.down, now)
+        publisher = self.publishers.pop(session_id, None)
+        if publisher is not None:
+            for media in publisher.media:
+                if media.track is not None:
+                    self._remove_up(media.track, reason, now)
+                    media.track = None
+
+    # --- what comes in -----------------------------------------------------------------------------------------
+
+    def receive(self, session_id: SessionId, data: bytes, now: float) -> None:
+        """Take a decrypted RTP or RTCP packet of a session. What is malformed is counted and forgotten."""
+        if rtcp.is_rtcp(data):
+            self._receive_rtcp(session_id, data, now)
+            return
+        publisher = self.publishers.get(session_id)
+        if publisher is None:
+            self.unroutable += 1
+            return
+        try:
+            packet = parse_rtp(data)
+        except RtpError:
+            self.malformed += 1
+            return
+        media = route(publisher.media, packet)
+        if media is None:
+            self.unroutable += 1
+            return
+        if packet.pt == media.rtx_pt:
+            original = unwrap_rtx(packet, media)
+            if original is None:
+                return  # padding, or a probe
+            packet = original
+        track = media.track
+        if track is None:
+            track = self._add_up(publisher, media, packet.ssrc, now)
+        if packet.payload_end == packet.payload_start:
+            return  # padding only: nothing to show
+        if not track.receive(packet, now, now + self._ntp_offset_s):
+            return
+        if not track.live:
+            track.live = True
+            self._events.append(PublicationLive(track.publication.id, True))
+        if len(track.fresh) + len(track.late) == 1:
+            self._touched.append(track)
+
+    def _receive_rtcp(self, session_id: SessionId, data: bytes, now: float) -> None:
+        try:
+            packets = rtcp.parse_rtcp(data)
+        except rtcp.RtcpError:
+            self.malformed += 1
+            return
+        ntp_s = now + self._ntp_offset_s
+        publisher = self.publishers.get(session_id)
+        if publisher is not None:
+            gone = read_reports(publisher, packets, now, ntp_s)
+            for media in publisher.media:
+                if media.track is not None and media.track.ssrc in gone:
+                    self._remove_up(media.track, "bye", now)
+                    media.track = None
+            self._rtcp += [(publisher.sink, answer) for answer in answer_reference_times(publisher.ssrc, packets)]
+        receiver = self.receivers.get(session_id)
+        if receiver is not None:
+            self._receive_feedback(receiver, packets, now, ntp_s)
+
+    def _receive_feedback(self, receiver: Receiver, packets: list[rtcp.Rtcp], now: float, ntp_s: float) -> None:
+        read_reports(receiver, packets, now, ntp_s)
+        downs = {slot.down.ssrc: slot.down for slot in receiver.slots}
+        first_ssrc = next(iter(downs), 0)
+        self._rtcp += [(receiver.sink, answer) for answer in answer_reference_times(first_ssrc, packets)]
+        for packet in packets:
+            if isinstance(packet, rtcp.Nack):
+                down = downs.get(packet.media_ssrc)
+                for seq in packet.seqs if down is not None else ():
+                    data = down.retransmission(seq, now, receiver.rtt_s) if down is not None else None
+                    if data is not None:
+                        self._resends.append((receiver.sink, data))
+            elif isinstance(packet, rtcp.PictureLoss):
+                down = downs.get(packet.media_ssrc)
+                if down is not None and down.up is not None:
+                    self._recover(down, down.up, now)
+
+    def _recover(self, down: DownTrack, up: UpTrack, now: float) -> None:
+        """A receiver cannot decode: from the cache if that is short, else by a new keyframe for everybody."""
+        cached = up.cache.since_keyframe(CATCH_UP_PACKETS) if down.started and down.may_catch_up(now) else []
+        if cached:
+            up.downs.remove(down)
+            down.stop(now)
+            self._begin(down, up, cached, now)
+        else:
+            up.want_keyframe()
+
+    # --- time --------------------------------------------------------------------------------------------------
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due: NACKs and keyframe requests to publishers, reports, publications that fell silent."""
+        for publisher in self.publishers.values():
+            for media in publisher.media:
+                if media.track is not None:
+                    self._ask(publisher, media.track, now)
+        if now < self._next_tick_s:
+            return
+        self._next_tick_s = now + TICK_S
+        for publisher in self.publishers.values():
+            if now >= publisher.next_report_at_s:
+                publisher.next_report_at_s = now + REPORT_INTERVAL_S
+                report = receiver_report(publisher, self._cname, now, now + self._ntp_offset_s)
+                self._rtcp.append((publisher.sink, report))
+        for receiver in self.receivers.values():
+            if now >= receiver.next_report_at_s:
+                receiver.next_report_at_s = now + REPORT_INTERVAL_S
+                self._report(receiver.sink, [slot.down for slot in receiver.slots], now)
+        for up in self.ups.values():
+            if up.live and now - up.last_received_at_s > SILENCE_S:
+                up.live = False
+                self._events.append(PublicationLive(up.publication.id, False))
+
+    def next_timeout(self) -> float | None:
+        """When handle_timeout has something to do; None for a lesson without anybody."""
+        if not self.publishers and not self.receivers:
+            return None
+        due = self._next_tick_s
+        for up in self.ups.values():
+            at = up.next_timeout()
+            if at is not None and at < due:
+                due = at
+        return due
+
+    def _ask(self, publisher: Publisher, up: UpTrack, now: float) -> None:
+        if up.nack is not None:
+            missing = up.nack.due(now, publisher.rtt_s)
+            if missing:
+                seqs = [ext_seq & 0xFFFF for ext_seq in missing]
+                self._rtcp.append((publisher.sink, rtcp.build_nack(publisher.ssrc, up.ssrc, seqs)))
+            if up.nack.take_lost():
+                up.want_keyframe()
+        if up.take_keyframe_request(now):
+            self._rtcp.append((publisher.sink, rtcp.build_pli(publisher.ssrc, up.ssrc)))
+
+    def _report(self, sink: Sink, downs: list[DownTrack], now: float) -> None:
+        report = sender_report(downs, self._cname, now + self._ntp_offset_s)
+        if report:
+            self._rtcp.append((sink, report))
+
+    # --- what goes out -----------------------------------------------------------------------------------------
+
+    def take_rtcp(self) -> list[tuple[Sink, bytes]]:
+        """Drain the RTCP packets to send; before the fan-outs."""
+        self._plan_fan_outs()
+        taken, self._rtcp = self._rtcp, []
+        return taken
+
+    def take_resends(self) -> list[tuple[Sink, bytes]]:
+        """Drain the retransmissions."""
+        taken, self._resends = self._resends, []
+        return taken
+
+    def take_fan_outs(self) -> list[FanOut]:
+        """Drain the packets to send."""
+        taken, self._fan_outs = self._fan_outs, []
+        return taken
+
+    def take_events(self) -> list[MediaEvent]:
+        """Drain what happened."""
+        taken, self._events = self._events, []
+        return taken
+
+    def _plan_fan_outs(self) -> None:
+        for up in self._touched:
+            for packet in up.late:
+                downs = [d for d in up.downs if d.numbers.offsets(packet.ext_seq) is not None]
+                if downs:
+                    self._fan_outs.append(FanOut([packet], downs))
+            if up.downs and up.fresh:
+                self._fan_outs.append(FanOut(up.fresh, tuple(up.downs)))
+            if up.waiting:
+                self._start_waiting(up)
+            up.fresh, up.late = [], []
+        self._touched.clear()
+
+    def _start_waiting(self, up: UpTrack) -> None:
+        """Those who wait start where a keyframe does; with sound, at once."""
+        for index, packet in enumerate(up.fresh):
+            if packet.keyframe_start or not up.video:
+                waiting, up.waiting = up.waiting, []
+                for down in waiting:
+                    down.start(up, up.fresh[index : index + 1], packet.received_at_s)
+                    up.downs.append(down)
+                    self._report(down.sink, [down], packet.received_at_s)
+                self._fan_outs.append(FanOut(up.fresh[index:], waiting))
+                return
+
+    # --- what flows where --------------------------------------------------------------------------------------
+
+    def _add_up(self, publisher: Publisher, media: IncomingMedia, ssrc: int, now: float) -> UpTrack:
+        """The first packet of a publication: it replaces the same publisher's former one of that label."""
+        for former in self.publishers.values():
+            if former is publisher or former.participant_id != publisher.participant_id:
+                continue
+            for other in former.media:
+                if other.track is not None and (other.kind, other.label) == (media.kind, media.label):
+                    self._remove_up(other.track, "replaced", now)
+                    other.track = None
+        publication = Publication(
+            PublicationId(f"{self._random32():08x}"),
+            publisher.participant_id,
+            media.label,
+            media.kind,
+            self._unique_name(publisher.name_for(media.label)),
+        )
+        clock = CaptureClock(publisher.clock, media.clock_rate_hz)
+        early = publisher.early_reports.pop(ssrc, None)
+        if early is not None:
+            clock.report(early[0], early[1])
+        track = UpTrack(publication, ssrc, media.clock_rate_hz, clock, media.nack)
+        track.last_received_at_s = now
+        media.ssrc, media.track = ssrc, track
+        self.ups[publication.id] = track
+        self._events.append(PublicationAdded(publication))
+        for receiver in self.receivers.values():
+            if receiver.follow_all:
+                self._add_following_slot(receiver, track)
+            self._assign(receiver, now)
+        return track
+
+    def _unique_name(self, wanted: str) -> str:
+        taken = {up.publication.name for up in self.ups.values()}
+        name, number = wanted, 2
+        while name in taken:
+            name, number = f"{wanted}-{number}", number + 1
+        return name
+
+    def _remove_up(self, up: UpTrack, reason: str, now: float) -> None:
+        self._plan_fan_outs()  # what came before goes out before
+        del self.ups[up.publication.id]
+        self._events.append(PublicationRemoved(up.publication.id, reason))
+        for receiver in self.receivers.values():
+            for slot in list(receiver.slots):
+                if slot.down.up is not up:
+                    continue
+                self._unplug(slot.down, now)
+                if receiver.follow_all:
+                    self._rtcp.append((receiver.sink, rtcp.build_bye([slot.down.ssrc])))
+                    receiver.slots.remove(slot)
+            self._assign(receiver, now)
+
+    def _add_following_slot(self, receiver: Receiver, up: UpTrack) -> None:
+        down = DownTrack(receiver.sink, ssrc=self._random32(), pt=96, clock_rate_hz=up.clock_rate_hz, realtime=False)
+        receiver.slots.append(Slot(up.publication.kind, up.publication.label, down, up.publication.id))
+
+    def _assign(self, receiver: Receiver, now: float) -> None:
+        publications = [up.publication for up in self.ups.values()]
+        for slot in receiver.slots:
+            chosen = choose_publication(slot, publications)
+            up = None if chosen is None else self.ups[chosen.id]
+            if up is not slot.down.up:
+                self._unplug(slot.down, now)
+                if up is not None:
+                    self._plug(slot.down, up, now)
+
+    def _plug(self, down: DownTrack, up: UpTrack, now: float) -> None:
+        self._plan_fan_outs()
+        down.up = up
+        cached = up.cache.since_keyframe(CATCH_UP_PACKETS) if up.video else []
+        if cached:
+            self._begin(down, up, cached, now)
+        else:
+            up.waiting.append(down)
+            up.want_keyframe()
+
+    def _begin(self, down: DownTrack, up: UpTrack, cached: list[RtpPacket], now: float) -> None:
+        self._plan_fan_outs()
+        down.start(up, cached, now)
+        up.downs.append(down)
+        self._report(down.sink, [down], now)
+        self._fan_outs.append(FanOut(cached, [down]))
+
+    def _unplug(self, down: DownTrack, now: float) -> None:
+        up = down.up
+        if up is None:
+            return
+        self._plan_fan_outs()
+        down.stop(now)
+        down.up = None
+        for members in (up.downs, up.waiting):
+            if down in members:
+                members.remove(down)
+
+    def __repr__(self) -> str:
+        return f"LessonMedia({len(self.publishers)} publishers, {len(self.receivers)} receivers, {len(self.ups)} ups)"

@@ -1,0 +1,267 @@
+"""The offerer's end of a WebRTC transport towards an ICE-lite server: for the capture agent, other nodes, tests.
+
+The server tells where it is, so this side gathers nothing: it checks the candidates of the answer from one socket
+per address family, takes the first that answers, and keeps checking once a second. A path without any answer for
+three seconds is dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from classroom.model import ClassroomError
+from classroom.sfu.core.rtcp import is_rtcp
+from classroom.sfu.transport import stun
+from classroom.sfu.transport.certificate import Certificate
+from classroom.sfu.transport.dtls import Dtls
+from classroom.sfu.transport.egress import BUFFER_BYTES, Egress
+from classroom.sfu.transport.mux import BATCH, MAX_DATAGRAM_BYTES
+from classroom.sfu.transport.srtp import Buffer, Srtp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from classroom.sfu.transport.egress import Address
+
+CHECK_INTERVAL_S = 0.05
+CONSENT_INTERVAL_S = 1.0
+SILENCE_S = 3.0
+
+
+class TransportError(ClassroomError):
+    """No connection could be made, or it broke."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteDescription:
+    """The server's end as its answer tells it. ``fingerprint`` is "sha-256 AB:CD…", candidates are (ip, port)."""
+
+    ufrag: str
+    pwd: str
+    fingerprint: str
+    setup: Literal["active", "passive", "actpass"]
+    candidates: tuple[tuple[str, int], ...]
+
+
+class ClientTransport:
+    """ICE (controlling), DTLS and SRTP of one session. Callbacks run on the event loop.
+
+    ``on_close`` is called once with a reason when the path dies or the server says goodbye, not after close().
+    """
+
+    def __init__(
+        self,
+        *,
+        on_rtp: Callable[[bytes], None] | None = None,
+        on_rtcp: Callable[[bytes], None] | None = None,
+        on_close: Callable[[str], None] | None = None,
+        certificate: Certificate | None = None,
+    ) -> None:
+        self._certificate = certificate or Certificate()
+        self._on_rtp = on_rtp
+        self._on_rtcp = on_rtcp
+        self._on_close = on_close
+        self.ufrag = secrets.token_hex(4)
+        self.pwd = secrets.token_hex(16)
+        self._tie_breaker = secrets.randbits(64)
+        self._remote: RemoteDescription | None = None
+        self._sockets: dict[socket.AddressFamily, tuple[socket.socket, Egress]] = {}
+        self._incoming = Buffer(2048)
+        self._address: Address | None = None
+        self._egress: Egress | None = None
+        self._dtls: Dtls | None = None
+        self._srtp: Srtp | None = None
+        self._checks: dict[bytes, Address] = {}
+        self._done: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._heard_s = 0.0
+        self._closed = False
+
+    @property
+    def fingerprint(self) -> str:
+        """For the offer: "sha-256 AB:CD…"."""
+        return self._certificate.fingerprint
+
+    @property
+    def connected(self) -> bool:
+        """Whether media can flow."""
+        return self._srtp is not None and not self._closed
+
+    async def connect(self, remote: RemoteDescription, timeout_s: float = 5.0) -> None:
+        """Connect to what the answer describes; raises TransportError."""
+        loop = asyncio.get_running_loop()
+        self._remote = remote
+        self._dtls = Dtls(self._certificate, remote.fingerprint, client=remote.setup != "active")
+        self._done = loop.create_future()
+        self._heard_s = loop.time()
+        self._open_sockets()
+        if not self._sockets:
+            raise TransportError("none of the server's media addresses can be reached from here")
+        self._task = loop.create_task(self._keep_checking(), name="transport checks")
+        try:
+            await asyncio.wait_for(asyncio.shield(self._done), timeout_s)
+        except TimeoutError:
+            await self.close()
+            raise TransportError(f"no media connection within {timeout_s:g} s: is the media port open (UDP)?") from None
+        except TransportError:
+            await self.close()
+            raise
+
+    def _open_sockets(self) -> None:
+        assert self._remote is not None
+        for ip, _ in self._remote.candidates:
+            family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+            if family in self._sockets:
+                continue
+            try:
+                sock = socket.socket(family, socket.SOCK_DGRAM)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 21)
+                sock.setblocking(False)
+                sock.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", 0))
+            except OSError:
+                continue
+            egress = Egress(sock, Buffer(BUFFER_BYTES))
+            self._sockets[family] = (sock, egress)
+            asyncio.get_running_loop().add_reader(sock, self._readable, sock, egress)
+
+    async def _keep_checking(self) -> None:
+        assert self._remote is not None
+        loop = asyncio.get_running_loop()
+        while not self._closed:
+            now = loop.time()
+            if self._address is None:
+                for candidate in self._remote.candidates:
+                    self._check(candidate)
+            elif now - self._heard_s > SILENCE_S:
+                self._fail("the media path is silent")
+                return
+            else:
+                self._check((self._address[0], self._address[1]))
+            if self._dtls is not None and (timeout_s := self._dtls.next_timeout_s()) is not None and timeout_s <= 0:
+                self._send_dtls(self._dtls.handle_timeout())
+            await asyncio.sleep(CONSENT_INTERVAL_S if self.connected else CHECK_INTERVAL_S)
+
+    def _check(self, candidate: tuple[str, int]) -> None:
+        assert self._remote is not None
+        family = socket.AF_INET6 if ":" in candidate[0] else socket.AF_INET
+        entry = self._sockets.get(family)
+        if entry is None:
+            return
+        datagram, transaction = stun.build_check(self.ufrag, self._remote.ufrag, self._remote.pwd, self._tie_breaker)
+        if len(self._checks) > 256:
+            self._checks.clear()  # answers that late are worth nothing
+        self._checks[transaction] = candidate
+        entry[1].send_plain(datagram, candidate)
+
+    def _readable(self, sock: socket.socket, egress: Egress) -> None:
+        buffer = self._incoming
+        for _ in range(BATCH):
+            try:
+                size, address = sock.recvfrom_into(buffer.view)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                continue
+            if self._closed:
+                return
+            if size == 0 or size > MAX_DATAGRAM_BYTES:
+                continue
+            first = buffer.view[0]
+            if 128 <= first <= 191:
+                if address == self._address:
+                    self._receive_srtp(buffer, size)
+            elif first <= 3:
+                self._receive_stun(bytes(buffer.view[:size]), address, egress)
+            elif 20 <= first <= 63 and address == self._address:
+                self._receive_dtls(bytes(buffer.view[:size]))
+
+    def _receive_stun(self, datagram: bytes, address: Address, egress: Egress) -> None:
+        assert self._remote is not None
+        try:
+            message = stun.parse(datagram)
+        except stun.BadStun:
+            return
+        if self._checks.pop(message.transaction_id, None) is None or not stun.is_success(message):
+            return
+        if not stun.is_authentic(message, self._remote.pwd):
+            return
+        self._heard_s = asyncio.get_running_loop().time()
+        if self._address is None:
+            self._address, self._egress = address, egress
+            if self._dtls is not None and self._remote.setup != "active":
+                self._send_dtls(self._dtls.start())
+
+    def _receive_dtls(self, datagram: bytes) -> None:
+        assert self._dtls is not None and self._done is not None
+        self._send_dtls(self._dtls.receive(datagram))
+        if self._dtls.failure is not None:
+            self._fail(self._dtls.failure)
+        elif self._dtls.closed:
+            self._fail("the server closed the session")
+        elif self._dtls.keys is not None and self._srtp is None:
+            self._srtp = Srtp(self._dtls.keys)
+            if not self._done.done():
+                self._done.set_result(None)
+
+    def _receive_srtp(self, buffer: Buffer, size: int) -> None:
+        if self._srtp is None:
+            return
+        rtcp = is_rtcp(buffer.view)
+        size = self._srtp.unprotect_rtcp(buffer, size) if rtcp else self._srtp.unprotect(buffer, size)
+        if not size:
+            return
+        self._heard_s = asyncio.get_running_loop().time()
+        receiver = self._on_rtcp if rtcp else self._on_rtp
+        if receiver is not None:
+            receiver(bytes(buffer.view[:size]))
+
+    def _send_dtls(self, datagrams: list[bytes]) -> None:
+        if self._egress is not None and self._address is not None:
+            for datagram in datagrams:
+                self._egress.send_plain(datagram, self._address)
+
+    def send_rtp(self, packets: Sequence[bytes]) -> None:
+        """Protect plaintext RTP packets and send them now, equal-sized neighbours in one system call."""
+        if self._srtp is not None and self._egress is not None and self._address is not None:
+            self._egress.send_batch(packets, self._srtp, self._address)
+
+    def send_rtcp(self, data: bytes) -> None:
+        """Protect and send a compound RTCP packet."""
+        if self._srtp is not None and self._egress is not None and self._address is not None:
+            self._egress.send_rtcp(data, self._srtp, self._address)
+
+    def _fail(self, reason: str) -> None:
+        if self._closed:
+            return
+        self._shut()
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(TransportError(reason))
+        elif self._on_close is not None:
+            self._on_close(reason)
+
+    def _shut(self) -> None:
+        self._closed = True
+        loop = asyncio.get_running_loop()
+        for sock, _ in self._sockets.values():
+            loop.remove_reader(sock)
+            sock.close()
+        self._sockets.clear()
+        self._srtp = None
+
+    async def close(self) -> None:
+        """Say goodbye and free everything."""
+        if not self._closed:
+            if self._dtls is not None:
+                self._send_dtls(self._dtls.close())
+            self._shut()
+        if self._done is not None and self._done.done() and not self._done.cancelled():
+            self._done.exception()  # seen: nobody waits for it any more
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None

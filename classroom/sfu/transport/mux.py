@@ -1,0 +1,200 @@
+"""One UDP port for everybody: STUN finds its peer by ufrag, all else by the address it comes from (RFC 7983)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from typing import TYPE_CHECKING, Protocol
+
+import ifaddr
+
+from classroom.model import ClassroomError
+from classroom.sfu.transport import stun
+from classroom.sfu.transport.egress import BUFFER_BYTES, Egress
+from classroom.sfu.transport.srtp import Buffer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from classroom.sfu.transport.egress import Address
+
+BATCH = 64  # datagrams per wake-up and socket: enough to drain a burst, little enough that nothing else starves
+SOCKET_BUFFER_BYTES = 8 << 20
+MAX_DATAGRAM_BYTES = 1500
+
+
+class MediaPortTaken(ClassroomError):
+    """Something else listens on the media port."""
+
+
+class MuxPeer(Protocol):
+    """What the mux needs of a peer."""
+
+    def check(self, check: stun.Check, address: Address, egress: Egress) -> bool:
+        """Answer an ICE check; False when it is not authentic."""
+
+    def receive_dtls(self, datagram: bytes) -> None:
+        """Take a DTLS datagram."""
+
+    def receive_srtp(self, buffer: Buffer, size: int) -> None:
+        """Take an SRTP or SRTCP packet at the beginning of the buffer."""
+
+
+class UdpMux:
+    """Owns the sockets of the media port and knows who is behind which address.
+
+    ``on_batch`` is called after each wake-up, when everything that had arrived is with its peer. What belongs to
+    nobody is dropped and counted in ``dropped`` by reason.
+    """
+
+    def __init__(self, on_batch: Callable[[], None]) -> None:
+        self._on_batch = on_batch
+        self._sockets: list[socket.socket] = []
+        self._by_ufrag: dict[str, MuxPeer] = {}
+        self._by_address: dict[Address, MuxPeer] = {}
+        self._incoming = Buffer(2048)
+        self._outgoing = Buffer(BUFFER_BYTES)
+        self.egresses: list[Egress] = []
+        self.received = 0
+        self.dropped: Counter[str] = Counter()
+
+    def open(self, host: str, port: int) -> int:
+        """Bind the port on ``host`` ("0.0.0.0" or "::" mean every address of both families); return the port.
+
+        Must run in the event loop that will read. Raises MediaPortTaken.
+        """
+        everywhere = host in ("0.0.0.0", "::", "")
+        wanted = [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")] if everywhere else [(_family(host), host)]
+        loop = asyncio.get_running_loop()
+        for family, address in wanted:
+            try:
+                sock = socket.socket(family, socket.SOCK_DGRAM)
+            except OSError:
+                continue  # this machine has no IPv6
+            try:
+                if family == socket.AF_INET6:
+                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                _enlarge_buffers(sock)
+                sock.setblocking(False)
+                sock.bind((address, port))
+            except OSError as error:
+                sock.close()
+                if everywhere and family == socket.AF_INET6:
+                    continue
+                self.close()
+                raise MediaPortTaken(
+                    f"媒体端口 {port}/UDP 无法使用({error.strerror}),请换一个 --media-port。 "
+                    f"The media port {port}/UDP cannot be used ({error.strerror}); choose another --media-port."
+                ) from error
+            port = sock.getsockname()[1]
+            egress = Egress(sock, self._outgoing)
+            self._sockets.append(sock)
+            self.egresses.append(egress)
+            loop.add_reader(sock, self._readable, sock, egress)
+        return port
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for sock in self._sockets:
+            try:
+                asyncio.get_running_loop().remove_reader(sock)
+            except RuntimeError:
+                pass
+            sock.close()
+        self._sockets.clear()
+
+    def register(self, ufrag: str, peer: MuxPeer) -> None:
+        """Let checks for this ufrag go to the peer."""
+        self._by_ufrag[ufrag] = peer
+
+    def unregister(self, ufrag: str) -> None:
+        """Forget a ufrag."""
+        self._by_ufrag.pop(ufrag, None)
+
+    def bind_address(self, address: Address, peer: MuxPeer) -> None:
+        """Let what comes from the address go to the peer."""
+        self._by_address[address] = peer
+
+    def unbind_address(self, address: Address, peer: MuxPeer) -> None:
+        """Forget an address if it is still the peer's."""
+        if self._by_address.get(address) is peer:
+            del self._by_address[address]
+
+    def _readable(self, sock: socket.socket, egress: Egress) -> None:
+        buffer = self._incoming
+        view = buffer.view
+        by_address = self._by_address
+        receive = sock.recvfrom_into
+        for _ in range(BATCH):
+            try:
+                size, address = receive(view)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                continue  # an ICMP error of an earlier datagram: the peer's silence will tell
+            self.received += 1
+            if size == 0 or size > MAX_DATAGRAM_BYTES:
+                self.dropped["size"] += 1
+                continue
+            first = view[0]
+            if 128 <= first <= 191:
+                peer = by_address.get(address)
+                if peer is None:
+                    self.dropped["unknown address"] += 1
+                else:
+                    peer.receive_srtp(buffer, size)
+            elif first <= 3:
+                self._receive_stun(bytes(view[:size]), address, egress)
+            elif 20 <= first <= 63:
+                peer = by_address.get(address)
+                if peer is None:
+                    self.dropped["unknown address"] += 1
+                else:
+                    peer.receive_dtls(bytes(view[:size]))
+            else:
+                self.dropped["unknown protocol"] += 1
+        self._on_batch()
+
+    def _receive_stun(self, datagram: bytes, address: Address, egress: Egress) -> None:
+        try:
+            check = stun.parse_check(stun.parse(datagram))
+        except stun.BadStun:
+            self.dropped["bad STUN"] += 1
+            return
+        peer = self._by_ufrag.get(check.local_ufrag)
+        if peer is None:
+            self.dropped["unknown ufrag"] += 1
+        elif not peer.check(check, address, egress):
+            self.dropped["unauthentic STUN"] += 1
+
+
+def local_addresses(host: str) -> tuple[str, ...]:
+    """The addresses under which others may reach a socket bound to ``host``; loopback only when there is no other."""
+    if host not in ("0.0.0.0", "::", ""):
+        return (host,)
+    found: list[str] = []
+    for adapter in ifaddr.get_adapters():
+        for ip in adapter.ips:
+            address = ip.ip if isinstance(ip.ip, str) else ip.ip[0]
+            if not address.startswith(("127.", "169.254.", "fe80:")) and address != "::1":
+                found.append(address)
+    found.sort(key=lambda address: ":" in address)
+    return tuple(found) or ("127.0.0.1",)
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _enlarge_buffers(sock: socket.socket) -> None:
+    for forced, plain in ((33, socket.SO_RCVBUF), (32, socket.SO_SNDBUF)):  # SO_RCVBUFFORCE, SO_SNDBUFFORCE
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, forced, SOCKET_BUFFER_BYTES)
+        except OSError:
+            sock.setsockopt(socket.SOL_SOCKET, plain, SOCKET_BUFFER_BYTES)
+
+
+def total(egresses: Sequence[Egress], counter: str) -> int:
+    """Sum a counter over the sockets."""
+    return sum(getattr(egress, counter) for egress in egresses)

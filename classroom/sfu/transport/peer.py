@@ -1,0 +1,179 @@
+"""The server's end of one WebRTC transport: ICE-lite, DTLS, SRTP. As a Sink it sends what the core hands out."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from classroom.sfu.core.rtcp import is_rtcp
+from classroom.sfu.transport import stun
+from classroom.sfu.transport.dtls import Dtls
+from classroom.sfu.transport.srtp import Srtp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from classroom.sfu.core.down_track import DownTrack
+    from classroom.sfu.core.rtp import RtpPacket
+    from classroom.sfu.transport.certificate import Certificate
+    from classroom.sfu.transport.egress import Address, Egress
+    from classroom.sfu.transport.mux import UdpMux
+    from classroom.sfu.transport.srtp import Buffer
+
+
+class Peer:
+    """Owned by the server, which closes it. ``on_packet`` gets plaintext RTP and RTCP; ``on_connected`` is called once.
+
+    ``over`` says why the transport cannot go on; the server looks at it in its housekeeping.
+    """
+
+    def __init__(
+        self,
+        mux: UdpMux,
+        certificate: Certificate,
+        *,
+        remote_ufrag: str,
+        fingerprint: str,
+        dtls_client: bool,
+        on_packet: Callable[[bytes], None],
+        on_connected: Callable[[], None],
+        now: Callable[[], float],
+    ) -> None:
+        self._mux = mux
+        self._dtls = Dtls(certificate, fingerprint, client=dtls_client)
+        self._dtls_client = dtls_client
+        self._on_packet = on_packet
+        self._on_connected = on_connected
+        self._now = now
+        self._remote_ufrag = remote_ufrag
+        self._credentials: dict[str, str] = {}  # our ufrag: pwd; two during an ICE restart
+        self._address: Address | None = None
+        self._egress: Egress | None = None
+        self._srtp: Srtp | None = None
+        self._dtls_due_s: float | None = None
+        self.generation = 0
+        self.ufrag, self.pwd = "", ""
+        self.last_heard_s = now()
+        self.over: str | None = None
+        self.unauthentic = 0
+        self._renew_credentials()
+
+    @property
+    def connected(self) -> bool:
+        """Whether media can flow."""
+        return self._srtp is not None and self.over is None
+
+    def restart_ice(self, remote_ufrag: str) -> None:
+        """New credentials on both sides; the old ones serve until the new ones are used (RFC 8445 §9)."""
+        self._remote_ufrag = remote_ufrag
+        self._renew_credentials()
+
+    def _renew_credentials(self) -> None:
+        while len(self._credentials) > 1:
+            self._forget_credentials(next(iter(self._credentials)))
+        self.ufrag, self.pwd = secrets.token_hex(4), secrets.token_hex(16)
+        self._credentials[self.ufrag] = self.pwd
+        self._mux.register(self.ufrag, self)
+        self.generation += 1
+
+    def _forget_credentials(self, ufrag: str) -> None:
+        del self._credentials[ufrag]
+        self._mux.unregister(ufrag)
+
+    # --- incoming, called by the mux ---------------------------------------------------------------------------
+
+    def check(self, check: stun.Check, address: Address, egress: Egress) -> bool:
+        """Answer an ICE check and follow the peer to the address that it nominates."""
+        pwd = self._credentials.get(check.local_ufrag)
+        if pwd is None or not stun.is_authentic(check.message, pwd):
+            return False
+        self.last_heard_s = self._now()
+        egress.send_plain(stun.build_success(check, (address[0], address[1]), pwd), address)
+        if check.local_ufrag == self.ufrag and len(self._credentials) > 1:
+            for old in [ufrag for ufrag in self._credentials if ufrag != self.ufrag]:
+                self._forget_credentials(old)
+        if check.nominates or self._address is None:
+            self._move(address, egress)
+        return True
+
+    def _move(self, address: Address, egress: Egress) -> None:
+        if address == self._address:
+            return
+        first = self._address is None
+        if self._address is not None:
+            self._mux.unbind_address(self._address, self)
+        self._address, self._egress = address, egress
+        self._mux.bind_address(address, self)
+        if first and self._dtls_client:
+            self._send_dtls(self._dtls.start())
+
+    def receive_dtls(self, datagram: bytes) -> None:
+        """Take a DTLS datagram: handshake or goodbye."""
+        self.last_heard_s = self._now()
+        self._send_dtls(self._dtls.receive(datagram))
+        if self._dtls.failure is not None:
+            self.over = self._dtls.failure
+        elif self._dtls.closed:
+            self.over = "closed by the peer"
+        elif self._dtls.keys is not None and self._srtp is None:
+            self._srtp = Srtp(self._dtls.keys)
+            self._on_connected()
+
+    def _send_dtls(self, datagrams: list[bytes]) -> None:
+        if self._egress is not None and self._address is not None:
+            for datagram in datagrams:
+                self._egress.send_plain(datagram, self._address)
+        timeout_s = self._dtls.next_timeout_s()
+        self._dtls_due_s = None if timeout_s is None else self._now() + timeout_s
+
+    def receive_srtp(self, buffer: Buffer, size: int) -> None:
+        """Check and decrypt a packet and pass it on."""
+        srtp = self._srtp
+        if srtp is None:
+            return  # media ahead of the handshake's end: NACK brings it again
+        rtcp = is_rtcp(buffer.view)
+        size = srtp.unprotect_rtcp(buffer, size) if rtcp else srtp.unprotect(buffer, size)
+        if not size:
+            self.unauthentic += 1
+            return
+        self.last_heard_s = self._now()
+        self._on_packet(bytes(buffer.view[:size]))
+
+    def handle_timeout(self, now: float) -> None:
+        """Repeat a lost handshake flight when it is due."""
+        if self._dtls_due_s is not None and now >= self._dtls_due_s:
+            self._send_dtls(self._dtls.handle_timeout())
+            if self._dtls.failure is not None:
+                self.over = self._dtls.failure
+
+    # --- outgoing, as a Sink -----------------------------------------------------------------------------------
+
+    def send(self, down: DownTrack, packets: Sequence[RtpPacket]) -> None:
+        """Send packets of a DownTrack."""
+        if self._srtp is not None and self._egress is not None and self._address is not None:
+            self._egress.send_track(down, packets, self._srtp, self._address)
+
+    def resend(self, data: bytes) -> None:
+        """Send a retransmission."""
+        if self._srtp is not None and self._egress is not None and self._address is not None:
+            self._egress.send_batch((data,), self._srtp, self._address)
+
+    def send_rtcp(self, data: bytes) -> None:
+        """Send a compound RTCP packet."""
+        if self._srtp is not None and self._egress is not None and self._address is not None:
+            self._egress.send_rtcp(data, self._srtp, self._address)
+
+    def close(self, reason: str) -> None:
+        """Say goodbye and forget everything."""
+        self._send_dtls(self._dtls.close())
+        self.over = self.over or reason
+        for ufrag in list(self._credentials):
+            self._forget_credentials(ufrag)
+        if self._address is not None:
+            self._mux.unbind_address(self._address, self)
+        self._srtp = None
+        self._address = self._egress = None
+
+    def __repr__(self) -> str:
+        state = self.over or ("connected" if self.connected else "connecting")
+        return f"Peer({self.ufrag}, {self._address}, {state})"
