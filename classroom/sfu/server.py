@@ -1,0 +1,414 @@
+"""The asyncio driver of the SFU: owns the sockets, the clock, the timer and the lessons' media."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from classroom.model import ClassroomError, Label, LessonId, ParticipantId, SessionId
+from classroom.sfu.core.down_track import DownTrack
+from classroom.sfu.core.events import MediaEvent, SessionClosed, SessionConnected
+from classroom.sfu.core.lesson import LessonMedia
+from classroom.sfu.core.peers import IncomingMedia, Slot
+from classroom.sfu.negotiate import LocalTransport, SlotPlan, UpPlan, answer_offer, build_fragment, parse_fragment
+from classroom.sfu.negotiate import parse_offer as parse_offer_text
+from classroom.sfu.transport.certificate import Certificate
+from classroom.sfu.transport.mux import UdpMux, local_addresses, total
+from classroom.sfu.transport.peer import Peer
+
+if TYPE_CHECKING:
+    from classroom.sfu.core.sink import Sink
+
+logger = logging.getLogger(__name__)
+
+HOUSEKEEPING_S = 0.25
+SILENT_PATH_S = 10.0  # a peer that says nothing for so long is gone; browsers check their path every 2.5 s
+UNCONNECTED_S = 15.0  # for ICE and DTLS after the answer
+PublicationNames = Callable[[Label], str]
+OnEvent = Callable[[LessonId, MediaEvent], None]
+
+
+class UnknownSession(ClassroomError):
+    """There is no such WHIP or WHEP session (any more)."""
+
+
+class UnknownLesson(ClassroomError):
+    """The lesson is not open on this server."""
+
+
+class EtagMismatch(ClassroomError):
+    """The ICE session that a PATCH speaks of is not the present one."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSettings:
+    """``port`` 0 takes any free one. ``addresses`` are announced to peers; empty means those of this machine."""
+
+    host: str = "0.0.0.0"
+    port: int = 8189
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An accepted WHIP or WHEP session."""
+
+    id: SessionId
+    answer: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Patched:
+    """The outcome of a PATCH: our fragment after an ICE restart, None after trickled candidates."""
+
+    fragment: str | None
+    etag: str
+
+
+@dataclass(slots=True)
+class _Session:
+    lesson: LessonId
+    participant: ParticipantId
+    peer: Peer
+    publishing: bool
+    opened_s: float
+
+
+@dataclass(slots=True)
+class _Lesson:
+    media: LessonMedia
+    sinks: dict[SessionId, Sink] = field(default_factory=dict)
+
+
+class MediaServer:
+    """One SFU worker. Everything runs on the event loop that called ``start``.
+
+    ``on_event`` is told what happens in a lesson. ``wall_offset_s`` is what to add to monotonic seconds to get seconds
+    since 1970, taken once: a step of the machine's clock moves nothing here.
+    """
+
+    def __init__(self, settings: MediaSettings, on_event: OnEvent, wall_offset_s: float) -> None:
+        self._settings = settings
+        self._on_event = on_event
+        self._wall_offset_s = wall_offset_s
+        self._certificate = Certificate()
+        self._mux = UdpMux(self._flush)
+        self._addresses: tuple[tuple[str, int], ...] = ()
+        self._lessons: dict[LessonId, _Lesson] = {}
+        self._sessions: dict[SessionId, _Session] = {}
+        self._touched: set[LessonId] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at_s = float("inf")
+        self._housekeeping_at_s = 0.0
+        self._cname = secrets.token_hex(8)
+        self.port = 0
+
+    # --- life --------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the media port; raises MediaPortTaken."""
+        self.port = self._mux.open(self._settings.host, self._settings.port)
+        addresses = self._settings.addresses or local_addresses(self._settings.host)
+        self._addresses = tuple((address, self.port) for address in addresses)
+        self._arm(time.monotonic() + HOUSEKEEPING_S)
+
+    async def close(self) -> None:
+        """Close every lesson and the port."""
+        for lesson in list(self._lessons):
+            await self.close_lesson(lesson, "the server stops")
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._mux.close()
+
+    async def open_lesson(self, lesson: LessonId) -> None:
+        """Let media into a lesson; opening it again does nothing."""
+        if lesson not in self._lessons:
+            media = LessonMedia(lambda: secrets.randbits(32), self._wall_offset_s, self._cname)
+            self._lessons[lesson] = _Lesson(media)
+
+    async def close_lesson(self, lesson: LessonId, reason: str) -> None:
+        """End the sessions and sinks of a lesson."""
+        for session_id, session in list(self._sessions.items()):
+            if session.lesson == lesson:
+                self._close_session(session_id, reason)
+        entry = self._lessons.pop(lesson, None)
+        if entry is not None:
+            for sink in entry.sinks.values():
+                sink.close(reason)
+
+    # --- sessions ----------------------------------------------------------------------------------------------
+
+    async def publish(
+        self, lesson: LessonId, participant: ParticipantId, offer: str, names: PublicationNames
+    ) -> Session:
+        """Accept a publisher (WHIP); raises BadOffer, UnacceptableOffer, UnknownLesson."""
+        return self._accept(lesson, participant, offer, names)
+
+    async def subscribe(self, lesson: LessonId, participant: ParticipantId, offer: str) -> Session:
+        """Accept a receiver (WHEP); raises BadOffer, UnacceptableOffer, UnknownLesson."""
+        return self._accept(lesson, participant, offer, None)
+
+    def _accept(
+        self, lesson: LessonId, participant: ParticipantId, text: str, names: PublicationNames | None
+    ) -> Session:
+        entry = self._lessons.get(lesson)
+        if entry is None:
+            raise UnknownLesson(f"课堂 {lesson} 没有打开。 The lesson {lesson} is not open.")
+        offer = parse_offer_text(text)
+        session_id = SessionId(secrets.token_urlsafe(16))
+        publishing = names is not None
+        media = entry.media
+        slots: list[SlotPlan] = []
+
+        def on_connected() -> None:
+            if not publishing:
+                media.add_receiver(session_id, participant, peer, _slots(slots, peer), time.monotonic())
+            self._touched.add(lesson)
+            self._on_event(lesson, SessionConnected(session_id, participant, publishing))
+
+        def on_packet(data: bytes) -> None:
+            self._touched.add(lesson)
+            media.receive(session_id, data, time.monotonic())
+
+        peer = Peer(
+            self._mux,
+            self._certificate,
+            remote_ufrag=offer.ufrag,
+            fingerprint=offer.fingerprint,
+            dtls_client=offer.setup == "passive",
+            on_packet=self._guarded(lesson, on_packet),
+            on_connected=on_connected,
+            now=time.monotonic,
+        )
+        try:
+            negotiated = answer_offer(
+                offer, self._local(peer), publishing=publishing, cname=self._cname, random32=_random32
+            )
+        except ClassroomError:
+            peer.close("refused")
+            raise
+        slots += negotiated.slots
+        now = time.monotonic()
+        if names is not None:
+            incoming = [_incoming(plan) for plan in negotiated.ups]
+            media.add_publisher(session_id, participant, peer, incoming, names, now)
+        self._sessions[session_id] = _Session(lesson, participant, peer, publishing, now)
+        return Session(session_id, negotiated.answer, f'"{peer.generation}"')
+
+    async def patch(self, session: SessionId, fragment: str, if_match: str | None) -> Patched:
+        """Take trickled candidates or restart ICE; raises UnknownSession, BadFragment, EtagMismatch."""
+        peer = self._find(session).peer
+        parsed = parse_fragment(fragment)
+        etag = f'"{peer.generation}"'
+        if if_match not in (None, "*", etag):
+            raise EtagMismatch("the ICE session has been restarted since; see the ETag of the last answer")
+        if parsed.ufrag is None:
+            return Patched(None, etag)
+        peer.restart_ice(parsed.ufrag)
+        return Patched(build_fragment(self._local(peer)), f'"{peer.generation}"')
+
+    async def close_session(self, session: SessionId, reason: str) -> None:
+        """End a session; raises UnknownSession."""
+        self._find(session)
+        self._close_session(session, reason)
+
+    async def attach(self, lesson: LessonId, sink: Sink) -> Callable[[bytes], None]:
+        """Let a sink in this process follow every publication; returns where its RTCP feedback goes."""
+        entry = self._lessons.get(lesson)
+        if entry is None:
+            raise UnknownLesson(f"课堂 {lesson} 没有打开。 The lesson {lesson} is not open.")
+        session_id = SessionId(secrets.token_urlsafe(16))
+        entry.sinks[session_id] = sink
+        entry.media.add_receiver(session_id, ParticipantId(""), sink, [], time.monotonic(), follow_all=True)
+
+        def feedback(data: bytes) -> None:
+            entry.media.receive(session_id, data, time.monotonic())
+            self._touched.add(lesson)
+            self._arm(time.monotonic())
+
+        self._touched.add(lesson)
+        self._flush()
+        return feedback
+
+    def _find(self, session: SessionId) -> _Session:
+        found = self._sessions.get(session)
+        if found is None:
+            raise UnknownSession("没有这个媒体会话(可能已结束)。 There is no such media session (it may have ended).")
+        return found
+
+    def _close_session(self, session_id: SessionId, reason: str) -> None:
+        session = self._sessions.pop(session_id)
+        entry = self._lessons.get(session.lesson)
+        if entry is not None:
+            entry.media.remove(session_id, reason, time.monotonic())
+            self._flush_lesson(session.lesson, entry.media)
+        session.peer.close(reason)
+        self._on_event(session.lesson, SessionClosed(session_id, session.participant, session.publishing, reason))
+
+    def _local(self, peer: Peer) -> LocalTransport:
+        return LocalTransport(peer.ufrag, peer.pwd, self._certificate.fingerprint, self._addresses)
+
+    # --- the loop ----------------------------------------------------------------------------------------------
+
+    def _guarded(self, lesson: LessonId, function: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        """Let a fault of ours end this lesson, not the server."""
+
+        def guarded(data: bytes) -> None:
+            try:
+                function(data)
+            except Exception:
+                self._break(lesson)
+
+        return guarded
+
+    def _break(self, lesson: LessonId) -> None:
+        logger.exception("lesson=%s is closed: a fault of the server in its media", lesson)
+        entry = self._lessons.pop(lesson, None)
+        if entry is None:
+            return
+        for session_id, session in list(self._sessions.items()):
+            if session.lesson == lesson:
+                self._close_session(session_id, "internal error")
+        for sink in entry.sinks.values():
+            sink.close("internal error")
+
+    def _flush(self) -> None:
+        """Send what the last batch of packets led to."""
+        touched, self._touched = self._touched, set()
+        due_s = float("inf")
+        for lesson in touched:
+            entry = self._lessons.get(lesson)
+            if entry is None:
+                continue
+            self._flush_lesson(lesson, entry.media)
+            next_s = entry.media.next_timeout()
+            if next_s is not None and next_s < due_s:
+                due_s = next_s
+        if due_s < self._timer_at_s:
+            self._arm(due_s)
+
+    def _flush_lesson(self, lesson: LessonId, media: LessonMedia) -> None:
+        try:
+            for sink, data in media.take_rtcp():
+                sink.send_rtcp(data)
+            for packets, downs in media.take_fan_outs():
+                for down in downs:
+                    down.sink.send(down, packets)
+            for sink, data in media.take_resends():
+                sink.resend(data)
+            events = media.take_events()
+        except Exception:
+            self._break(lesson)
+            return
+        for event in events:
+            self._on_event(lesson, event)
+
+    def _arm(self, at_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at_s = at_s
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(max(0.0, at_s - time.monotonic()), self._on_timer)
+
+    def _on_timer(self) -> None:
+        now = time.monotonic()
+        if now >= self._housekeeping_at_s:
+            self._housekeeping_at_s = now + HOUSEKEEPING_S
+            self._keep_house(now)
+        due_s = self._housekeeping_at_s
+        for lesson, entry in list(self._lessons.items()):
+            media = entry.media
+            next_s = media.next_timeout()
+            if (next_s is not None and next_s <= now) or lesson in self._touched:
+                try:
+                    media.handle_timeout(now)
+                except Exception:
+                    self._break(lesson)
+                    continue
+                self._flush_lesson(lesson, media)
+                next_s = media.next_timeout()
+            if next_s is not None and next_s < due_s:
+                due_s = next_s
+        self._touched.clear()
+        self._arm(due_s)
+
+    def _keep_house(self, now: float) -> None:
+        for session_id, session in list(self._sessions.items()):
+            peer = session.peer
+            peer.handle_timeout(now)
+            if peer.over is not None:
+                self._close_session(session_id, peer.over)
+            elif not peer.connected and now - session.opened_s > UNCONNECTED_S:
+                self._close_session(session_id, "no media connection was made")
+            elif peer.connected and now - peer.last_heard_s > SILENT_PATH_S:
+                self._close_session(session_id, "the media path is silent")
+
+    # --- numbers -----------------------------------------------------------------------------------------------
+
+    def stats(self) -> dict[str, float]:
+        """Counters since the start, by Prometheus-like names."""
+        mux = self._mux
+        numbers: dict[str, float] = {
+            "lessons": len(self._lessons),
+            "sessions": len(self._sessions),
+            "datagrams_received_total": mux.received,
+            "datagrams_sent_total": total(mux.egresses, "datagrams"),
+            "send_calls_total": total(mux.egresses, "calls"),
+            "datagrams_unsent_total": total(mux.egresses, "dropped"),
+            "datagrams_dropped_total": mux.dropped.total(),
+        }
+        medias = [entry.media for entry in self._lessons.values()]
+        numbers["packets_malformed_total"] = sum(media.malformed for media in medias)
+        numbers["packets_unroutable_total"] = sum(media.unroutable for media in medias)
+        ups = [up for media in medias for up in media.ups.values()]
+        numbers["publications"] = len(ups)
+        numbers["keyframe_requests_total"] = sum(up.keyframe_requests for up in ups)
+        return numbers
+
+
+def _random32() -> int:
+    return secrets.randbits(32)
+
+
+def _incoming(plan: UpPlan) -> IncomingMedia:
+    return IncomingMedia(
+        mid=plan.mid,
+        kind=plan.kind,
+        label=plan.label,
+        pt=plan.pt,
+        clock_rate_hz=plan.clock_rate_hz,
+        rtx_pt=plan.rtx_pt,
+        ssrc=plan.ssrc,
+        rtx_ssrc=plan.rtx_ssrc,
+        nack=plan.nack,
+        mid_ext=plan.mid_ext,
+    )
+
+
+def _slots(plans: list[SlotPlan], sink: Sink) -> list[Slot]:
+    return [
+        Slot(
+            plan.kind,
+            plan.label,
+            DownTrack(
+                sink,
+                ssrc=plan.ssrc,
+                pt=plan.pt,
+                clock_rate_hz=plan.clock_rate_hz,
+                rtx_ssrc=plan.rtx_ssrc,
+                rtx_pt=plan.rtx_pt,
+                capture_time_ext=plan.capture_time_ext,
+                playout_delay_ext=plan.playout_delay_ext,
+                first_seq=secrets.randbits(15),
+                first_ts=secrets.randbits(32),
+            ),
+        )
+        for plan in plans
+    ]
