@@ -1,39 +1,48 @@
 # The verbs of the project. Each sets up what it needs: nothing has to be installed by hand first.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 UI := classroom/web/ui
 UI_SOURCES := $(shell find $(UI) -path '*/node_modules' -prune -o -path '*/dist' -prune -o -type f -print 2>/dev/null)
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: run test check format bench lock clean
 
 run: .venv/.ready $(UI)/dist/index.html  ## a whole lesson on this machine: server, capture agent, recorder
 	@$(BIN)/classroom demo $(if $(CAMERA),--camera "$(CAMERA)") $(if $(SLIDES),--slides "$(SLIDES)") $(if $(MIC),--mic "$(MIC)") $(if $(PORT),--port $(PORT))
 
-test: .venv/.ready $(UI)/dist/index.html  ## everything that can fail
+test: .venv/.dev-ready $(UI)/dist/index.html  ## everything that can fail
 	@sh tests/prepare
 	cd $(UI) && npm test
 	$(BIN)/pytest $(ARGS)
 
-check: .venv/.ready $(UI)/node_modules/.ready  ## style, types, import contracts, Dockerfile
+check: .venv/.dev-ready $(UI)/node_modules/.ready  ## style, types, import contracts, Dockerfile
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/hadolint docker/Dockerfile
 	cd $(UI) && npm run check
 
-format: .venv/.ready $(UI)/node_modules/.ready
+format: .venv/.dev-ready $(UI)/node_modules/.ready
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix . ; cd $(UI) && npm run format
 
-bench: .venv/.ready  ## figures for docs/benchmarks.md
+bench: .venv/.dev-ready  ## figures for docs/benchmarks.md
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 lock:  ## after a change of the dependencies in pyproject.toml
-	$(PYTHON) -m pip install --quiet --upgrade uv && uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock
+	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet uv
+	$(LOCK) --group build pyproject.toml -o requirements.lock
+	$(LOCK) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean:
 	rm -rf .venv $(UI)/node_modules $(UI)/dist
 
 .venv/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	$(PIP) --require-hashes --no-deps -r requirements.lock
+	$(PIP) --no-build-isolation --no-deps -e .
+	@touch $@
+
+.venv/.dev-ready: .venv/.ready requirements-dev.lock
+	$(PIP) --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
 
 $(UI)/node_modules/.ready: $(UI)/package-lock.json
