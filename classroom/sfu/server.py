@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec
 
 from classroom.model import ClassroomError, Label, LessonId, ParticipantId, SessionId
 from classroom.sfu.core.down_track import DownTrack
@@ -24,6 +24,7 @@ from classroom.sfu.transport.peer import Peer
 if TYPE_CHECKING:
     from classroom.sfu.core.sink import Sink
 
+P = ParamSpec("P")
 logger = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 0.25
@@ -168,9 +169,9 @@ class MediaServer:
         slots: list[SlotPlan] = []
 
         def on_connected() -> None:
+            self._touched.add(lesson)
             if not publishing:
                 media.add_receiver(session_id, participant, peer, _slots(slots, peer), time.monotonic())
-            self._touched.add(lesson)
             self._on_event(lesson, SessionConnected(session_id, participant, publishing))
 
         def on_packet(data: bytes) -> None:
@@ -184,7 +185,7 @@ class MediaServer:
             fingerprint=offer.fingerprint,
             dtls_client=offer.setup == "passive",
             on_packet=self._guarded(lesson, on_packet),
-            on_connected=on_connected,
+            on_connected=self._guarded(lesson, on_connected),
             now=time.monotonic,
         )
         try:
@@ -257,12 +258,12 @@ class MediaServer:
 
     # --- the loop ----------------------------------------------------------------------------------------------
 
-    def _guarded(self, lesson: LessonId, function: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    def _guarded(self, lesson: LessonId, function: Callable[P, None]) -> Callable[P, None]:
         """Let a fault of ours end this lesson, not the server."""
 
-        def guarded(data: bytes) -> None:
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
             try:
-                function(data)
+                function(*args, **kwargs)
             except Exception:
                 self._break(lesson)
 
