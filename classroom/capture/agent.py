@@ -1,0 +1,263 @@
+"""The agent of the main classroom: sources, tracks and one WHIP session that is made again whenever it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import ClientSession
+
+from classroom.capture.clock import CaptureClock
+from classroom.capture.frames import SourceError
+from classroom.capture.sdp import BadAnswer
+from classroom.capture.session import Session
+from classroom.capture.sources.choose import Assignment, assign
+from classroom.capture.sources.source import Outputs
+from classroom.capture.threads import Threads
+from classroom.capture.tracks import AudioTrack, Track, VideoTrack
+from classroom.capture.video_encoder import Content
+from classroom.capture.whip import LessonEnded, Refused, WhipClient, WhipError
+from classroom.model import InvalidLessonId, Label, parse_lesson_id
+from classroom.sfu.transport.client import TransportError
+
+if TYPE_CHECKING:
+    from classroom.capture.frames import Probe
+
+logger = logging.getLogger(__name__)
+
+EXIT_OK, EXIT_REFUSED = 0, 2
+SOURCE_RETRY_S = 3.0
+ENDED_POLL_S = 5.0
+FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.3, 2.0
+DRAIN_TIMEOUT_S = 2.0
+JOIN_TIMEOUT_S = 1.0
+_START_DELAY_S = 0.05  # from the first connection to the first frame: threads have to start
+_ORDER = (Label.CAMERA, Label.SLIDES, Label.SCREEN, Label.MIC)
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSettings:
+    """What ``classroom capture`` was told. A source is a file, a device, ``rtsp://…`` or ``sample``."""
+
+    server: str
+    lesson: str
+    token: str
+    camera: str | None = None
+    slides: str | None = None
+    mic: str | None = None
+    loop: bool = False
+
+
+async def run_agent(settings: CaptureSettings) -> int:
+    """Publish until every source has ended or SIGINT or SIGTERM comes; returns the exit status of the process."""
+    try:
+        parse_lesson_id(settings.lesson)
+    except InvalidLessonId as error:
+        logger.error("课程编号不对 / bad lesson id: %s", error)
+        return EXIT_REFUSED
+    if not settings.server.startswith(("http://", "https://")):
+        logger.error("服务器地址要以 http:// 或 https:// 开头 / the server's address starts with http:// or https://")
+        return EXIT_REFUSED
+    assignments = assign(camera=settings.camera, slides=settings.slides, mic=settings.mic, loop=settings.loop)
+    if not assignments:
+        logger.error("没有指定来源 / nothing to send: give --camera, --slides or --mic")
+        return EXIT_REFUSED
+    agent = Agent(settings, assignments)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, agent.stop)
+    try:
+        return await agent.run()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+class Agent:
+    """Keeps sources and encoders running for as long as they last, whatever becomes of the server meanwhile."""
+
+    def __init__(self, settings: CaptureSettings, assignments: list[Assignment]) -> None:
+        self._settings = settings
+        self._assignments = assignments
+        self._loop = asyncio.get_running_loop()
+        self._clock = CaptureClock()
+        self._tracks: dict[Label, VideoTrack | AudioTrack] = {}
+        self._threads = Threads()
+        self._stop_threads = threading.Event()
+        self._stopping = asyncio.Event()
+        self._tracks_changed = asyncio.Event()
+        self._connected_once = asyncio.Event()
+        self._start_s = 0.0
+        self._session: Session | None = None
+
+    def stop(self) -> None:
+        """End as soon as goodbye has been said."""
+        self._stopping.set()
+
+    async def run(self) -> int:
+        """Publish; returns the exit status."""
+        await self._prepare()
+        sources = [
+            self._loop.create_task(self._run_source(assignment), name=assignment.source.name)
+            for assignment in self._assignments
+        ]
+        connection = self._loop.create_task(self._stay_connected(), name="connection")
+        stopping = self._loop.create_task(self._stopping.wait(), name="stop")
+        ended = self._loop.create_task(asyncio.wait(sources), name="sources")
+        try:
+            watched: set[asyncio.Future[Any]] = {connection, stopping, ended}
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            if connection.done():
+                return connection.result()
+            if not stopping.done():
+                logger.info("所有来源都已播放完毕 / every source has ended")
+                await self._finish()
+            return EXIT_OK
+        finally:
+            self._stop_threads.set()
+            for task in (connection, stopping, ended, *sources):
+                task.cancel()
+            await asyncio.gather(connection, stopping, ended, *sources, return_exceptions=True)
+            await self._close_tracks()
+            await self._threads.join(JOIN_TIMEOUT_S)
+
+    async def _prepare(self) -> None:
+        """Find out what there is to send; what cannot be opened yet is reported and tried again later."""
+        for assignment in self._assignments:
+            if assignment.video is not None:
+                content = Content.PAGES if assignment.video is Label.SLIDES else Content.MOTION
+                self._tracks[assignment.video] = VideoTrack(assignment.video, self._loop, content)
+            if assignment.sound_is_certain:
+                self._tracks[Label.MIC] = AudioTrack(Label.MIC, self._loop)
+        probes = await asyncio.gather(*(self._probe(assignment) for assignment in self._assignments))
+        for assignment, probe in zip(self._assignments, probes, strict=True):
+            if probe is not None:
+                self._found(assignment, probe)
+
+    async def _probe(self, assignment: Assignment) -> Probe | None:
+        source = assignment.source
+        try:
+            return await self._threads.run(f"probe {source.name}", source.probe)
+        except SourceError as error:
+            logger.warning("%s", error)
+            return None
+
+    def _found(self, assignment: Assignment, probe: Probe) -> None:
+        """A camera that brings its sound along gets a track for it as soon as that is known."""
+        if assignment.sound and probe.has_sound and Label.MIC not in self._tracks:
+            self._tracks[Label.MIC] = AudioTrack(Label.MIC, self._loop)
+            self._tracks_changed.set()
+
+    async def _run_source(self, assignment: Assignment) -> None:
+        """Run a source once the server is there, and again whenever it fails; returns when it has ended."""
+        await self._connected_once.wait()
+        source, start_s, told = assignment.source, self._start_s, ""
+        while True:
+            try:
+                if assignment.sound and Label.MIC not in self._tracks:
+                    self._found(assignment, await self._threads.run(f"probe {source.name}", source.probe))
+                work = partial(source.run, self._outputs(assignment), start_s, self._stop_threads)
+                await self._threads.run(source.name, work)
+                logger.info("%s: 播放完毕 / has ended", source.name)
+                return
+            except SourceError as error:
+                if str(error) != told:
+                    told = str(error)
+                    logger.warning("%s；每 %g 秒重试 / trying again every %g s", told, SOURCE_RETRY_S, SOURCE_RETRY_S)
+            except Exception:
+                logger.exception("%s: 内部错误，重新开始 / internal error, starting anew", source.name)
+            await asyncio.sleep(SOURCE_RETRY_S)
+            start_s = time.monotonic()
+
+    def _outputs(self, assignment: Assignment) -> Outputs:
+        video = self._tracks.get(assignment.video) if assignment.video is not None else None
+        audio = self._tracks.get(Label.MIC) if assignment.sound else None
+        return Outputs(
+            video if isinstance(video, VideoTrack) else None, audio if isinstance(audio, AudioTrack) else None
+        )
+
+    async def _stay_connected(self) -> int:
+        """Connect, and again whenever the connection is lost; returns only when the server refuses for good."""
+        backoff_s, told = FIRST_BACKOFF_S, ""
+        async with ClientSession() as http:
+            whip = WhipClient(http, self._settings.server, self._settings.lesson, self._settings.token)
+            while True:
+                self._tracks_changed.clear()
+                session = Session(whip, self._clock)
+                wait_s = backoff_s
+                try:
+                    await session.open(self._offered())
+                except Refused as error:
+                    logger.error("%s", error)
+                    return EXIT_REFUSED
+                except LessonEnded as error:
+                    wait_s, text = ENDED_POLL_S, f"本节课已结束，等待老师重新开始 / the lesson has ended: {error}"
+                except WhipError as error:
+                    wait_s, text = max(backoff_s, min(error.retry_after_s, ENDED_POLL_S)), str(error)
+                except (BadAnswer, TransportError) as error:
+                    text = f"媒体连接失败 / no media connection: {error}"
+                else:
+                    text, told = await self._use(session), ""
+                    wait_s = backoff_s = FIRST_BACKOFF_S
+                if text != told:
+                    logger.warning("%s", text)
+                    told = text
+                if text:
+                    await asyncio.sleep(wait_s)
+                    backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)
+
+    def _offered(self) -> list[Track]:
+        return [self._tracks[label] for label in _ORDER if label in self._tracks]
+
+    async def _use(self, session: Session) -> str:
+        """Send over a session while it lasts; returns why it is over, empty when a new one is wanted at once."""
+        self._session = session
+        if not self._connected_once.is_set():
+            self._start_s = time.monotonic() + _START_DELAY_S
+            self._connected_once.set()
+        logger.info("已连接 %s / connected, lesson %s", self._settings.server, self._settings.lesson)
+        changed = self._loop.create_task(self._tracks_changed.wait(), name="tracks changed")
+        announced = self._loop.create_task(self._announce(), name="announce")
+        try:
+            watched: set[asyncio.Future[Any]] = {session.closed, changed}
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            if session.closed.done():
+                return f"连接中断，正在重连 / the connection was lost, reconnecting: {session.closed.result()}"
+            return ""
+        finally:
+            changed.cancel()
+            announced.cancel()
+            await asyncio.gather(changed, announced, return_exceptions=True)
+            self._session = None
+            for line in session.statistics():
+                logger.info("%s", line)
+            await session.close()
+
+    async def _announce(self) -> None:
+        """Say of each track when it is on the air, and in what format."""
+        waiting = dict(self._tracks)
+        told: dict[Label, str] = {}
+        while True:
+            for label, track in waiting.items():
+                if track.description and told.get(label) != track.description:
+                    told[label] = track.description
+                    logger.info("%s: %s → live", label, track.description)
+            await asyncio.sleep(0.2 if len(told) < len(waiting) else 1.0)
+
+    async def _finish(self) -> None:
+        """Encode and send what is still in the queues."""
+        await self._close_tracks()
+        if self._session is not None:
+            await self._session.drain(DRAIN_TIMEOUT_S)
+        else:
+            logger.warning("结束时没有连接，最后的内容没有送达 / not connected at the end: the last part was not sent")
+
+    async def _close_tracks(self) -> None:
+        """Let the encoders finish what waits; their last frames have been handed over afterwards."""
+        await asyncio.gather(*(self._threads.run("close track", track.close) for track in self._tracks.values()))

@@ -1,0 +1,123 @@
+"""The WHIP client (RFC 9725): POST an offer, DELETE the session."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from aiohttp import ClientError, ClientTimeout
+from yarl import URL
+
+from classroom.model import ClassroomError
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse, ClientSession
+
+_POST_TIMEOUT = ClientTimeout(total=5, sock_connect=2)
+_DELETE_TIMEOUT = ClientTimeout(total=2)
+# Asking again with the same token and offer would get the same answer.
+_FINAL = {
+    400: (
+        "服务器不接受这个请求，请检查课程编号和程序版本",
+        "the server does not accept the request: check the lesson id and the versions",
+    ),
+    401: (
+        "令牌无效或已过期，请用 classroom token 重新生成",
+        "the token is wrong or has expired: make a new one with `classroom token`",
+    ),
+    403: ("令牌不允许在这节课上推流", "the token may not publish in this lesson"),
+    404: (
+        "服务器上没有这节课，请检查地址和课程编号",
+        "the server does not know this lesson: check the address and the lesson id",
+    ),
+    413: ("请求过大", "the offer is too large for the server"),
+    415: ("这个地址不接受 WHIP 推流", "the address does not take WHIP offers"),
+    422: ("服务器不支持这里的音视频格式", "the server can use none of the offered media"),
+}
+
+
+class WhipError(ClassroomError):
+    """The server cannot take the session now; worth trying again, not before ``retry_after_s``."""
+
+    def __init__(self, text: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class Refused(ClassroomError):
+    """The server will not take the session, however often it is asked."""
+
+
+class LessonEnded(ClassroomError):
+    """The lesson is over; a teacher may start it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class WhipSession:
+    """A session that the server has made."""
+
+    location: URL
+    answer: str
+
+
+class WhipClient:
+    """One endpoint, one token."""
+
+    def __init__(self, http: ClientSession, server: str, lesson: str, token: str) -> None:
+        self._http = http
+        self._endpoint = URL(server.rstrip("/") + "/whip/" + quote(lesson, safe=""), encoded=True)
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    async def post(self, offer: str) -> WhipSession:
+        """Offer a session; raises Refused, LessonEnded, or WhipError when it may work later."""
+        headers = {
+            **self._headers,
+            "Content-Type": "application/sdp",
+            "Accept": "application/sdp, application/problem+json",
+        }
+        try:
+            async with self._http.post(
+                self._endpoint, data=offer.encode(), headers=headers, timeout=_POST_TIMEOUT
+            ) as response:
+                body = await response.read()
+                if response.status != 201:
+                    raise _refusal(response, body)
+                location = response.headers.get("Location")
+                if not location:
+                    raise WhipError("服务器的应答没有 Location / the answer has no Location")
+                return WhipSession(response.url.join(URL(location)), body.decode("utf-8", "replace"))
+        except (ClientError, TimeoutError) as error:
+            reason = str(error) or type(error).__name__
+            raise WhipError(f"连不上服务器：{reason} / cannot reach the server: {reason}") from error
+
+    async def delete(self, session: WhipSession) -> None:
+        """End a session; a server that is gone has forgotten it already."""
+        try:
+            async with self._http.delete(session.location, headers=self._headers, timeout=_DELETE_TIMEOUT):
+                pass
+        except (ClientError, TimeoutError):
+            pass
+
+
+def _refusal(response: ClientResponse, body: bytes) -> ClassroomError:
+    detail = _detail(body) or response.reason or ""
+    status = response.status
+    if status == 409:
+        return LessonEnded(detail)
+    if status in _FINAL:
+        zh, en = _FINAL[status]
+        return Refused(f"{zh} / {en} (HTTP {status}: {detail})")
+    retry_after = response.headers.get("Retry-After", "")
+    text = f"服务器暂时不能接收 / the server cannot take it now (HTTP {status}: {detail})"
+    return WhipError(text, float(retry_after) if retry_after.isdigit() else 0.0)
+
+
+def _detail(body: bytes) -> str:
+    """The sentence for people in an RFC 9457 problem, if it is one."""
+    try:
+        problem = json.loads(body)
+    except ValueError:
+        return ""
+    return str(problem.get("detail", "")) if isinstance(problem, dict) else ""
