@@ -1,0 +1,43 @@
+/** The two things that WebRTC's API cannot say and SDP can. Pure text in, text out. */
+
+const EOL = "\r\n";
+
+/** Split into the session part and one part per m-section. */
+function sections(sdp: string): string[] {
+  return sdp.split(/^(?=m=)/m);
+}
+
+/**
+ * Name the m-sections of an offer (`a=label`, RFC 4574), in order; sections without a name stay as they are.
+ * Goes into the offer that is sent only: the browser does not know the attribute.
+ */
+export function withLabels(sdp: string, labels: readonly string[]): string {
+  const [session = "", ...media] = sections(sdp);
+  return (
+    session +
+    media
+      .map((section, i) => {
+        const label = labels[i];
+        return label === undefined ? section : `${section.trimEnd()}${EOL}a=label:${label}${EOL}`;
+      })
+      .join("")
+  );
+}
+
+/**
+ * Ask for retransmission of Opus (`a=rtcp-fb:<pt> nack`, RFC 4585), which browsers do only when their own
+ * description says so.
+ */
+export function withOpusNack(sdp: string): string {
+  return sections(sdp)
+    .map((section) => {
+      const payloadType = /^a=rtpmap:(\d+) opus\/48000/im.exec(section)?.[1];
+      if (payloadType === undefined) return section;
+      if (new RegExp(`^a=rtcp-fb:${payloadType} nack\\s*$`, "m").test(section)) return section;
+      return section.replace(
+        /^(a=rtpmap:\d+ opus\/48000.*?)\r?$/im,
+        `$1${EOL}a=rtcp-fb:${payloadType} nack${"\r"}`,
+      );
+    })
+    .join("");
+}

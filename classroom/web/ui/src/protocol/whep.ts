@@ -1,0 +1,196 @@
+/** Receives a lesson for as long as it is wanted: starts WHEP sessions, watches them, starts again. */
+
+import { retryDelay_ms, type Backoff } from "./backoff";
+import type { Label } from "./messages.gen";
+import { Problem } from "./problem";
+import { statsBetween, totalBytes, type ReceiveSample, type ReceiveStats } from "./receive_stats";
+import { WhepSession, type Slot, type WhepTarget } from "./whep_session";
+
+/**
+ * `idle`: not wanted. `connecting`: no media yet. `receiving`: bytes come in. `quiet`: connected, and nobody
+ * sends. `lost`: was receiving, trying to get it back. `refused`: the server said no; asked again later.
+ */
+export type ReceiveStatus = "idle" | "connecting" | "receiving" | "quiet" | "lost" | "refused";
+
+export interface WhepEvents {
+  status(status: ReceiveStatus, problem: Problem | null): void;
+  /** The tracks of a session that begins, or null when it ends. */
+  tracks(tracks: ReadonlyMap<Label, MediaStreamTrack> | null): void;
+  /** The session is about to be dropped: the last moment to keep its last picture. */
+  closing(): void;
+  stats(stats: ReceiveStats): void;
+}
+
+const BACKOFF: Backoff = { first_ms: 300, max_ms: 1500 };
+/** Live publications and no byte for so long: the path is dead, whatever ICE believes. */
+const STALL_MS = 3_000;
+/** The same when the control connection broke too: the server itself is likely gone. */
+const SUSPECT_STALL_MS = 1_000;
+const DISCONNECTED_MS = 2_000;
+const REFUSED_MS = 10_000;
+
+export class WhepClient {
+  readonly #slots: readonly Slot[];
+  readonly #events: WhepEvents;
+  #target: WhepTarget | null = null;
+  #expected = false;
+  #suspect = false;
+  #session: WhepSession | null = null;
+  #before: ReceiveSample | null = null;
+  #lastBytes_ms = 0;
+  #expectedSince_ms = 0;
+  #failures = 0;
+  #received = false;
+  #status: ReceiveStatus = "idle";
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #sampleTimer: ReturnType<typeof setInterval> | undefined;
+  #disconnectedTimer: ReturnType<typeof setTimeout> | undefined;
+
+  readonly #sample_ms: number;
+
+  constructor(slots: readonly Slot[], events: WhepEvents, sample_ms = 1_000) {
+    this.#sample_ms = sample_ms;
+    this.#slots = slots;
+    this.#events = events;
+  }
+
+  /** Receive from here; a session that already runs goes on. */
+  start(target: WhepTarget): void {
+    const wasIdle = this.#target === null;
+    this.#target = target;
+    if (wasIdle) this.#connect();
+  }
+
+  /** Stop receiving: the lesson is over or the page closes. */
+  stop(): void {
+    this.#target = null;
+    this.#received = false;
+    this.#failures = 0;
+    clearTimeout(this.#retryTimer);
+    this.#drop();
+    this.#report("idle");
+  }
+
+  /** Whether anybody is sending something for our slots: only then is silence a fault. */
+  expectMedia(expected: boolean): void {
+    if (expected && !this.#expected) this.#expectedSince_ms = Date.now();
+    this.#expected = expected;
+  }
+
+  /** The control connection broke: if nothing more comes in, the server is likely gone. */
+  suspect(): void {
+    this.#suspect = true;
+  }
+
+  /** The server can be reached again: do not wait for the back-off, nor for a session that it may have forgotten. */
+  retryNow(): void {
+    if (this.#target === null) return;
+    if (this.#session !== null) {
+      const silent = Date.now() - this.#lastBytes_ms > SUSPECT_STALL_MS + this.#sample_ms;
+      if (!this.#suspect || !silent) return;
+      this.#drop();
+    }
+    clearTimeout(this.#retryTimer);
+    this.#failures = 0;
+    this.#suspect = false;
+    this.#connect();
+  }
+
+  #connect(): void {
+    if (this.#target === null) return;
+    const session = new WhepSession(this.#target, this.#slots);
+    this.#session = session;
+    this.#before = null;
+    this.#lastBytes_ms = Date.now();
+    this.#report(this.#received ? "lost" : "connecting");
+    session.onconnectionstatechange = () => this.#connectionChanged(session);
+    session.open().then(
+      () => {
+        if (session !== this.#session) return;
+        this.#lastBytes_ms = Date.now();
+        this.#events.tracks(session.tracks);
+        this.#sampleTimer = setInterval(() => void this.#sample(session), this.#sample_ms);
+        void this.#sample(session);
+      },
+      (error: unknown) => {
+        if (session === this.#session) this.#failed(error instanceof Problem ? error : null);
+      },
+    );
+  }
+
+  #connectionChanged(session: WhepSession): void {
+    if (session !== this.#session) return;
+    clearTimeout(this.#disconnectedTimer);
+    switch (session.connectionState) {
+      case "disconnected":
+        this.#disconnectedTimer = setTimeout(() => this.#failed(null), DISCONNECTED_MS);
+        break;
+      case "failed":
+      case "closed":
+        this.#failed(null);
+        break;
+      default:
+    }
+  }
+
+  async #sample(session: WhepSession): Promise<void> {
+    const now_ms = Date.now();
+    const after = await session.sample(now_ms).catch(() => null);
+    if (after === null || session !== this.#session) return;
+    const before = this.#before ?? { at_ms: now_ms, slots: [], rtt_s: null };
+    this.#before = after;
+    if (totalBytes(after) > totalBytes(before)) {
+      this.#lastBytes_ms = now_ms;
+      this.#failures = 0;
+      this.#received = true;
+      this.#suspect = false;
+      this.#report("receiving");
+    } else if (!this.#expected) {
+      if (session.connectionState === "connected") this.#report("quiet");
+    } else {
+      const silent_ms = now_ms - Math.max(this.#lastBytes_ms, this.#expectedSince_ms);
+      if (silent_ms >= (this.#suspect ? SUSPECT_STALL_MS : STALL_MS)) {
+        this.#failed(null);
+        return;
+      }
+    }
+    this.#events.stats(statsBetween(before, after));
+  }
+
+  #failed(problem: Problem | null): void {
+    const delay_ms = this.#delayAfter(problem);
+    this.#failures += 1;
+    this.#drop();
+    if (problem !== null && problem.status >= 400 && problem.status < 500 && problem.status !== 429) {
+      this.#report("refused", problem);
+    } else {
+      this.#report(this.#received ? "lost" : "connecting", problem);
+    }
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => this.#connect(), delay_ms);
+  }
+
+  #delayAfter(problem: Problem | null): number {
+    if (problem?.retryAfter_s != null) return Math.min(5, Math.max(0.5, problem.retryAfter_s)) * 1000;
+    // 404 and 409 end by themselves when the control connection tells of a start (retryNow).
+    if (problem !== null && problem.status >= 400 && problem.status < 500) return REFUSED_MS;
+    return retryDelay_ms(this.#failures, BACKOFF, Math.random());
+  }
+
+  #drop(): void {
+    clearInterval(this.#sampleTimer);
+    clearTimeout(this.#disconnectedTimer);
+    const session = this.#session;
+    this.#session = null;
+    if (session === null) return;
+    this.#events.closing();
+    session.close();
+    this.#events.tracks(null);
+  }
+
+  #report(status: ReceiveStatus, problem: Problem | null = null): void {
+    if (status === this.#status && problem === null) return;
+    this.#status = status;
+    this.#events.status(status, problem);
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * Plays the parts of a recording as one: the leader (teacher's picture and voice) gives the time, the slides
+ * follow. Where the leader has nothing (it began later, or broke off), the clock of this device goes on.
+ */
+
+import { Deck } from "./deck";
+import type { ReplayPlan } from "./plan";
+import { follow } from "./sync";
+
+export interface PlayerView {
+  position_s: number;
+  start_s: number;
+  end_s: number;
+  playing: boolean;
+  /** Wants to play and has no data. */
+  waiting: boolean;
+  ended: boolean;
+  /** How far the leader is loaded without a hole, on the lesson's axis. */
+  bufferedTo_s: number;
+  /** The slides minus the leader, in seconds; null while one of them rests. */
+  drift_s: number | null;
+  slidesVisible: boolean;
+  mainVisible: boolean;
+}
+
+const TICK_MS = 100;
+/** The very end of a file is reached when so little is left. */
+const END_S = 0.05;
+
+export class ReplayPlayer {
+  readonly #main: Deck;
+  readonly #slides: Deck | null;
+  readonly #onview: (view: PlayerView) => void;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #plan: ReplayPlan;
+  #position_s: number;
+  #playing = false;
+  #rate = 1;
+  #nudge = 1;
+  #ticked_ms = performance.now();
+
+  constructor(
+    plan: ReplayPlan,
+    elements: { main: HTMLVideoElement; slides: HTMLVideoElement },
+    token: string,
+    onview: (view: PlayerView) => void,
+    onfailed: (detail: string | null) => void,
+  ) {
+    this.#plan = plan;
+    this.#position_s = plan.start_s;
+    this.#onview = onview;
+    this.#main = new Deck(elements.main, plan.main, token, onfailed);
+    this.#slides = plan.slides === null ? null : new Deck(elements.slides, plan.slides, token, onfailed);
+    if (this.#slides !== null) this.#slides.element.muted = true;
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#main.close();
+    this.#slides?.close();
+  }
+
+  /** The recording has grown. */
+  extend(plan: ReplayPlan): void {
+    this.#plan = plan;
+    this.#main.plan = plan.main;
+    if (this.#slides !== null && plan.slides !== null) this.#slides.plan = plan.slides;
+  }
+
+  play(): void {
+    if (this.#position_s >= this.#plan.end_s - END_S) this.seek(this.#plan.start_s);
+    this.#playing = true;
+    // In the same turn as the touch that asked for it: browsers want that for sound.
+    if (this.#main.covers(this.#position_s)) this.#main.play(this.#rate);
+    this.#tick();
+  }
+
+  pause(): void {
+    this.#playing = false;
+    this.#main.pause();
+    this.#slides?.pause();
+    this.#tick();
+  }
+
+  get playing(): boolean {
+    return this.#playing;
+  }
+
+  seek(position_s: number): void {
+    this.#position_s = Math.min(Math.max(position_s, this.#plan.start_s), this.#plan.end_s);
+    this.#main.seek(this.#position_s);
+    this.#slides?.seek(this.#position_s);
+    this.#tick();
+  }
+
+  seekBy(by_s: number): void {
+    this.seek(this.#position_s + by_s);
+  }
+
+  set rate(rate: number) {
+    this.#rate = rate;
+    this.#main.element.playbackRate = rate;
+  }
+
+  #tick(): void {
+    const now_ms = performance.now();
+    const passed_s = (now_ms - this.#ticked_ms) / 1000;
+    this.#ticked_ms = now_ms;
+    const leading = this.#lead(passed_s);
+    const drift_s = this.#slides === null ? null : this.#guide(this.#slides, leading);
+    this.#report(leading, drift_s);
+  }
+
+  /** Move the position on; returns whether time passes. */
+  #lead(passed_s: number): boolean {
+    const main = this.#main;
+    const { element } = main;
+    const spent =
+      element.ended ||
+      (element.duration > 0 && element.currentTime >= element.duration - END_S && element.paused);
+    if (main.covers(this.#position_s) && !spent) {
+      if (element.seeking) return false;
+      // What counts is the leader's own clock; while it stalls, so does the lesson.
+      if (element.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) this.#position_s = main.position_s;
+      if (!this.#playing) return false;
+      main.play(this.#rate);
+      return main.ready;
+    }
+    if (!this.#playing) return false;
+    if (this.#position_s >= this.#plan.end_s - END_S) {
+      this.pause();
+      return false;
+    }
+    if (this.#position_s >= main.plan.end_s) main.pause();
+    this.#position_s = Math.min(this.#plan.end_s, this.#position_s + passed_s * this.#rate);
+    if (main.covers(this.#position_s) && !spent) main.seek(this.#position_s);
+    return true;
+  }
+
+  /** Keep the slides with the position; returns their drift. */
+  #guide(slides: Deck, leading: boolean): number | null {
+    const action = follow(this.#position_s, {
+      position_s: slides.position_s,
+      start_s: slides.plan.start_s,
+      end_s: slides.plan.end_s,
+      nudge: this.#nudge,
+    });
+    if (slides.element.seeking) return null;
+    if (action.kind === "rest") {
+      slides.pause();
+      if (Math.abs(slides.position_s - action.at_s) > 0.5) slides.seek(action.at_s);
+      return null;
+    }
+    const drift_s = slides.position_s - this.#position_s;
+    if (action.kind === "seek") {
+      this.#nudge = 1;
+      slides.seek(action.to_s);
+    } else if (leading) {
+      this.#nudge = action.nudge;
+      slides.play(this.#rate * action.nudge);
+    } else {
+      slides.pause();
+      // Standing still, the right picture is a seek away, and nobody hears it.
+      if (!this.#playing && action.nudge !== 1) slides.seek(this.#position_s);
+    }
+    return drift_s;
+  }
+
+  #report(leading: boolean, drift_s: number | null): void {
+    const { start_s, end_s } = this.#plan;
+    this.#onview({
+      position_s: this.#position_s,
+      start_s,
+      end_s,
+      playing: this.#playing,
+      waiting: this.#playing && !leading,
+      ended: !this.#playing && this.#position_s >= end_s - 2 * END_S,
+      bufferedTo_s: this.#bufferedTo_s(),
+      drift_s,
+      mainVisible: this.#position_s >= this.#main.plan.start_s,
+      slidesVisible: this.#slides !== null && this.#position_s >= this.#slides.plan.start_s,
+    });
+  }
+
+  #bufferedTo_s(): number {
+    const { buffered, currentTime } = this.#main.element;
+    for (let i = 0; i < buffered.length; i += 1) {
+      if (buffered.start(i) <= currentTime + 0.1 && buffered.end(i) >= currentTime) {
+        return this.#main.plan.start_s + buffered.end(i);
+      }
+    }
+    return this.#position_s;
+  }
+}

@@ -1,0 +1,37 @@
+/** How a second picture follows the first. Pure: positions in, what to do out. All times in seconds. */
+
+/** Drift that nobody sees: less than a frame of the slides. */
+const HOLD_S = 0.04;
+/** Once correcting, go on until this close: no hunting around the threshold. */
+const SETTLED_S = 0.01;
+/** Beyond this nudging would take too long. */
+const SEEK_S = 1;
+const NUDGE = 0.05;
+
+export interface Follower {
+  /** Where the follower is, on the lesson's axis. */
+  position_s: number;
+  /** Its span on that axis. */
+  start_s: number;
+  end_s: number;
+  /** Its present playback rate divided by the leader's: 1 when it is not being corrected. */
+  nudge: number;
+}
+
+export type SyncAction =
+  | { kind: "play"; nudge: number }
+  | { kind: "seek"; to_s: number }
+  /** The leader is outside of the follower's span: stand still at its nearest picture. */
+  | { kind: "rest"; at_s: number; visible: boolean };
+
+/** What the follower must do to be where the leader is (`leader_s` on the lesson's axis). */
+export function follow(leader_s: number, follower: Follower): SyncAction {
+  if (leader_s < follower.start_s) return { kind: "rest", at_s: follower.start_s, visible: false };
+  if (leader_s >= follower.end_s) return { kind: "rest", at_s: follower.end_s, visible: true };
+  const drift_s = follower.position_s - leader_s;
+  const off_s = Math.abs(drift_s);
+  if (off_s > SEEK_S) return { kind: "seek", to_s: leader_s };
+  const correcting = follower.nudge !== 1;
+  if (off_s <= (correcting ? SETTLED_S : HOLD_S)) return { kind: "play", nudge: 1 };
+  return { kind: "play", nudge: drift_s > 0 ? 1 - NUDGE : 1 + NUDGE };
+}

@@ -1,0 +1,31 @@
+import { createRouter, createWebHistory } from "vue-router";
+import { i18n } from "./i18n";
+
+export type PageTitle = "home" | "teacher" | "terminal" | "replay" | "missing";
+
+declare module "vue-router" {
+  interface RouteMeta {
+    title: PageTitle;
+  }
+}
+
+export const router = createRouter({
+  history: createWebHistory(),
+  routes: [
+    { path: "/", component: () => import("./pages/HomePage.vue"), meta: { title: "home" } },
+    { path: "/teacher", component: () => import("./pages/TeacherPage.vue"), meta: { title: "teacher" } },
+    { path: "/terminal", component: () => import("./pages/TerminalPage.vue"), meta: { title: "terminal" } },
+    {
+      path: "/replay/:lesson",
+      component: () => import("./pages/ReplayPage.vue"),
+      props: true,
+      meta: { title: "replay" },
+    },
+    { path: "/:rest(.*)*", component: () => import("./pages/MissingPage.vue"), meta: { title: "missing" } },
+  ],
+});
+
+export function pageTitle(title: PageTitle): string {
+  const { t } = i18n.global;
+  return title === "home" ? t("product") : `${t(`title.${title}`)} · ${t("product")}`;
+}
