@@ -1,0 +1,32 @@
+"""Why the lesson service refuses."""
+
+from __future__ import annotations
+
+from classroom.model import ClassroomError
+
+
+class UnknownLesson(ClassroomError):
+    """Nobody has opened the lesson."""
+
+
+class LessonEnded(ClassroomError):
+    """The lesson is over; only a teacher may start it again."""
+
+
+class NotYours(ClassroomError):
+    """The session belongs to somebody else."""
+
+
+class Busy(ClassroomError):
+    """The server holds as many sessions as it may."""
+
+
+class Draining(ClassroomError):
+    """The server is stopping; it takes nobody in any more."""
+
+
+def unknown_lesson(lesson: str) -> UnknownLesson:
+    """The error with its text."""
+    return UnknownLesson(
+        f"课程 {lesson} 还没有开始，请等待主讲教师。 Nobody has opened the lesson {lesson} yet; wait for its teacher."
+    )

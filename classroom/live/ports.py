@@ -1,0 +1,68 @@
+"""What the lesson service is given from outside: a media server and a way to record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from classroom.sfu.core.sink import Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from classroom.model import LessonId, ParticipantId, RecordingState, SessionId
+    from classroom.sfu.server import Patched, PublicationNames, Session
+
+
+class MediaServer(Protocol):
+    """The SFU as the lesson service sees it (classroom.sfu.server.MediaServer).
+
+    It tells what happens through the listener that it was made with, on the event loop.
+    """
+
+    async def open_lesson(self, lesson: LessonId) -> None:
+        """Let media into a lesson; opening it again does nothing."""
+
+    async def close_lesson(self, lesson: LessonId, reason: str) -> None:
+        """End the sessions and sinks of a lesson."""
+
+    async def publish(
+        self, lesson: LessonId, participant: ParticipantId, offer: str, names: PublicationNames
+    ) -> Session:
+        """Accept a publisher (WHIP); raises BadOffer, UnacceptableOffer, UnknownLesson."""
+
+    async def subscribe(self, lesson: LessonId, participant: ParticipantId, offer: str) -> Session:
+        """Accept a receiver (WHEP); raises BadOffer, UnacceptableOffer, UnknownLesson."""
+
+    async def patch(self, session: SessionId, fragment: str, if_match: str | None) -> Patched:
+        """Take candidates or restart ICE; raises UnknownSession, BadFragment, EtagMismatch."""
+
+    async def close_session(self, session: SessionId, reason: str) -> None:
+        """End a session; raises UnknownSession."""
+
+    async def attach(self, lesson: LessonId, sink: Sink) -> Callable[[bytes], None]:
+        """Let a sink follow every publication; returns where its RTCP feedback goes."""
+
+
+class Recorder(Sink, Protocol):
+    """Consumes a lesson's media and writes it; a Sink like any other, and more."""
+
+    feedback: Callable[[bytes], None]
+
+    def add_event(self, name: str, /, **data: object) -> None:
+        """Note what happened, at the present time."""
+
+    async def finish(self, state: RecordingState) -> None:
+        """Write what is left and close the files."""
+
+
+class OnRecordingState(Protocol):
+    """Hears what became of a recording; called on the event loop."""
+
+    def __call__(self, state: RecordingState, detail: str | None = None) -> None:
+        """``detail`` is for people; None when there is nothing to say."""
+
+
+class OpenRecorder(Protocol):
+    """Opens the recording of a lesson. ``resume``: go on with the one that was interrupted. Raises OSError."""
+
+    async def __call__(self, lesson: LessonId, title: str, on_state: OnRecordingState, resume: bool) -> Recorder: ...

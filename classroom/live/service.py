@@ -1,0 +1,373 @@
+"""Holds the lessons of this node: joins participants, their media sessions and the recorder into one state."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from classroom.live.errors import Busy, Draining, LessonEnded, NotYours, unknown_lesson
+from classroom.live.feed import Feed
+from classroom.live.journal import Entry, Journal
+from classroom.live.lesson import Delta, LiveLesson, Person
+from classroom.live.recording import LessonRecording
+from classroom.messages import ParticipantChanged
+from classroom.model import LessonId, LessonState, RecordingState, SessionId
+from classroom.sfu import server as sfu
+from classroom.sfu.core.events import (
+    MediaEvent,
+    PublicationAdded,
+    PublicationLive,
+    PublicationRemoved,
+    SessionClosed,
+    SessionConnected,
+)
+from classroom.sfu.negotiate import parse_offer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
+
+    from classroom.live.ports import MediaServer, OpenRecorder
+    from classroom.model import Label
+
+logger = logging.getLogger(__name__)
+
+HOUSEKEEPING_S = 30.0
+KEEP_ENDED = timedelta(days=7)  # for so long an ended lesson refuses publishers that were not told
+DRAINING = "draining"
+
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True, eq=False)
+class _Held:
+    lesson: LiveLesson
+    recording: LessonRecording
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # one start, end or new session at a time
+    feeds: set[Feed] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a media session is, and of which lesson and door."""
+
+    lesson: LessonId
+    person: Person
+    publishing: bool
+
+
+class LessonService:
+    """The lessons of this node. Everything runs on one event loop.
+
+    ``open_media`` makes the media server, given who listens to it. Without ``open_recorder`` nothing is recorded.
+    State changes and the deltas they give are made without an await in between; what takes time (media, files) follows
+    under the lock of the lesson, in a task of the service, so that a client that goes away interrupts nothing.
+    """
+
+    def __init__(
+        self,
+        open_media: Callable[[sfu.OnEvent], MediaServer],
+        open_recorder: OpenRecorder | None,
+        journal: Journal,
+        *,
+        max_sessions: int = 1000,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._media = open_media(self._on_event)
+        self._open_recorder = open_recorder
+        self._journal = journal
+        self._max_sessions = max_sessions
+        self._wall = wall
+        self._lessons: dict[LessonId, _Held] = {}
+        self._sessions: dict[SessionId, Owner] = {}
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._house: asyncio.Task[None] | None = None
+        self.draining = False
+
+    # --- life --------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Go on with the lessons that were live when the server stopped."""
+        for entry in await self._journal.load():
+            lesson = LiveLesson(entry.id, entry.title, entry.state, entry.started_at, entry.ended_at)
+            held = self._hold(entry.id, lesson)
+            if entry.state is LessonState.LIVE:
+                logger.info("lesson=%s goes on", entry.id)
+                await self._open_media(held, resume=True)
+            else:
+                lesson.set_recording(entry.recording, entry.recording_detail)
+        self._house = asyncio.create_task(self._keep_house(), name="lesson housekeeping")
+
+    async def drain(self) -> None:
+        """Take nobody in, tell everybody, finish recordings; what is live stays so for the next start."""
+        self.draining = True
+        if self._house is not None:
+            self._house.cancel()
+        for held in self._lessons.values():
+            for feed in held.feeds:
+                feed.close(DRAINING)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        live = [held for held in self._lessons.values() if held.lesson.state is LessonState.LIVE]
+        await asyncio.gather(
+            *(self._close_media(held, "the server restarts", RecordingState.INTERRUPTED) for held in live)
+        )
+        await self._save()
+
+    # --- lessons -----------------------------------------------------------------------------------------------
+
+    async def start(self, lesson: LessonId) -> None:
+        """Start a lesson, known or not; one that is live goes on. Raises Draining."""
+        self._refuse_when_draining()
+        await self._to_the_end(self._start(self._hold(lesson)))
+
+    async def end(self, lesson: LessonId) -> None:
+        """End a lesson for everybody and finish its recording; one that has ended stays so.
+
+        Raises UnknownLesson, Draining.
+        """
+        self._refuse_when_draining()
+        held = self._lessons.get(lesson)
+        if held is None or held.lesson.state is LessonState.PLANNED:
+            raise unknown_lesson(lesson)
+        await self._to_the_end(self._end(held))
+
+    def find(self, lesson: LessonId) -> LiveLesson:
+        """A lesson that was opened; raises UnknownLesson."""
+        held = self._lessons.get(lesson)
+        if held is None or held.lesson.state is LessonState.PLANNED:
+            raise unknown_lesson(lesson)
+        return held.lesson
+
+    def lessons(self) -> list[LiveLesson]:
+        """Every lesson this node knows, also those that are only waited for."""
+        return [held.lesson for held in self._lessons.values()]
+
+    @contextmanager
+    def connect(self, lesson: LessonId, person: Person) -> Iterator[Feed]:
+        """A control connection: yields what it is to be told. The lesson need not exist yet."""
+        held = self._hold(lesson)
+        feed = Feed(lambda: held.lesson.snapshot(person.id, self._wall()))
+        self._tell(held, held.lesson.join(person, self._wall()))
+        held.feeds.add(feed)
+        if self.draining:
+            feed.close(DRAINING)
+        try:
+            yield feed
+        finally:
+            held.feeds.discard(feed)
+            self._tell(held, held.lesson.leave(person.id, self._wall()))
+            self._let_go(held)
+
+    # --- media sessions ----------------------------------------------------------------------------------------
+
+    async def publish(self, lesson: LessonId, person: Person, offer: str, *, may_open: bool) -> sfu.Session:
+        """Accept a publisher; with ``may_open`` its coming starts a lesson that nobody has opened.
+
+        Raises BadOffer, UnacceptableOffer, UnknownLesson, LessonEnded, Busy, Draining.
+        """
+        parse_offer(offer)  # nonsense starts no lesson
+
+        def accept(held: _Held) -> Awaitable[sfu.Session]:
+            def name(label: Label) -> str:
+                return held.lesson.publication_name(person, label)
+
+            return self._media.publish(lesson, person.id, offer, name)
+
+        return await self._open_session(Owner(lesson, person, True), accept, may_open)
+
+    async def subscribe(self, lesson: LessonId, person: Person, offer: str) -> sfu.Session:
+        """Accept a receiver; raises BadOffer, UnacceptableOffer, UnknownLesson, LessonEnded, Busy, Draining."""
+        return await self._open_session(
+            Owner(lesson, person, False),
+            lambda _: self._media.subscribe(lesson, person.id, offer),
+            may_open=False,
+        )
+
+    async def patch(self, owner: Owner, session: SessionId, fragment: str, if_match: str | None) -> sfu.Patched:
+        """Hand a fragment to a session of its owner; raises UnknownSession, NotYours, BadFragment, EtagMismatch."""
+        self._own(owner, session)
+        return await self._media.patch(session, fragment, if_match)
+
+    async def close_session(self, owner: Owner, session: SessionId) -> None:
+        """End a session of its owner; raises UnknownSession, NotYours."""
+        self._own(owner, session)
+        await self._media.close_session(session, "the client left")
+
+    def sessions(self, *, publishing: bool) -> int:
+        """How many WHIP (publishing) or WHEP sessions are open."""
+        return sum(owner.publishing == publishing for owner in self._sessions.values())
+
+    def _own(self, owner: Owner, session: SessionId) -> None:
+        owned = self._sessions.get(session)
+        if owned is None or (owned.lesson, owned.publishing) != (owner.lesson, owner.publishing):
+            raise sfu.UnknownSession("没有这个媒体会话（可能已结束）。 There is no such session (it may have ended).")
+        if owned.person.id != owner.person.id:
+            raise NotYours("这是别人的媒体会话。 The session belongs to somebody else.")
+
+    async def _open_session(
+        self,
+        owner: Owner,
+        accept: Callable[[_Held], Awaitable[sfu.Session]],
+        may_open: bool,
+    ) -> sfu.Session:
+        self._refuse_when_draining()
+        if len(self._sessions) >= self._max_sessions:
+            raise Busy("服务器已满，请稍后再试。 The server is full; try again later.")
+        held = self._lessons.get(owner.lesson)
+        if held is None:
+            if not may_open:
+                raise unknown_lesson(owner.lesson)
+            held = self._hold(owner.lesson)
+        return await self._to_the_end(self._accept(held, owner, accept, may_open))
+
+    async def _accept(
+        self,
+        held: _Held,
+        owner: Owner,
+        accept: Callable[[_Held], Awaitable[sfu.Session]],
+        may_open: bool,
+    ) -> sfu.Session:
+        async with held.lock:
+            self._refuse_when_draining()
+            if held.lesson.state is LessonState.ENDED:
+                raise LessonEnded(
+                    "课程已结束；主讲教师可以重新开始。 The lesson has ended; its teacher may start it again."
+                )
+            if held.lesson.state is LessonState.PLANNED:
+                if not may_open:
+                    raise unknown_lesson(held.lesson.id)
+                await self._go_live(held)
+            try:
+                session = await accept(held)
+            except sfu.UnknownLesson:  # a fault closed its media; the lesson goes on
+                await self._open_media(held, resume=True)
+                session = await accept(held)
+            self._sessions[session.id] = owner
+            self._tell(held, held.lesson.open_session(session.id, owner.person, owner.publishing, self._wall()))
+            return session
+
+    def _on_event(self, lesson: LessonId, event: MediaEvent) -> None:
+        held = self._lessons.get(lesson)
+        if isinstance(event, SessionClosed):
+            self._sessions.pop(event.session_id, None)
+        if held is None:
+            return
+        live, wall = held.lesson, self._wall()
+        match event:
+            case PublicationAdded(publication):
+                deltas = live.add_publication(publication)
+            case PublicationLive(publication_id, is_live):
+                deltas = live.set_publication_live(publication_id, is_live)
+            case PublicationRemoved(publication_id, _):
+                deltas = live.remove_publication(publication_id)
+            case SessionConnected(session_id, participant_id, _):
+                deltas = live.connect_session(session_id, participant_id, wall)
+            case SessionClosed(session_id, participant_id, _, _):
+                deltas = live.close_session(session_id, participant_id, wall)
+        self._tell(held, deltas)
+
+    # --- transitions, under the lock of the lesson -------------------------------------------------------------
+
+    async def _start(self, held: _Held) -> None:
+        async with held.lock:
+            self._refuse_when_draining()
+            if held.lesson.state is not LessonState.LIVE:
+                await self._go_live(held)
+
+    async def _end(self, held: _Held) -> None:
+        async with held.lock:
+            if held.lesson.state is LessonState.LIVE:
+                self._tell(held, held.lesson.end(self._wall()))
+                logger.info("lesson=%s ended", held.lesson.id)
+                await self._close_media(held, "the lesson has ended", RecordingState.COMPLETE)
+                await self._save()
+
+    async def _go_live(self, held: _Held) -> None:
+        again = held.lesson.state is LessonState.ENDED
+        self._tell(held, held.lesson.start(self._wall()))
+        logger.info("lesson=%s started", held.lesson.id)
+        await self._open_media(held, resume=again)
+        await self._save()
+
+    async def _open_media(self, held: _Held, resume: bool) -> None:
+        """Media can come when this is done, and all of it is recorded."""
+        await self._media.open_lesson(held.lesson.id)
+        await held.recording.open(self._media, held.lesson.title, resume)
+
+    async def _close_media(self, held: _Held, reason: str, state: RecordingState) -> None:
+        await self._media.close_lesson(held.lesson.id, reason)
+        await held.recording.finish(state)
+
+    async def _save(self) -> None:
+        try:
+            await self._journal.save(self._entries)
+        except OSError:
+            logger.exception("the list of live lessons cannot be written; they will not go on after a restart")
+
+    def _entries(self) -> Iterator[Entry]:
+        for held in self._lessons.values():
+            lesson = held.lesson
+            if lesson.state is not LessonState.PLANNED:
+                yield Entry(
+                    lesson.id,
+                    lesson.title,
+                    lesson.state,
+                    lesson.started_at,
+                    lesson.ended_at,
+                    lesson.recording,
+                    lesson.recording_detail,
+                )
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _hold(self, lesson_id: LessonId, lesson: LiveLesson | None = None) -> _Held:
+        held = self._lessons.get(lesson_id)
+        if held is None:
+            recording = LessonRecording(lesson_id, self._open_recorder, partial(self._on_recording, lesson_id))
+            held = self._lessons[lesson_id] = _Held(lesson or LiveLesson(lesson_id), recording)
+        return held
+
+    def _on_recording(self, lesson_id: LessonId, state: RecordingState, detail: str | None) -> None:
+        held = self._lessons.get(lesson_id)
+        if held is not None:
+            self._tell(held, held.lesson.set_recording(state, detail))
+
+    def _let_go(self, held: _Held) -> None:
+        """Forget a lesson that was only waited for."""
+        idle = not held.feeds and not held.lock.locked()
+        if idle and held.lesson.state is LessonState.PLANNED and self._lessons.get(held.lesson.id) is held:
+            del self._lessons[held.lesson.id]
+
+    def _tell(self, held: _Held, deltas: list[Delta]) -> None:
+        for delta in deltas:
+            for feed in held.feeds:
+                feed.put(delta)
+            if isinstance(delta, ParticipantChanged):
+                held.recording.note_participant(delta.participant)
+
+    def _refuse_when_draining(self) -> None:
+        if self.draining:
+            raise Draining("服务器正在重启，请稍后再试。 The server is restarting; try again in a moment.")
+
+    async def _to_the_end(self, work: Coroutine[object, object, _T]) -> _T:
+        """Do the work even when the client that asked for it goes away meanwhile."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            wall = self._wall()
+            for held in list(self._lessons.values()):
+                lesson = held.lesson
+                self._tell(held, lesson.forget_absent(wall))
+                self._let_go(held)
+                busy = held.feeds or held.lock.locked()
+                if not busy and lesson.ended_at is not None and wall - lesson.ended_at >= KEEP_ENDED:
+                    del self._lessons[lesson.id]
