@@ -1,0 +1,114 @@
+"""Reads back what bmff.py wrote: what a segment holds, and where it stops being whole."""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from classroom.recording.bmff import SAMPLE_ENTRY_BYTES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import BinaryIO
+
+_HEADER_BYTES = 8
+_MAX_MOOF_BYTES = 1 << 20
+# Where bmff.chunk puts things, from the beginning of the moof box: tfdt, then trun with its samples.
+_TFDT_AT, _TRUN_AT = 8 + 16 + 8 + 16, 8 + 16 + 8 + 16 + 20
+_SAMPLES_AT = _TRUN_AT + 20
+_SYNC_MASK = 0x0001_0000  # sample_is_non_sync_sample
+
+
+@dataclass(slots=True)
+class SegmentContents:
+    """The whole chunks of a segment file. Times in ticks of the track.
+
+    ``whole_bytes`` is where the last whole chunk ends; ``last_duration_at`` is the offset of the field with the
+    duration of the last sample.
+    """
+
+    start: int
+    duration: int = 0
+    samples: int = 0
+    whole_bytes: int = 0
+    last_duration_at: int = 0
+    last_duration: int = 0
+    begins_with_sync: bool = False
+
+
+def read_segment(path: Path) -> SegmentContents | None:
+    """Read the chunks of a segment up to the first one that is not whole; None when there is not even one.
+
+    Only headers are read, not the media. Raises OSError.
+    """
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        contents: SegmentContents | None = None
+        at = 0
+        while True:
+            head = _header(file, at, size)
+            if head is None:
+                return contents
+            kind, length = head
+            if kind == b"styp" and at == 0:
+                at += length
+                continue
+            if kind != b"moof" or length > _MAX_MOOF_BYTES:
+                return contents
+            media = _header(file, at + length, size)
+            if media is None or media[0] != b"mdat":
+                return contents
+            file.seek(at)
+            contents = _add_chunk(contents, file.read(length), at, media[1])
+            if contents is None or contents.whole_bytes != at + length + media[1]:
+                return contents
+            at = contents.whole_bytes
+
+
+def _header(file: BinaryIO, at: int, size: int) -> tuple[bytes, int] | None:
+    """Kind and length of the box at an offset, or None when it is not whole."""
+    if at + _HEADER_BYTES > size:
+        return None
+    file.seek(at)
+    length, kind = struct.unpack(">I4s", file.read(_HEADER_BYTES))
+    return (kind, length) if length >= _HEADER_BYTES and at + length <= size else None
+
+
+def _add_chunk(contents: SegmentContents | None, moof: bytes, at: int, mdat_bytes: int) -> SegmentContents | None:
+    """Add a chunk to what was read, or return that as it is when the chunk makes no sense."""
+    if (
+        len(moof) < _SAMPLES_AT
+        or moof[_TFDT_AT + 4 : _TFDT_AT + 8] != b"tfdt"
+        or moof[_TRUN_AT + 4 : _TRUN_AT + 8] != b"trun"
+    ):
+        return contents
+    (start,) = struct.unpack_from(">Q", moof, _TFDT_AT + 12)
+    (count,) = struct.unpack_from(">I", moof, _TRUN_AT + 12)
+    if count == 0 or len(moof) != _SAMPLES_AT + SAMPLE_ENTRY_BYTES * count:
+        return contents
+    entries = list(struct.iter_unpack(">III", moof[_SAMPLES_AT:]))
+    if sum(size for _, size, _ in entries) + _HEADER_BYTES != mdat_bytes:
+        return contents
+    if contents is None:
+        contents = SegmentContents(start, begins_with_sync=not entries[0][2] & _SYNC_MASK)
+    contents.duration = start + sum(duration for duration, _, _ in entries) - contents.start
+    contents.samples += count
+    contents.last_duration = entries[-1][0]
+    contents.last_duration_at = at + len(moof) - SAMPLE_ENTRY_BYTES
+    contents.whole_bytes = at + len(moof) + mdat_bytes
+    return contents
+
+
+def sample_entry(init: bytes) -> tuple[bytes, bytes] | None:
+    """The sample entry's 4-letter kind and the payload of its avcC or dOps, of an init file; None when damaged."""
+    for kind, config in ((b"avc1", b"avcC"), (b"Opus", b"dOps")):
+        entry = init.find(kind)
+        at = init.find(config, entry + 4) if entry > 0 else -1
+        if at > 4:
+            (length,) = struct.unpack_from(">I", init, at - 4)
+            payload = init[at + 4 : at - 4 + length]
+            if len(payload) == length - _HEADER_BYTES:
+                return kind, payload
+    return None

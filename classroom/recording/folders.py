@@ -1,0 +1,57 @@
+"""Where recordings are: ``<root>/<yyyy>/<mm>/<lesson-id>/``, and ``<lesson-id>.2`` when a lesson is held again.
+
+A dot cannot occur in a lesson id, so the number of the holding never looks like another lesson.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from classroom.model import InvalidLessonId, parse_lesson_id
+from classroom.recording.lesson_file import LESSON_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def all_recordings(root: Path) -> Iterator[Path]:
+    """The folders of all recordings, oldest month first."""
+    for file in sorted(root.glob(f"[0-9][0-9][0-9][0-9]/[0-9][0-9]/*/{LESSON_FILE}")):
+        yield file.parent
+
+
+def holdings(root: Path, lesson_id: str) -> list[Path]:
+    """The recordings of one lesson, the latest last. Empty for a text that cannot be a lesson id."""
+    try:
+        parse_lesson_id(lesson_id)
+    except InvalidLessonId:
+        return []
+    months = root.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]")
+    found = [folder for month in months for folder in (month / lesson_id, *month.glob(f"{lesson_id}.*"))]
+    numbered = [(f.parent.parent.name, f.parent.name, _number(f), f) for f in found if (f / LESSON_FILE).is_file()]
+    return [entry[-1] for entry in sorted(numbered)]
+
+
+def new_folder(root: Path, lesson_id: str, at_s: float) -> Path:
+    """Make the folder for a holding that begins at ``at_s`` (seconds since 1970). Raises OSError."""
+    began = datetime.fromtimestamp(at_s, UTC)
+    month = root / f"{began:%Y}" / f"{began:%m}"
+    month.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        folder = month / (lesson_id if number == 1 else f"{lesson_id}.{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            if folder.is_dir() and not any(folder.iterdir()):
+                return folder  # left by a recorder that did not come further
+            number += 1
+            continue
+        return folder
+
+
+def _number(folder: Path) -> int:
+    suffix = folder.name.partition(".")[2]
+    return int(suffix) if suffix.isdigit() else 1

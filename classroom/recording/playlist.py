@@ -1,0 +1,103 @@
+"""HLS playlists (RFC 8216): of a track while it grows, and of the pair of camera and sound."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Players expect a target duration that stays; a picture that was held through an outage may still exceed it.
+MIN_TARGET_DURATION_S = 4
+
+
+@dataclass(slots=True)
+class Segment:
+    """A segment file of a track. ``start`` and ``duration`` in ticks of the track, ``init`` as numbered in its name."""
+
+    number: int
+    start: int
+    duration: int
+    samples: int
+    size_bytes: int
+    init: int
+
+    @property
+    def file_name(self) -> str:
+        """Name of the segment's file in the folder of its track."""
+        return f"{self.number:06d}.m4s"
+
+
+def init_name(number: int) -> str:
+    """Name of the CMAF header that is in force from segment ``number`` on."""
+    return f"init-{number:06d}.mp4"
+
+
+def media_playlist(segments: Iterable[Segment], timescale_hz: int, epoch_s: float, ended: bool) -> str:
+    """The playlist of one track; ``epoch_s`` is the time, in seconds since 1970, that ticks count from."""
+    lines: list[str] = []
+    target_s = MIN_TARGET_DURATION_S
+    init: int | None = None
+    for segment in segments:
+        if segment.init != init:
+            # No EXT-X-DISCONTINUITY: only the picture format changes, time goes on (docs/recording.md).
+            lines.append(f'#EXT-X-MAP:URI="{init_name(segment.init)}"')
+            init = segment.init
+        duration_s = segment.duration / timescale_hz
+        target_s = max(target_s, math.ceil(duration_s))
+        lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{iso_time(epoch_s + segment.start / timescale_hz)}")
+        lines.append(f"#EXTINF:{duration_s:.6f},")
+        lines.append(segment.file_name)
+    head = [
+        "#EXTM3U",
+        "#EXT-X-VERSION:7",
+        f"#EXT-X-TARGETDURATION:{target_s}",
+        "#EXT-X-PLAYLIST-TYPE:EVENT",
+        "#EXT-X-MEDIA-SEQUENCE:1",
+        "#EXT-X-INDEPENDENT-SEGMENTS",
+    ]
+    return "\n".join([*head, *lines, *(["#EXT-X-ENDLIST"] if ended else []), ""])
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """What the master playlist says of a track; bit rates over a segment. ``width_px`` is None for sound."""
+
+    name: str
+    codec: str
+    peak_bps: int
+    average_bps: int
+    width_px: int | None = None
+    height_px: int | None = None
+
+
+def master_playlist(video: Rendition | None, audio: Rendition | None) -> str | None:
+    """The playlist that plays camera and sound together, or the one of them that there is; None without any."""
+    main = video or audio
+    if main is None:
+        return None
+    lines = ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    together = [main] if video is None or audio is None else [video, audio]
+    attributes = [
+        f"BANDWIDTH={max(1, sum(r.peak_bps for r in together))}",
+        f"AVERAGE-BANDWIDTH={max(1, sum(r.average_bps for r in together))}",
+        f'CODECS="{",".join(r.codec for r in together)}"',
+    ]
+    if video is not None:
+        attributes.append(f"RESOLUTION={video.width_px}x{video.height_px}")
+        if audio is not None:
+            lines.append(
+                f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="sound",NAME="{audio.name}",DEFAULT=YES,AUTOSELECT=YES,'
+                f'CHANNELS="2",URI="{audio.name}/index.m3u8"'
+            )
+            attributes.append('AUDIO="sound"')
+    lines += ["#EXT-X-STREAM-INF:" + ",".join(attributes), f"{main.name}/index.m3u8", ""]
+    return "\n".join(lines)
+
+
+def iso_time(unix_s: float) -> str:
+    """Seconds since 1970 as ISO 8601 in UTC with milliseconds."""
+    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
