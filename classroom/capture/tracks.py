@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-PICTURES_WAITING = 2  # before the encoder: the oldest is dropped, a live picture is worth less than the next one
+PICTURES_WAITING = 8  # before the encoder, 0.3 s: then the oldest is dropped, for the next one is worth more
 SOUNDS_WAITING = 50  # about 1 s; the oldest is dropped and the encoder fills its place with silence
 CODED_WAITING = 64  # behind the encoder: all are dropped and a keyframe is asked for
 GOP_BYTES = 4 << 20  # of a passed-through GOP that is kept

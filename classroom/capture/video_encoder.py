@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MAX_WIDTH_PX, MAX_HEIGHT_PX, MAX_FPS = 1920, 1080, 30
 KEYFRAME_INTERVAL_S = 2.0
 _CLOCK_HZ = 90_000
+# Finer than this nobody sees; without a floor a page that stands still takes the whole rate for nothing.
+_FINEST_QP_PAGES, _FINEST_QP_MOTION = 20, 18
 _VBV_S = 0.6  # what a keyframe may cost at most: the smaller, the sooner it is through a thin link
 
 
@@ -81,6 +83,7 @@ class VideoEncoder:
         context.bit_rate = bitrate_bps
         context.max_b_frames = 0
         context.thread_count = 1
+        context.qmin = _FINEST_QP_PAGES if pages else _FINEST_QP_MOTION
         # The interval is kept by time below, a dark camera gives fewer frames than it promises; this is the fallback.
         context.gop_size = max(2, round(2 * KEYFRAME_INTERVAL_S * picture.fps))
         context.options = {

@@ -48,7 +48,7 @@ class Speech:
 
     def samples(self, first: int, count: int) -> Samples:
         """``count`` samples, mono, from number ``first`` on, as if it went on forever."""
-        return np.take(self._samples, range(first, first + count), mode="wrap")
+        return np.take(self._samples, np.arange(first, first + count), mode="wrap")
 
     def loudness(self, at_s: float) -> float:
         """How loud it is at a time, 0…1; opens the mouth of the one who is drawn speaking."""

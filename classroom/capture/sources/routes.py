@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import av
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Packet = av.Packet[Any]
+Packet: TypeAlias = "av.Packet[Any]"
 
 # (time in the source's own seconds, what to do with it once that time is an instant of capture)
 Delivery = tuple[float, "Callable[[float], None]"]
