@@ -142,7 +142,9 @@ class VideoTrack(Track):
         if fps > MAX_FPS + 1:
             if capture_s < self._next_picture_s - 0.25 / MAX_FPS:
                 return
-            self._next_picture_s = max(self._next_picture_s + 1 / MAX_FPS, capture_s + 0.5 / MAX_FPS)
+            if capture_s > self._next_picture_s + 1 / MAX_FPS:
+                self._next_picture_s = capture_s
+            self._next_picture_s += 1 / MAX_FPS
         self._passing = False
         self._inbox.put((frame, capture_s, fps))
 

@@ -47,7 +47,6 @@ def rtsp(url: str) -> Address:
     name = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
     options = {
         "rtsp_transport": "tcp",
-        "fflags": "nobuffer",
         "analyzeduration": "1000000",
         "probesize": "500000",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
@@ -66,7 +67,8 @@ class DecodedPicture:
             return []
 
     def _deliveries(self, frames: list[av.VideoFrame]) -> list[Delivery]:
-        return [(frame.time, partial(self._deliver, frame)) for frame in frames if frame.pts is not None]
+        unit = self._stream.time_base or Fraction(1, 90_000)  # frames of a flush do not have their own
+        return [(float(frame.pts * unit), partial(self._deliver, frame)) for frame in frames if frame.pts is not None]
 
     def _deliver(self, frame: av.VideoFrame, capture_s: float) -> None:
         self._track.picture(frame, capture_s, self._fps)
@@ -95,10 +97,9 @@ class DecodedSound:
             return []
 
     def _deliveries(self, frames: list[av.AudioFrame]) -> list[Delivery]:
+        unit = self._stream.time_base or Fraction(1, 48_000)
         return [
-            (frame.time, partial(self._track.sound, frame))
-            for frame in frames
-            if frame.pts is not None and frame.time is not None
+            (float(frame.pts * unit), partial(self._track.sound, frame)) for frame in frames if frame.pts is not None
         ]
 
 

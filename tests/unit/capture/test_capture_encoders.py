@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
 import pytest
 
 from classroom.capture.audio_encoder import FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioEncoder
-from classroom.capture.frames import CodedFrame
 from classroom.capture.h264 import IDR, PPS, SPS, is_baseline_or_main, nal_type
 from classroom.capture.video_encoder import Content, VideoEncoder, VideoFormat
+
+if TYPE_CHECKING:
+    from classroom.capture.frames import CodedFrame
 
 FORMAT = VideoFormat(640, 360, 25, Content.MOTION)
 RNG = np.random.default_rng(5)

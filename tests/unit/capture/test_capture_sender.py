@@ -124,29 +124,31 @@ def test_goodbye_names_both_streams() -> None:
     assert parse_rtcp(sender.bye())[-1] == Bye([0x1111, 0x2222])
 
 
+class Timer:
+    def __init__(self, loop: Loop, at_s: float, callback) -> None:  # type: ignore[no-untyped-def]
+        self.loop, self.at_s, self.callback = loop, at_s, callback
+
+    def cancel(self) -> None:
+        self.loop.timers.remove(self)
+
+
 class Loop:
     """call_later in virtual time."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
-        self.timers: list[tuple[float, object, object]] = []
+        self.timers: list[Timer] = []
 
-    def call_later(self, delay_s: float, callback):  # type: ignore[no-untyped-def]
-        entry = (self.now_s + delay_s, callback, self)
-        self.timers.append(entry)
-
-        class Handle:
-            def cancel(handle) -> None:
-                self.timers.remove(entry)
-
-        return Handle()
+    def call_later(self, delay_s: float, callback) -> Timer:  # type: ignore[no-untyped-def]
+        self.timers.append(Timer(self, self.now_s + delay_s, callback))
+        return self.timers[-1]
 
     def run(self) -> None:
         while self.timers:
-            entry = min(self.timers, key=lambda timer: timer[0])
-            self.timers.remove(entry)
-            self.now_s = entry[0]
-            entry[1]()  # type: ignore[operator]
+            timer = min(self.timers, key=lambda timer: timer.at_s)
+            self.timers.remove(timer)
+            self.now_s = timer.at_s
+            timer.callback()
 
 
 @pytest.mark.parametrize("count", [1, 8, 9, 100, 380])
