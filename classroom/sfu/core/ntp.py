@@ -6,9 +6,14 @@ NTP_EPOCH_OFFSET_S = 2_208_988_800  # 1900 to 1970
 FRACTION = 1 << 32
 
 
+def seconds_to_ntp(ntp_s: float) -> int:
+    """Seconds since 1900 as a 64-bit NTP time, which wraps in 2036 (RFC 5905 §6)."""
+    return round(ntp_s * FRACTION) & 0xFFFF_FFFF_FFFF_FFFF
+
+
 def unix_to_ntp(unix_s: float) -> int:
     """Seconds since 1970 as a 64-bit NTP time."""
-    return round((unix_s + NTP_EPOCH_OFFSET_S) * FRACTION) & 0xFFFF_FFFF_FFFF_FFFF
+    return seconds_to_ntp(unix_s + NTP_EPOCH_OFFSET_S)
 
 
 def ntp_to_unix(ntp: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from classroom.sfu.core import rtcp
-from classroom.sfu.core.ntp import FRACTION
+from classroom.sfu.core.ntp import seconds_to_ntp
 from classroom.sfu.core.peers import Publisher, Receiver
 from classroom.sfu.core.reception import ntp_seconds, round_trip_s
 
@@ -28,7 +28,7 @@ def sender_report(downs: Iterable[DownTrack], cname: str, ntp_s: float) -> bytes
         if up_ts is None:
             continue
         ssrc = ssrc or down.ssrc
-        report = rtcp.SenderReport(down.ssrc, int(ntp_s * FRACTION), down.outgoing_ts(up_ts), down.packets, down.octets)
+        report = rtcp.SenderReport(down.ssrc, seconds_to_ntp(ntp_s), down.outgoing_ts(up_ts), down.packets, down.octets)
         parts.append(rtcp.build_sr(report))
     return b"".join(parts) + rtcp.build_sdes(ssrc, cname) if parts else b""
 
@@ -40,7 +40,7 @@ def receiver_report(publisher: Publisher, cname: str, now: float, ntp_s: float) 
         (
             rtcp.build_rr(publisher.ssrc, blocks[:31]),
             rtcp.build_sdes(publisher.ssrc, cname),
-            rtcp.build_rrtr(publisher.ssrc, int(ntp_s * FRACTION)),
+            rtcp.build_rrtr(publisher.ssrc, seconds_to_ntp(ntp_s)),
         )
     )
 
@@ -48,7 +48,7 @@ def receiver_report(publisher: Publisher, cname: str, now: float, ntp_s: float) 
 def read_reports(peer: Publisher | Receiver, packets: Sequence[rtcp.Rtcp], now: float, ntp_s: float) -> set[int]:
     """Note round trip, loss and sender reports of a peer; return the SSRCs that said BYE."""
     gone: set[int] = set()
-    now_ntp = int(ntp_s * FRACTION)
+    now_ntp = seconds_to_ntp(ntp_s)
     for packet in packets:
         if isinstance(packet, rtcp.SenderReport):
             if isinstance(peer, Publisher):

@@ -210,6 +210,8 @@ def _parse_cnames(body: bytes, count: int) -> dict[int, str]:
         while at < len(body) and body[at] != 0:
             kind = body[at]
             (size,) = struct.unpack_from("!B", body, at + 1)
+            if at + 2 + size > len(body):
+                raise RtcpError("SDES item longer than its packet")
             if kind == _CNAME:
                 cnames[ssrc] = body[at + 2 : at + 2 + size].decode("utf-8", "replace")
             at += 2 + size
@@ -235,7 +237,7 @@ def _parse_xr(body: bytes, packets: list[Rtcp]) -> None:
         end = at + 4 * length
         if end > len(body):
             raise RtcpError("XR block longer than its packet")
-        if kind == XR_RRTR:
+        if kind == XR_RRTR and length >= 2:
             (ntp,) = struct.unpack_from("!Q", body, at)
             packets.append(ReferenceTime(sender, ntp))
         elif kind == XR_DLRR:

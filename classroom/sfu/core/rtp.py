@@ -122,9 +122,9 @@ def header_extensions(packet: RtpPacket) -> Iterator[tuple[int, bytes]]:
             head = data[at]
             at += 1
             if head == 0:
-                continue
+                continue  # padding
             ext_id, size = head >> 4, (head & 0x0F) + 1
-            if ext_id == 15 or at + size > end:
+            if ext_id in (0, 15) or at + size > end:
                 return
             yield ext_id, data[at : at + size]
             at += size
