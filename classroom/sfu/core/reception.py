@@ -59,7 +59,9 @@ class Reception:
         fraction = 0 if interval <= 0 or lost <= 0 else min(255, lost * 256 // interval)
         cumulative = max(-0x80_0000, min(0x7F_FFFF, expected - self.packets))
         dlsr = min(0xFFFF_FFFF, round((now - self._lsr_at) * 65536)) if self._lsr else 0
-        return ReportBlock(self.ssrc, fraction, cumulative, self._highest, round(self._jitter), self._lsr, dlsr)
+        cycles_before = base & ~0xFFFF  # the count of cycles begins with the first packet (A.1)
+        highest = max(0, self._highest - cycles_before)
+        return ReportBlock(self.ssrc, fraction, cumulative, highest, round(self._jitter), self._lsr, dlsr)
 
 
 def round_trip_s(now_ntp: int, last_report: int, delay: int) -> float | None:
