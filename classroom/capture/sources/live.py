@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,8 +13,10 @@ from classroom.capture.clock import LiveTimeline
 from classroom.capture.frames import Probe, SourceError
 from classroom.capture.sources.routes import (
     DecodedPicture,
+    Packet,
     PassedPicture,
     Route,
+    frame_rate,
     picture_of,
     sound_of,
     sound_route,
@@ -24,8 +25,7 @@ from classroom.capture.sources.source import Outputs, failure
 
 if TYPE_CHECKING:
     import threading
-
-logger = logging.getLogger(__name__)
+    from collections.abc import Iterable, Iterator
 
 _OPEN_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 5.0
@@ -86,17 +86,12 @@ class LiveSource:
                 raise SourceError(f"{self.name}：没有可用的音视频 / {self.name}: no sound or picture to be used")
             timeline = LiveTimeline()
             try:
-                for packet in container.demux([container.streams[index] for index in routes]):
+                for packet in _with_times(container.demux([container.streams[index] for index in routes])):
                     if stop.is_set():
                         return
-                    if packet.dts is None and packet.pts is None:
-                        continue
                     arrived_s = time.monotonic()
-                    resyncs = timeline.resyncs
                     for at_s, action in routes[packet.stream_index].take(packet):
                         action(timeline.place(at_s, arrived_s))
-                    if timeline.resyncs != resyncs:
-                        logger.debug("%s: timestamps moved, resynchronised", self.name)
             except av.error.FFmpegError as error:
                 raise failure(self.name, error) from error
         raise SourceError(f"{self.name}：信号中断 / {self.name}: the signal ended")
@@ -114,3 +109,25 @@ class LiveSource:
             raise failure(self.name, error) from error
         except ValueError as error:  # a format that this build of FFmpeg lacks
             raise SourceError(f"{self.name}：{error} / {self.name}: {error}") from error
+
+
+def _with_times(packets: Iterable[Packet]) -> Iterator[Packet]:
+    """Only packets that have a time.
+
+    RTSP gives its first packet none, and that is the keyframe: it gets one that suits the packet behind it.
+    """
+    first: dict[int, Packet] = {}
+    seen: set[int] = set()
+    for packet in packets:
+        index = packet.stream_index
+        if packet.pts is None and packet.dts is None:
+            if index not in seen and packet.size:
+                first[index] = packet
+            continue
+        seen.add(index)
+        early = first.pop(index, None)
+        if early is not None and isinstance(packet.stream, av.VideoStream):
+            ticks = round(1 / (frame_rate(packet.stream) * packet.time_base))
+            early.pts = early.dts = (packet.pts if packet.pts is not None else packet.dts or 0) - ticks
+            yield early
+        yield packet

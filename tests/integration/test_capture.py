@@ -1,0 +1,301 @@
+"""The whole agent against a WHIP endpoint on the real media server: every packet over UDP, every request over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import signal
+import time
+from collections import defaultdict
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+import pytest
+from aiohttp import web
+
+from classroom.capture.agent import CaptureSettings, run_agent
+from classroom.model import LessonId, ParticipantId, SessionId
+from classroom.sfu.core import rtcp
+from classroom.sfu.core.events import PublicationAdded
+from classroom.sfu.core.ntp import ntp_to_unix
+from classroom.sfu.server import MediaServer, MediaSettings, UnknownSession
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+LESSON = LessonId("maths")
+
+
+class Recorder:
+    """A sink that keeps everything, and remembers whether a report came before the first packet."""
+
+    def __init__(self) -> None:
+        self.packets: dict[int, list] = defaultdict(list)
+        self.reports: dict[int, rtcp.SenderReport] = {}
+        self.unannounced: set[int] = set()
+        self.tracks: dict[int, object] = {}
+        self.changed = asyncio.Event()
+
+    def send(self, down, packets) -> None:
+        self.tracks[down.ssrc] = down
+        if down.ssrc not in self.reports:
+            self.unannounced.add(down.ssrc)
+        self.packets[down.ssrc] += packets
+        self.changed.set()
+
+    def send_rtcp(self, data: bytes) -> None:
+        for packet in rtcp.parse_rtcp(data):
+            if isinstance(packet, rtcp.SenderReport):
+                self.reports.setdefault(packet.ssrc, packet)
+
+    def resend(self, data: bytes) -> None:
+        pass
+
+    def close(self, reason: str) -> None:
+        pass
+
+    def frames(self) -> list[int]:
+        """How many frames of each stream have come, fewest first."""
+        return sorted(len({packet.ts for packet in packets}) for packets in self.packets.values())
+
+
+class Endpoint:
+    """``POST /whip/maths`` and ``DELETE`` of what it makes; ``status`` other than 201 refuses."""
+
+    def __init__(self) -> None:
+        self.status = 201
+        self.posts: list[str] = []
+        self.deleted: list[str] = []
+        self.publications: list[str] = []
+        self.recorder = Recorder()
+        self.port = 0
+        self.media_port = 0
+        self._media: MediaServer | None = None
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        self._media = MediaServer(
+            MediaSettings("127.0.0.1", self.media_port), self._note, time.time() - time.monotonic()
+        )
+        await self._media.start()
+        self.media_port = self._media.port
+        await self._media.open_lesson(LESSON)
+        await self._media.attach(LESSON, self.recorder)
+        app = web.Application()
+        app.router.add_post("/whip/maths", self._post)
+        app.router.add_delete("/whip/maths/{session}", self._delete)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self, *, goodbye: bool = True) -> None:
+        """``goodbye=False``: like kill -9, the agent is told nothing."""
+        runner, media = self._runner, self._media
+        self._runner = self._media = None
+        if runner is not None and media is not None:
+            await runner.cleanup()
+            if not goodbye:
+                media._mux.close()  # the sessions are never told
+                media._timer.cancel()
+            else:
+                await media.close()
+
+    def _note(self, lesson: LessonId, event: object) -> None:
+        if isinstance(event, PublicationAdded):
+            self.publications.append(str(event.publication.label))
+
+    async def _post(self, request: web.Request) -> web.Response:
+        self.posts.append(request.headers.get("Authorization", ""))
+        self.recorder.changed.set()
+        if self.status != 201:
+            problem = {"status": self.status, "code": "x", "detail": "because of the test"}
+            return web.json_response(problem, status=self.status, content_type="application/problem+json")
+        assert request.content_type == "application/sdp" and self._media is not None
+        session = await self._media.publish(LESSON, ParticipantId("agent"), await request.text(), str)
+        headers = {"Location": f"/whip/maths/{session.id}", "ETag": session.etag}
+        return web.Response(status=201, text=session.answer, content_type="application/sdp", headers=headers)
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        assert self._media is not None
+        with contextlib.suppress(UnknownSession):
+            await self._media.close_session(SessionId(request.match_info["session"]), "deleted")
+        self.deleted.append(request.headers.get("Authorization", ""))
+        return web.Response()
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                self.recorder.changed.clear()
+                await self.recorder.changed.wait()
+
+
+@pytest.fixture
+async def endpoint() -> AsyncIterator[Endpoint]:
+    endpoint = Endpoint()
+    await endpoint.start()
+    yield endpoint
+    await endpoint.stop()
+
+
+@contextlib.asynccontextmanager
+async def agent(endpoint: Endpoint, **sources: object) -> AsyncIterator[asyncio.Task[int]]:
+    """A running agent; ended by SIGTERM to this process, as systemd does it."""
+    settings = CaptureSettings(endpoint.url, "maths", "secret-token", **sources)  # type: ignore[arg-type]
+    task = asyncio.create_task(run_agent(settings))
+    try:
+        yield task
+    finally:
+        if not task.done():
+            os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(10):
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def film(path: Path, seconds: float) -> Path:
+    """Baseline H.264 with Opus, which passes through; its keyframes are 1 s apart."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
+        video.options = {"preset": "superfast", "profile": "baseline", "g": "25"}
+        audio = container.add_stream("libopus", rate=48_000, layout="mono")
+        rng = np.random.default_rng(3)
+        for number in range(round(seconds * 25)):
+            frame = av.VideoFrame.from_ndarray(rng.integers(0, 255, (360, 320)).astype(np.uint8), "yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        for at in range(0, round(seconds * 48_000), 960):
+            sound = av.AudioFrame.from_ndarray(rng.integers(-99, 99, (1, 960)).astype(np.int16), "s16", "mono")
+            sound.sample_rate, sound.pts = 48_000, at
+            container.mux(audio.encode(sound))
+        container.mux(audio.encode(None))
+    return path
+
+
+async def test_the_sample_lesson_arrives_complete_and_on_one_clock(endpoint: Endpoint) -> None:
+    async with agent(endpoint, camera="sample", slides="sample") as running:
+        await endpoint.until(lambda: len(endpoint.recorder.frames()) == 3 and endpoint.recorder.frames()[0] >= 10)
+    assert running.result() == 0
+    assert sorted(endpoint.publications) == ["camera", "mic", "slides"]
+    assert endpoint.posts == endpoint.deleted == ["Bearer secret-token"]
+    recorder = endpoint.recorder
+    assert not recorder.unannounced, "a sender report comes before the first packet"
+    starts = []
+    for ssrc, packets in recorder.packets.items():
+        seqs = [packet.ext_seq for packet in packets]
+        assert sorted(seqs) == list(range(min(seqs), max(seqs) + 1)), "nothing is missing, nothing comes twice"
+        down, report = recorder.tracks[ssrc], recorder.reports[ssrc]
+        _, ts = down.rewrite(packets[0])
+        ticks = (ts - report.rtp_ts + 2**31) % 2**32 - 2**31
+        starts.append(ntp_to_unix(report.ntp) + ticks / (48_000 if packets[0].pt == 111 else 90_000))
+    # Camera and slides begin together; the sound's first packet is early by the encoder's look-ahead, 6.5 ms.
+    assert max(starts) - min(starts) < 0.015
+
+
+async def test_a_file_that_ends_is_sent_to_its_last_frame_and_the_session_deleted(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    path = film(tmp_path / "lesson.mp4", 2.0)
+    async with agent(endpoint, camera=str(path)) as running:
+        async with asyncio.timeout(15):
+            assert await running == 0
+    assert endpoint.recorder.frames() == [50, pytest.approx(101, abs=1)]
+    assert len(endpoint.deleted) == 1
+    assert sorted(endpoint.publications) == ["camera", "mic"]
+
+
+async def test_the_agent_is_back_after_the_server_was_killed(
+    endpoint: Endpoint, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    path = film(tmp_path / "lesson.mp4", 3.0)
+    async with agent(endpoint, camera=str(path), loop=True) as running:
+        await endpoint.until(lambda: len(endpoint.recorder.frames()) == 2 and endpoint.recorder.frames()[0] >= 20)
+        await endpoint.stop(goodbye=False)
+        endpoint.recorder = Recorder()
+        await endpoint.start()
+        began_s = time.monotonic()
+        await endpoint.until(lambda: len(endpoint.recorder.frames()) == 2 and endpoint.recorder.frames()[0] >= 20)
+        print(f"back {time.monotonic() - began_s:.2f} s after the restart, 20 frames included")
+        video = next(packets for packets in endpoint.recorder.packets.values() if packets[0].pt != 111)
+        assert video[0].payload[0] & 0x1F == 24, "it begins with parameter sets (STAP-A), in mid-GOP of the file"
+        assert not running.done()
+    assert running.result() == 0
+    assert len(endpoint.posts) >= 2
+    assert "正在重连 / the connection was lost" in caplog.text
+
+
+async def test_it_waits_for_a_server_that_is_not_there_yet_and_loses_nothing(
+    endpoint: Endpoint, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = film(tmp_path / "lesson.mp4", 1.0)
+    await endpoint.stop()
+    async with agent(endpoint, camera=str(path)) as running:
+        async with asyncio.timeout(10):
+            while "cannot reach the server" not in caplog.text:
+                await asyncio.sleep(0.02)
+        await endpoint.start()
+        async with asyncio.timeout(15):
+            assert await running == 0
+    assert endpoint.recorder.frames()[0] == 25
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(400, "请检查课程编号"), (401, "令牌无效或已过期"), (403, "不允许"), (404, "没有这节课")],
+)
+async def test_a_refusal_for_good_ends_the_agent_with_2(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture, status: int, said: str
+) -> None:
+    endpoint.status = status
+    async with agent(endpoint, mic="sample") as running, asyncio.timeout(10):
+        assert await running == 2
+    assert re.search(f"{said}.* / .*HTTP {status}: because of the test", caplog.text)
+    assert len(endpoint.posts) == 1
+
+
+async def test_after_the_end_of_the_lesson_it_waits_for_the_teacher(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("classroom.capture.agent.ENDED_POLL_S", 0.2)
+    endpoint.status = 409
+    async with agent(endpoint, mic="sample") as running:
+        await endpoint.until(lambda: len(endpoint.posts) >= 3)
+        assert not running.done()
+        endpoint.status = 201
+        await endpoint.until(lambda: endpoint.recorder.frames() != [])
+    assert caplog.text.count("本节课已结束") == 1, "said once, not at every attempt"
+
+
+async def test_a_missing_source_does_not_hold_up_the_others_and_is_taken_up_when_it_comes(
+    endpoint: Endpoint, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("classroom.capture.agent.SOURCE_RETRY_S", 0.3)
+    path = tmp_path / "late.mp4"
+    async with agent(endpoint, slides="sample", camera=str(path)) as running:
+        await endpoint.until(lambda: len(endpoint.recorder.frames()) == 1 and endpoint.recorder.frames()[0] >= 5)
+        assert re.search(r"late.mp4：找不到文件 / .*late.mp4: no such file", caplog.text)
+        film(tmp_path / "film.mp4", 2.0).rename(path)
+        await endpoint.until(lambda: sorted(set(endpoint.publications)) == ["camera", "mic", "slides"])
+        await endpoint.until(lambda: max(endpoint.recorder.frames()) > 50)
+        assert not running.done()
+
+
+async def test_settings_that_make_no_sense_are_refused(caplog: pytest.LogCaptureFixture) -> None:
+    assert await run_agent(CaptureSettings("http://x", "../etc", "t", camera="sample")) == 2
+    assert await run_agent(CaptureSettings("x:8080", "maths", "t", camera="sample")) == 2
+    assert await run_agent(CaptureSettings("http://x", "maths", "t")) == 2
+    for said in ("课程编号不对", "http://", "没有指定来源"):
+        assert said in caplog.text
