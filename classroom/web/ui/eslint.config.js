@@ -11,6 +11,10 @@ export default defineConfigWithVueTs(
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
       "vue/multi-word-component-names": "off",
+      // Names end in their unit: `position_s`.
+      "vue/prop-name-casing": "off",
+      "vue/custom-event-name-casing": "off",
+      "vue/attribute-hyphenation": "off",
       "max-lines": ["error", 400],
       "no-console": ["error", { allow: ["warn", "error"] }],
     },

@@ -116,6 +116,7 @@ const en: Texts = {
     previewLost: "The preview is lost, reconnecting…",
     refused: "The preview cannot be opened: {detail}",
     level: "Sound level",
+    levelAsleep: "Tap the page to see the sound level",
     silent: "No sound",
     sources: "Signals",
     source: {

@@ -18,6 +18,7 @@ function chosen(): Language {
 }
 
 export const i18n = createI18n<[Texts], Language, false>({
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- version 11 needs it, 12 does without
   legacy: false,
   locale: chosen(),
   fallbackLocale: "zh-CN",

@@ -101,6 +101,7 @@ export default {
     previewLost: "预览断开，正在重新连接…",
     refused: "预览打不开：{detail}",
     level: "声音大小",
+    levelAsleep: "点一下页面，显示声音大小",
     silent: "没有声音",
     sources: "信号",
     source: { ok: "正常", stopped: "已停止", missing: "没有信号", waiting: "等待开课", optional: "没有课件" },

@@ -11,8 +11,6 @@ export interface SlotTotals {
   framesDecoded: number;
   freezes: number;
   frozen_s: number;
-  energy: number;
-  samples_s: number;
 }
 
 export interface SlotStats {
@@ -23,8 +21,6 @@ export interface SlotStats {
   fps: number;
   freezes: number;
   frozen_s: number;
-  /** Loudness of a sound since the last sample, 0..1 (root mean square of full scale). */
-  level: number;
 }
 
 export interface ReceiveSample {
@@ -60,8 +56,6 @@ export function sampleReport(
         framesDecoded: number(entry["framesDecoded"]),
         freezes: number(entry["freezeCount"]),
         frozen_s: number(entry["totalFreezesDuration"]),
-        energy: number(entry["totalAudioEnergy"]),
-        samples_s: number(entry["totalSamplesDuration"]),
       });
     } else if (entry["type"] === "candidate-pair" && entry["nominated"] === true) {
       if (typeof entry["currentRoundTripTime"] === "number") rtt_s = entry["currentRoundTripTime"];
@@ -77,8 +71,6 @@ export function statsBetween(before: ReceiveSample, after: ReceiveSample): Recei
     const was = before.slots.find((other) => other.label === slot.label);
     const lost = Math.max(0, slot.lost - (was?.lost ?? 0));
     const packets = slot.packets - (was?.packets ?? 0);
-    const sound_s = slot.samples_s - (was?.samples_s ?? 0);
-    const energy = slot.energy - (was?.energy ?? 0);
     return {
       label: slot.label,
       bitrate_bps: ((slot.bytes - (was?.bytes ?? 0)) * 8) / span_s,
@@ -86,7 +78,6 @@ export function statsBetween(before: ReceiveSample, after: ReceiveSample): Recei
       fps: (slot.framesDecoded - (was?.framesDecoded ?? 0)) / span_s,
       freezes: slot.freezes,
       frozen_s: slot.frozen_s,
-      level: sound_s > 0 ? Math.sqrt(Math.max(0, energy) / sound_s) : 0,
     };
   });
   return {

@@ -31,13 +31,11 @@ export function withLabels(sdp: string, labels: readonly string[]): string {
 export function withOpusNack(sdp: string): string {
   return sections(sdp)
     .map((section) => {
-      const payloadType = /^a=rtpmap:(\d+) opus\/48000/im.exec(section)?.[1];
-      if (payloadType === undefined) return section;
-      if (new RegExp(`^a=rtcp-fb:${payloadType} nack\\s*$`, "m").test(section)) return section;
-      return section.replace(
-        /^(a=rtpmap:\d+ opus\/48000.*?)\r?$/im,
-        `$1${EOL}a=rtcp-fb:${payloadType} nack${"\r"}`,
-      );
+      const rtpmap = /^a=rtpmap:(\d+) opus\/48000[^\r\n]*/im.exec(section);
+      if (rtpmap === null) return section;
+      const feedback = `a=rtcp-fb:${rtpmap[1] ?? ""} nack`;
+      if (section.split(/\r?\n/).includes(feedback)) return section;
+      return section.replace(rtpmap[0], `${rtpmap[0]}${EOL}${feedback}`);
     })
     .join("");
 }

@@ -22,6 +22,7 @@ export interface WhepEvents {
 }
 
 const BACKOFF: Backoff = { first_ms: 300, max_ms: 1500 };
+const SAMPLE_MS = 1_000;
 /** Live publications and no byte for so long: the path is dead, whatever ICE believes. */
 const STALL_MS = 3_000;
 /** The same when the control connection broke too: the server itself is likely gone. */
@@ -46,10 +47,7 @@ export class WhepClient {
   #sampleTimer: ReturnType<typeof setInterval> | undefined;
   #disconnectedTimer: ReturnType<typeof setTimeout> | undefined;
 
-  readonly #sample_ms: number;
-
-  constructor(slots: readonly Slot[], events: WhepEvents, sample_ms = 1_000) {
-    this.#sample_ms = sample_ms;
+  constructor(slots: readonly Slot[], events: WhepEvents) {
     this.#slots = slots;
     this.#events = events;
   }
@@ -77,7 +75,7 @@ export class WhepClient {
     this.#expected = expected;
   }
 
-  /** The control connection broke: if nothing more comes in, the server is likely gone. */
+  /** The control connection broke: if nothing comes in either, the server is gone. Until `retryNow`. */
   suspect(): void {
     this.#suspect = true;
   }
@@ -86,8 +84,10 @@ export class WhepClient {
   retryNow(): void {
     if (this.#target === null) return;
     if (this.#session !== null) {
-      const silent = Date.now() - this.#lastBytes_ms > SUSPECT_STALL_MS + this.#sample_ms;
-      if (!this.#suspect || !silent) return;
+      const silent = Date.now() - this.#lastBytes_ms > SUSPECT_STALL_MS + SAMPLE_MS;
+      const keep = !this.#suspect || !silent;
+      this.#suspect = false;
+      if (keep) return;
       this.#drop();
     }
     clearTimeout(this.#retryTimer);
@@ -109,7 +109,7 @@ export class WhepClient {
         if (session !== this.#session) return;
         this.#lastBytes_ms = Date.now();
         this.#events.tracks(session.tracks);
-        this.#sampleTimer = setInterval(() => void this.#sample(session), this.#sample_ms);
+        this.#sampleTimer = setInterval(() => void this.#sample(session), SAMPLE_MS);
         void this.#sample(session);
       },
       (error: unknown) => {
@@ -143,7 +143,6 @@ export class WhepClient {
       this.#lastBytes_ms = now_ms;
       this.#failures = 0;
       this.#received = true;
-      this.#suspect = false;
       this.#report("receiving");
     } else if (!this.#expected) {
       if (session.connectionState === "connected") this.#report("quiet");

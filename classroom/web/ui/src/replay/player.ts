@@ -26,6 +26,8 @@ export interface PlayerView {
 const TICK_MS = 100;
 /** The very end of a file is reached when so little is left. */
 const END_S = 0.05;
+/** A first picture is shown so much before its time: sources never start in the same instant. */
+const EARLY_S = 5;
 
 export class ReplayPlayer {
   readonly #main: Deck;
@@ -178,8 +180,8 @@ export class ReplayPlayer {
       ended: !this.#playing && this.#position_s >= end_s - 2 * END_S,
       bufferedTo_s: this.#bufferedTo_s(),
       drift_s,
-      mainVisible: this.#position_s >= this.#main.plan.start_s,
-      slidesVisible: this.#slides !== null && this.#position_s >= this.#slides.plan.start_s,
+      mainVisible: this.#position_s >= this.#main.plan.start_s - EARLY_S,
+      slidesVisible: this.#slides !== null && this.#position_s >= this.#slides.plan.start_s - EARLY_S,
     });
   }
 

@@ -22,12 +22,12 @@ export type SyncAction =
   | { kind: "play"; nudge: number }
   | { kind: "seek"; to_s: number }
   /** The leader is outside of the follower's span: stand still at its nearest picture. */
-  | { kind: "rest"; at_s: number; visible: boolean };
+  | { kind: "rest"; at_s: number };
 
 /** What the follower must do to be where the leader is (`leader_s` on the lesson's axis). */
 export function follow(leader_s: number, follower: Follower): SyncAction {
-  if (leader_s < follower.start_s) return { kind: "rest", at_s: follower.start_s, visible: false };
-  if (leader_s >= follower.end_s) return { kind: "rest", at_s: follower.end_s, visible: true };
+  if (leader_s < follower.start_s) return { kind: "rest", at_s: follower.start_s };
+  if (leader_s >= follower.end_s) return { kind: "rest", at_s: follower.end_s };
   const drift_s = follower.position_s - leader_s;
   const off_s = Math.abs(drift_s);
   if (off_s > SEEK_S) return { kind: "seek", to_s: leader_s };

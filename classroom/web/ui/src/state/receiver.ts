@@ -19,30 +19,21 @@ export interface Receiver {
   stats: Readonly<ShallowRef<ReceiveStats | null>>;
 }
 
-export function useReceiver(
-  lesson: Lesson,
-  { token }: Credentials,
-  slots: readonly Slot[],
-  sample_ms?: number,
-): Receiver {
+export function useReceiver(lesson: Lesson, { token }: Credentials, slots: readonly Slot[]): Receiver {
   const status = ref<ReceiveStatus>("idle");
   const problem = shallowRef<Problem | null>(null);
   const tracks = shallowRef<ReadonlyMap<Label, MediaStreamTrack> | null>(null);
   const closings = ref(0);
   const stats = shallowRef<ReceiveStats | null>(null);
-  const client = new WhepClient(
-    slots,
-    {
-      status(next, why) {
-        status.value = next;
-        problem.value = why;
-      },
-      tracks: (next) => (tracks.value = next),
-      closing: () => (closings.value += 1),
-      stats: (next) => (stats.value = next),
+  const client = new WhepClient(slots, {
+    status(next, why) {
+      status.value = next;
+      problem.value = why;
     },
-    sample_ms,
-  );
+    tracks: (next) => (tracks.value = next),
+    closing: () => (closings.value += 1),
+    stats: (next) => (stats.value = next),
+  });
 
   watch(
     [lesson.state, lesson.status],

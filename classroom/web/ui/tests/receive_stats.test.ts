@@ -1,0 +1,48 @@
+import { expect, it } from "vitest";
+import type { Label } from "../src/protocol/messages.gen";
+import { sampleReport, statsBetween, totalBytes } from "../src/protocol/receive_stats";
+
+const labels = new Map<string, Label>([
+  ["0", "camera"],
+  ["2", "mic"],
+]);
+
+function report(camera: object, mic: object): RTCStatsReport {
+  const entries = [
+    { id: "a", type: "inbound-rtp", mid: "0", ...camera },
+    { id: "b", type: "inbound-rtp", mid: "2", ...mic },
+    { id: "c", type: "candidate-pair", nominated: true, currentRoundTripTime: 0.042 },
+    { id: "d", type: "candidate-pair", nominated: false, currentRoundTripTime: 9 },
+    { id: "e", type: "inbound-rtp", mid: "7", bytesReceived: 1e9 },
+  ];
+  return new Map(entries.map((entry) => [entry.id, entry]));
+}
+
+it("turns totals into rates", () => {
+  const before = sampleReport(
+    report(
+      { bytesReceived: 1000, packetsReceived: 10, packetsLost: 1, framesDecoded: 5 },
+      { bytesReceived: 100 },
+    ),
+    labels,
+    1_000,
+  );
+  const after = sampleReport(
+    report(
+      { bytesReceived: 251_000, packetsReceived: 100, packetsLost: 11, framesDecoded: 65, freezeCount: 2 },
+      { bytesReceived: 8_100 },
+    ),
+    labels,
+    3_000,
+  );
+  expect(totalBytes(after)).toBe(259_100);
+  expect(statsBetween(before, after)).toMatchObject({
+    rtt_s: 0.042,
+    bitrate_bps: 1_032_000,
+    loss: 0.1,
+    slots: [
+      { label: "camera", bitrate_bps: 1_000_000, loss: 0.1, fps: 30, freezes: 2 },
+      { label: "mic", bitrate_bps: 32_000, loss: 0, fps: 0 },
+    ],
+  });
+});
