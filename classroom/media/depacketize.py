@@ -91,10 +91,10 @@ class ReorderWindow:
                 out.append(held.pop(self._next)[1])
                 self._next += 1
                 continue
-            first = min(held)
-            # The oldest arrival behind the hole counts, which need not be that of the lowest number.
-            if len(held) <= self._capacity and now_s < min(at for at, _ in held.values()) + self._window_s:
+            waiting_since_s = next(iter(held.values()))[0]  # insertion order is order of arrival
+            if len(held) <= self._capacity and now_s < waiting_since_s + self._window_s:
                 break
+            first = min(held)
             out.append(Lost(first - self._next))
             self._next = first
         return out
@@ -197,11 +197,13 @@ class H264Depacketizer:
             at += size
 
     def _finish_unit(self, out: list[AccessUnit | Lost]) -> None:
-        nals, ts = self._nals, self._ts
+        ts = self._ts
+        if ts is None:
+            self._damaged = False
+            return
+        nals = self._nals
         damaged = self._damaged or self._fragments is not None
         self._nals, self._fragments, self._damaged, self._ts = [], None, False, None
-        if ts is None or (not nals and not damaged):
-            return
         slices = [nal for nal in nals if NAL_SLICE <= nal[0] & 0x1F <= NAL_IDR]
         if not slices and not damaged:
             self._nals = nals[-_MAX_HEADERS:]  # parameter sets or SEI under a time of their own: for the next picture

@@ -36,30 +36,24 @@ def init_name(number: int) -> str:
     return f"init-{number:06d}.mp4"
 
 
-def media_playlist(segments: Iterable[Segment], timescale_hz: int, epoch_s: float, ended: bool) -> str:
-    """The playlist of one track; ``epoch_s`` is the time, in seconds since 1970, that ticks count from."""
-    lines: list[str] = []
-    target_s = MIN_TARGET_DURATION_S
-    init: int | None = None
-    for segment in segments:
-        if segment.init != init:
-            # No EXT-X-DISCONTINUITY: only the picture format changes, time goes on (docs/recording.md).
-            lines.append(f'#EXT-X-MAP:URI="{init_name(segment.init)}"')
-            init = segment.init
-        duration_s = segment.duration / timescale_hz
-        target_s = max(target_s, math.ceil(duration_s))
-        lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{iso_time(epoch_s + segment.start / timescale_hz)}")
-        lines.append(f"#EXTINF:{duration_s:.6f},")
-        lines.append(segment.file_name)
-    head = [
-        "#EXTM3U",
-        "#EXT-X-VERSION:7",
-        f"#EXT-X-TARGETDURATION:{target_s}",
-        "#EXT-X-PLAYLIST-TYPE:EVENT",
-        "#EXT-X-MEDIA-SEQUENCE:1",
-        "#EXT-X-INDEPENDENT-SEGMENTS",
-    ]
-    return "\n".join([*head, *lines, *(["#EXT-X-ENDLIST"] if ended else []), ""])
+def segment_entry(segment: Segment, new_init: bool, timescale_hz: int, epoch_s: float) -> str:
+    """The lines of a segment; ``epoch_s`` is the time, in seconds since 1970, that ticks count from."""
+    # No EXT-X-DISCONTINUITY with a new header: only the picture format changes, time goes on (docs/recording.md).
+    header = f'#EXT-X-MAP:URI="{init_name(segment.init)}"\n' if new_init else ""
+    return (
+        f"{header}#EXT-X-PROGRAM-DATE-TIME:{iso_time(epoch_s + segment.start / timescale_hz)}\n"
+        f"#EXTINF:{segment.duration / timescale_hz:.6f},\n{segment.file_name}\n"
+    )
+
+
+def media_playlist(entries: Iterable[str], longest_s: float, ended: bool) -> str:
+    """The playlist of one track, of the entries of its segments; ``longest_s`` is the duration of the longest one."""
+    target_s = max(MIN_TARGET_DURATION_S, math.ceil(longest_s))
+    head = (
+        f"#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{target_s}\n#EXT-X-PLAYLIST-TYPE:EVENT\n"
+        "#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-INDEPENDENT-SEGMENTS\n"
+    )
+    return head + "".join(entries) + ("#EXT-X-ENDLIST\n" if ended else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from classroom.sfu.core.serial import Unwrapper16, Unwrapper32
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-ASK_AFTER_S = 0.3  # how long a keyframe may be missing before it is asked for
+FIRST_ASK_S = 0.5  # a stream begins with a keyframe; only when it has not come by then it is asked for
 ASK_AGAIN_S = 1.0
 LONGEST_SEGMENT_S = 10.0  # one cannot seek into a segment: beyond this a keyframe is asked for
 
@@ -28,8 +28,7 @@ class Stream:
         self._timeline = Timeline(clock_rate_hz)
         self._video = H264Depacketizer() if isinstance(track, VideoTrack) else None
         self._audio = OpusDepacketizer() if isinstance(track, AudioTrack) else None
-        self._wanting_since_s: float | None = None
-        self._asked_at_s = float("-inf")
+        self._ask_from_s: float | None = None
 
     def report(self, rtp_ts: int, axis_s: float) -> None:
         """Take a sender report."""
@@ -64,16 +63,12 @@ class Stream:
         """Whether to ask for a keyframe now; True at most once a second."""
         if self._video is None or not isinstance(self.track, VideoTrack):
             return False
-        if self._video.needs_keyframe:
-            if self._wanting_since_s is None:
-                self._wanting_since_s = axis_now_s
-            wanted = axis_now_s - self._wanting_since_s >= ASK_AFTER_S
-        else:
-            self._wanting_since_s = None
-            wanted = self.track.open_segment_s(axis_now_s) >= LONGEST_SEGMENT_S
-        if not wanted or axis_now_s - self._asked_at_s < ASK_AGAIN_S:
+        if self._ask_from_s is None:
+            self._ask_from_s = axis_now_s + FIRST_ASK_S
+        wanted = self._video.needs_keyframe or self.track.open_segment_s(axis_now_s) >= LONGEST_SEGMENT_S
+        if not wanted or axis_now_s < self._ask_from_s:
             return False
-        self._asked_at_s = axis_now_s
+        self._ask_from_s = axis_now_s + ASK_AGAIN_S
         return True
 
     def _take(self, results: Iterable[AccessUnit | OpusFrame | Lost]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from classroom.recording.bmff import SAMPLE_ENTRY_BYTES, chunk, segment_type
 from classroom.recording.bmff_read import read_segment
 from classroom.recording.files import replace_file, sync_folder, write_whole
-from classroom.recording.playlist import Segment, init_name, media_playlist
+from classroom.recording.playlist import Segment, init_name, media_playlist, segment_entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,8 @@ class TrackFolder:
         self.segments: list[Segment] = []  # closed ones, then the open one
         self._epoch_s = epoch_s
         self._fd: int | None = None  # of the open segment
+        self._entries: list[str] = []  # of the playlist; the last one may still change
+        self._longest = 0
         self._dirty = False
         self._chunks = 0
         self._init: int | None = None
@@ -164,9 +166,15 @@ class TrackFolder:
 
     def write_playlist(self, ended: bool) -> None:
         """Replace the playlist by one of the closed segments."""
-        closed = self.segments if self._fd is None else self.segments[:-1]
+        closed = len(self.segments) - (0 if self._fd is None else 1)
         if closed:
-            text = media_playlist(closed, self.timescale_hz, self._epoch_s, ended)
+            del self._entries[-1:]
+            for index in range(len(self._entries), closed):
+                segment = self.segments[index]
+                new_init = index == 0 or segment.init != self.segments[index - 1].init
+                self._entries.append(segment_entry(segment, new_init, self.timescale_hz, self._epoch_s))
+                self._longest = max(self._longest, segment.duration)
+            text = media_playlist(self._entries, self._longest / self.timescale_hz, ended)
             replace_file(self.path / PLAYLIST, text.encode())
             sync_folder(self.path)
 

@@ -8,16 +8,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
 
 from classroom.media.packetize import packetize_h264
-from classroom.model import Label, ParticipantId, Publication, PublicationId, TrackKind
+from classroom.model import Label, ParticipantId, Publication, PublicationId, RecordingState, TrackKind
+from classroom.recording.holding import open_archive
 from classroom.sfu.core.ntp import unix_to_ntp
 from classroom.sfu.core.rtcp import SenderReport, build_bye, build_sdes, build_sr
 from classroom.sfu.core.rtp import RtpPacket, build_rtp, parse_rtp
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from classroom.recording.archive import LessonArchive
+
+EPOCH_S = 1_800_000_000.0  # when the lessons of the tests begin
 FLASH_S = 0.1
 VIDEO_HZ, AUDIO_HZ = 90_000, 48_000
 
@@ -59,10 +68,8 @@ def encode_video(
         picture[:height] = luma
         frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
         frame.pts = index
-        for packet in encoder.encode(frame):
-            frames.append(Frame(index / rate, split_annexb(bytes(packet)), packet.is_keyframe))
-    for packet in encoder.encode(None):
-        frames.append(Frame(packet.pts / rate, split_annexb(bytes(packet)), packet.is_keyframe))
+        (packet,) = encoder.encode(frame)  # no delay: each picture comes out at once
+        frames.append(Frame(index / rate, split_annexb(bytes(packet)), packet.is_keyframe))
     return tuple(frames)
 
 
@@ -70,7 +77,7 @@ def encode_video(
 def encode_audio(duration_s: float, beep=True) -> tuple[Frame, ...]:
     """Opus, mono, 20 ms, variable bit rate: a quiet hum, and a beep while the picture flashes.
 
-    Times are those of the sound after decoding: the encoder's delay (6.5 ms) is taken into account.
+    The encoder looks ahead: what is heard at the beginning of a packet is 6.5 ms older than its time.
     """
     encoder = av.CodecContext.create("libopus", "w")
     encoder.sample_rate, encoder.format, encoder.layout = AUDIO_HZ, "s16", "mono"
@@ -159,7 +166,40 @@ class Wire:
         return self.deliveries[-1][0], build_bye([self.ssrc])
 
 
-def in_order(wires: list[Wire], extra: list[tuple[float, Wire, object]] = ()) -> list[tuple[float, Wire, object]]:
+Event = tuple[float, Wire, RtpPacket | bytes]
+
+
+def in_order(wires: Iterable[Wire], extra: Iterable[Event] = ()) -> list[Event]:
     """Everything that arrives, by time."""
     everything = [(at_s, wire, thing) for wire in wires for at_s, thing in wire.deliveries]
-    return sorted([*everything, *extra], key=lambda entry: entry[0])
+    return sorted([*everything, *extra], key=lambda event: event[0])
+
+
+def feed(archive: LessonArchive, events: Iterable[Event]) -> float:
+    """Let a recording happen in virtual time, as the writer thread would do it; returns the time of the last event."""
+    opened: set[int] = set()
+    now_s = next_s = 0.0
+    for now_s, wire, thing in events:
+        while now_s >= next_s:
+            archive.advance(now_s if next_s == 0 else next_s)
+            next_s = now_s + 0.1 if next_s == 0 else next_s + 0.1
+        if isinstance(thing, bytes):
+            archive.rtcp(thing, now_s)
+            continue
+        if wire.ssrc not in opened:
+            opened.add(wire.ssrc)
+            archive.open_stream(wire.ssrc, wire.down.publication, wire.rate_hz, now_s)
+        archive.packets(wire.ssrc, [(thing.seq, thing.ts, thing.marker, thing.payload)], now_s)
+    return now_s
+
+
+def open_recording(root: Path, now_s: float, feedback: Callable[[bytes], None] = lambda data: None, resume=False):
+    """The archive of a lesson called ``maths``."""
+    return open_archive(root, "maths", "数学课", now_s, resume, feedback)
+
+
+def record(root: Path, wires: Iterable[Wire], extra: Iterable[Event] = (), began_s: float = EPOCH_S) -> Path:
+    """Record a whole lesson and return its folder."""
+    archive = open_recording(root, began_s)
+    archive.finish(RecordingState.COMPLETE, feed(archive, in_order(wires, extra)) + 0.02)
+    return archive.folder

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def pictures(playlist: Path) -> list[tuple[float, float]]:
@@ -36,7 +40,7 @@ def sound(playlist: Path) -> tuple[float, np.ndarray]:
 
 def flashes(found: list[tuple[float, float]]) -> list[float]:
     """When the picture turns bright."""
-    return [at_s for (_, before), (at_s, luma) in zip(found, found[1:], strict=False) if luma > 150 and before < 100]
+    return [at_s for (_, before), (at_s, luma) in pairwise(found) if luma > 150 and before < 100]
 
 
 def beeps(start_s: float, samples: np.ndarray) -> list[float]:
