@@ -68,7 +68,7 @@ class _Participant:
 @dataclass(slots=True)
 class _Published:
     publication: Publication
-    live: bool = False
+    live: bool = True  # it was announced with its first packet
 
     def view(self) -> PublicationView:
         publication = self.publication
