@@ -58,11 +58,12 @@ class Recorder(Sink, Protocol):
 class OnRecordingState(Protocol):
     """Hears what became of a recording; called on the event loop."""
 
-    def __call__(self, state: RecordingState, detail: str | None = None) -> None:
+    def __call__(self, state: RecordingState, detail: str | None, /) -> None:
         """``detail`` is for people; None when there is nothing to say."""
 
 
 class OpenRecorder(Protocol):
-    """Opens the recording of a lesson. ``resume``: go on with the one that was interrupted. Raises OSError."""
+    """Opens the recording of a lesson. ``resume``: the lesson goes on after a restart, it does not begin."""
 
-    async def __call__(self, lesson: LessonId, title: str, on_state: OnRecordingState, resume: bool) -> Recorder: ...
+    async def __call__(self, lesson: LessonId, title: str, on_state: OnRecordingState, resume: bool) -> Recorder:
+        """A recorder that cannot write says so through ``on_state``; what is raised counts as failed, too."""

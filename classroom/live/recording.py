@@ -45,7 +45,7 @@ class LessonRecording:
         self._turn += 1
         turn = self._turn
 
-        def on_state(state: RecordingState, detail: str | None = None) -> None:
+        def on_state(state: RecordingState, detail: str | None) -> None:
             if turn == self._turn:
                 self._set(state, detail)
 
@@ -57,7 +57,7 @@ class LessonRecording:
             logger.exception("lesson=%s is not recorded", self._lesson)
             self._set(RecordingState.FAILED, _sentence(error))
             return
-        if self._state is not RecordingState.FAILED:
+        if self._state is RecordingState.OFF:
             self._set(RecordingState.RECORDING, None)
 
     async def finish(self, state: RecordingState) -> None:

@@ -63,21 +63,21 @@ class Owner:
 class LessonService:
     """The lessons of this node. Everything runs on one event loop.
 
-    ``open_media`` makes the media server, given who listens to it. Without ``open_recorder`` nothing is recorded.
+    ``media`` must tell its events to ``on_event``. Without ``open_recorder`` nothing is recorded.
     State changes and the deltas they give are made without an await in between; what takes time (media, files) follows
     under the lock of the lesson, in a task of the service, so that a client that goes away interrupts nothing.
     """
 
     def __init__(
         self,
-        open_media: Callable[[sfu.OnEvent], MediaServer],
+        media: MediaServer,
         open_recorder: OpenRecorder | None,
         journal: Journal,
         *,
         max_sessions: int = 1000,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._media = open_media(self._on_event)
+        self._media = media
         self._open_recorder = open_recorder
         self._journal = journal
         self._max_sessions = max_sessions
@@ -250,7 +250,8 @@ class LessonService:
             self._tell(held, held.lesson.open_session(session.id, owner.person, owner.publishing, self._wall()))
             return session
 
-    def _on_event(self, lesson: LessonId, event: MediaEvent) -> None:
+    def on_event(self, lesson: LessonId, event: MediaEvent) -> None:
+        """Hear what the media server says happened."""
         held = self._lessons.get(lesson)
         if isinstance(event, SessionClosed):
             self._sessions.pop(event.session_id, None)
@@ -287,10 +288,9 @@ class LessonService:
                 await self._save()
 
     async def _go_live(self, held: _Held) -> None:
-        again = held.lesson.state is LessonState.ENDED
         self._tell(held, held.lesson.start(self._wall()))
         logger.info("lesson=%s started", held.lesson.id)
-        await self._open_media(held, resume=again)
+        await self._open_media(held, resume=False)
         await self._save()
 
     async def _open_media(self, held: _Held, resume: bool) -> None:

@@ -1,0 +1,1 @@
+"""The doors of the server: pages, API, WHIP, WHEP, the control WebSocket, recordings (docs/protocol.md)."""

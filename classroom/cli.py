@@ -1,0 +1,157 @@
+"""The command line: ``classroom serve | token | capture | demo``.
+
+A command imports what it runs itself: `classroom token` need not load a media server.
+"""
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+import typer
+import uvloop
+
+from classroom.config import load_settings, parse_duration_s
+from classroom.model import ClassroomError, Role, parse_lesson_id
+from classroom.web.auth import RIGHTS, issue_token, new_claims
+from classroom.web.secret import secret_of
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    name="classroom",
+    help="联体课堂：一节课，多间教室。 Lianti Classroom: one lesson, many classrooms.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Recordings = Annotated[Path | None, typer.Option(metavar="DIR", help="数据目录 Data directory [recordings]")]
+Config = Annotated[Path | None, typer.Option(metavar="FILE", help="TOML 配置文件 Settings file [./classroom.toml]")]
+Lesson = Annotated[str, typer.Option(metavar="ID", help="课程编号 Lesson id")]
+Source = Annotated[
+    str | None, typer.Option(metavar="SRC", help="文件、设备号、rtsp://… 或 sample  File, device, rtsp://… or sample")
+]
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="网页监听地址 Address of pages and API [0.0.0.0]")] = None,
+    port: Annotated[int | None, typer.Option(help="网页端口 Port of pages and API, TCP [8080]")] = None,
+    media_port: Annotated[int | None, typer.Option(help="媒体端口 Port of all media, UDP [8189]")] = None,
+    media_address: Annotated[
+        list[str] | None,
+        typer.Option(metavar="IP", help="告知终端的地址，可重复 Address announced to peers; may be repeated"),
+    ] = None,
+    recordings: Recordings = None,
+    workers: Annotated[int | None, typer.Option(help="媒体进程数 SFU processes [1]")] = None,
+    config: Config = None,
+) -> None:
+    """运行服务器：网页、接口、媒体、录制。 Run the server: pages, API, media, recording."""
+    from classroom.composition import serve as run_server
+
+    settings = load_settings(
+        config,
+        host=host,
+        port=port,
+        media_port=media_port,
+        media_address=tuple(media_address) if media_address else None,
+        recordings=recordings,
+        workers=workers,
+    )
+    _log_to_stderr()
+    _run(run_server(settings, _say))
+
+
+@app.command()
+def token(
+    lesson: Lesson,
+    role: Annotated[Role, typer.Option(help="teacher, capture, classroom, observer")],
+    ttl: Annotated[str, typer.Option(help="有效期，如 2h、90m、1d  Valid for so long")] = "2h",
+    name: Annotated[str, typer.Option(help="显示名称 Name shown to others")] = "",
+    recordings: Recordings = None,
+    config: Config = None,
+) -> None:
+    """签发令牌，标准输出只有令牌本身。 Issue a bearer token; standard output is the token and nothing else."""
+    if role not in RIGHTS:
+        allowed = "、".join(RIGHTS)
+        _fail(
+            f"角色 {role} 没有令牌，可用：{allowed}。 There are no tokens for the role {role}; use {', '.join(RIGHTS)}."
+        )
+    settings = load_settings(config, recordings=recordings)
+    claims = new_claims(parse_lesson_id(lesson), role, parse_duration_s(ttl), name, time.time())
+    _say(issue_token(secret_of(settings), claims))
+
+
+@app.command()
+def capture(
+    lesson: Lesson,
+    token: Annotated[str, typer.Option(envvar="CLASSROOM_TOKEN", show_envvar=True, help="令牌 Bearer token")],
+    server: Annotated[
+        str, typer.Option(metavar="URL", help="服务器地址 Address of the server")
+    ] = "http://localhost:8080",
+    camera: Source = None,
+    slides: Source = None,
+    mic: Source = None,
+    loop: Annotated[bool, typer.Option("--loop", help="文件循环播放 Play files again and again")] = False,
+) -> None:
+    """采集端：发送摄像机、课件和话筒。 The capture agent: send camera, slides and microphone."""
+    from classroom.capture.agent import CaptureSettings, run_agent
+
+    _log_to_stderr()
+    status = _run(run_agent(CaptureSettings(server, lesson, token, camera, slides, mic, loop)))
+    raise typer.Exit(status)
+
+
+@app.command()
+def demo(
+    camera: Source = None,
+    slides: Source = None,
+    mic: Source = None,
+    port: Annotated[int | None, typer.Option(help="网页端口 Port of pages and API, TCP [8080]")] = None,
+    media_port: Annotated[int | None, typer.Option(help="媒体端口 Port of all media, UDP [8189]")] = None,
+    recordings: Recordings = None,
+    lesson: Annotated[str | None, typer.Option(metavar="ID", help="课程编号 Lesson id [lesson-<time>]")] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="文件循环播放 Play files again and again")] = False,
+) -> None:
+    """在本机上一节完整的课。 A whole lesson on this machine: server, capture agent, recorder (`make run`)."""
+    from classroom.demo import Demo, DemoSettings
+
+    sources = (camera, slides, mic)
+    if not any(sources):
+        sources = ("sample", "sample", "sample")
+    name = lesson or time.strftime("lesson-%Y%m%d-%H%M%S")
+    settings = load_settings(None, port=port, media_port=media_port, recordings=recordings)
+    status = _run(Demo(DemoSettings(settings, parse_lesson_id(name), *sources, loop)).run())
+    raise typer.Exit(status)
+
+
+def main() -> NoReturn:
+    """Run a command; an error that we foresee is a sentence and exit status 1, never a traceback."""
+    try:
+        app()
+    except ClassroomError as error:
+        _fail(str(error))
+    sys.exit(0)
+
+
+def _run(work: Coroutine[object, object, T]) -> T:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _fail(text: str) -> NoReturn:
+    sys.stderr.write(text + "\n")
+    sys.exit(1)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -1,0 +1,204 @@
+"""Puts a server together and runs it. With cli.py and demo.py the only place that knows everybody."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import logging
+import re
+import signal
+import socket
+import time
+from contextlib import contextmanager
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+import classroom.web
+from classroom.live.journal import Journal
+from classroom.live.service import LessonService
+from classroom.model import ClassroomError, LessonState
+from classroom.recording.folders import holdings
+from classroom.recording.lesson_file import DamagedRecording
+from classroom.recording.library import manifest, media_file
+from classroom.recording.recorder import Recorder
+from classroom.recording.repair import repair_recordings
+from classroom.sfu.server import MediaServer, MediaSettings
+from classroom.sfu.transport.mux import local_addresses
+from classroom.web.app import make_app
+from classroom.web.context import Context, RecordedFile
+from classroom.web.limits import RateLimit
+from classroom.web.secret import STATE, secret_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from classroom.config import Settings
+    from classroom.live.ports import OnRecordingState
+    from classroom.model import LessonId
+    from classroom.sfu.core.events import MediaEvent
+
+logger = logging.getLogger(__name__)
+
+UI = Path(classroom.web.__file__).parent / "ui" / "dist"
+# A segment is written chunk by chunk before a playlist names it; one that has rested so long changes no more.
+SETTLED_S = 10.0
+CLOSE_S = 3.0  # for answers that are under way when the server stops
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+_HOLDING = re.compile(r"(\d{4}-\d{2}-\d+)/(.+)")
+
+
+class CannotServe(ClassroomError):
+    """The server cannot start; the text says why and what to do."""
+
+
+class RecordingLibrary:
+    """The recordings in a data directory, as the doors see them.
+
+    A lesson may be held more than once. Paths in a manifest begin with the holding (``2026-11-2/camera/index.m3u8``),
+    so that an address means the same bytes for ever; without it a path means the latest holding.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def manifest(self, lesson: LessonId) -> dict[str, object] | None:
+        """See classroom.recording.library.manifest; None when there is none, or it cannot be read."""
+        found = holdings(self._root, lesson)
+        if not found:
+            return None
+        try:
+            told = manifest(found[-1])
+        except (OSError, DamagedRecording) as error:
+            logger.warning("lesson=%s %s", lesson, error)
+            return None
+        inside = _holding_of(found[-1])
+        tracks = [{**track, "playlist": f"{inside}/{track['playlist']}"} for track in told["tracks"]]
+        master = told["master"]
+        return {**told, "tracks": tracks, "master": None if master is None else f"{inside}/{master}"}
+
+    def file(self, lesson: LessonId, path: str) -> RecordedFile | None:
+        """See classroom.web.context.Recordings."""
+        found = holdings(self._root, lesson)
+        match = _HOLDING.fullmatch(path)
+        if match:
+            found = [folder for folder in found if _holding_of(folder) == match[1]]
+        served = media_file(found[-1], match[2] if match else path) if found else None
+        if served is None:
+            return None
+        file, media_type = served
+        final = match is not None and file.suffix != ".m3u8" and time.time() - file.stat().st_mtime >= SETTLED_S
+        return RecordedFile(file, media_type, final)
+
+
+def _holding_of(folder: Path) -> str:
+    number = folder.name.partition(".")[2] or "1"
+    return f"{folder.parent.parent.name}-{folder.parent.name}-{number}"
+
+
+async def serve(settings: Settings, announce: Callable[[str], Any]) -> None:
+    """Run the server until SIGTERM or SIGINT, then drain; ``announce`` gets what people should read.
+
+    Raises ClassroomError when it cannot start.
+    """
+    if settings.workers != 1:
+        raise CannotServe("目前只支持 --workers 1。 Only --workers 1 is supported for now.")
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    secret = await asyncio.to_thread(secret_of, settings)
+    with _only_one(settings.recordings / STATE), _listen(settings.host, settings.port) as listener:
+        await _run(settings, secret, listener, stop, announce)
+
+
+async def _run(
+    settings: Settings, secret: str, listener: socket.socket, stop: asyncio.Event, announce: Callable[[str], Any]
+) -> None:
+    wall_offset_s = time.time() - time.monotonic()
+    root = settings.recordings
+
+    def on_event(lesson: LessonId, event: MediaEvent) -> None:
+        service.on_event(lesson, event)
+
+    async def open_recorder(lesson: LessonId, title: str, on_state: OnRecordingState, resume: bool) -> Recorder:
+        return await Recorder.open(root, lesson, title, wall_offset_s, on_state, resume)
+
+    media_settings = MediaSettings(settings.media_host, settings.media_port, settings.media_address)
+    media = MediaServer(media_settings, on_event=on_event, wall_offset_s=wall_offset_s)
+    journal = Journal(root / STATE / "lessons.json")
+    service = LessonService(
+        media, open_recorder if settings.record else None, journal, max_sessions=settings.max_sessions
+    )
+    context = Context(
+        service=service,
+        recordings=RecordingLibrary(root),
+        secret=secret,
+        bad_tokens=RateLimit(settings.bad_tokens_per_minute),
+        max_connections=settings.max_connections,
+        media_stats=media.stats,
+        ui=UI,
+        version=version("lianti-classroom"),
+        started_s=time.monotonic(),
+    )
+    runner = web.AppRunner(make_app(context), access_log=None, shutdown_timeout=CLOSE_S)
+    await media.start()
+    try:
+        live = {entry.id for entry in await journal.load() if entry.state is LessonState.LIVE}
+        await asyncio.to_thread(repair_recordings, root, live)
+        await service.open()
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        announce(_addresses(settings, listener.getsockname()[1], media.port))
+        await stop.wait()
+        announce("正在停止，正在进行的课程会在重启后继续。 Stopping; live lessons go on after a restart.")
+    finally:
+        await service.drain()
+        await runner.cleanup()
+        await media.close()
+
+
+@contextmanager
+def _only_one(state: Path) -> Iterator[None]:
+    """Two servers must not write to one data directory."""
+    with (state / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotServe(
+                f"另一个服务器正在使用数据目录 {state.parent}，请先停止它，或换一个 --recordings。 "
+                f"Another server uses the data directory {state.parent}; stop it, or choose another --recordings."
+            ) from None
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind the HTTP port; "0.0.0.0" and "::" mean every address of both families."""
+    create = partial(socket.create_server, backlog=256)
+    everywhere = host in ("0.0.0.0", "::", "")
+    try:
+        if everywhere and socket.has_dualstack_ipv6():
+            try:
+                return create(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+            except OSError as error:
+                if error.errno not in _NO_IPV6:
+                    raise
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return create(("0.0.0.0" if everywhere else host, port), family=family)
+    except OSError as error:
+        raise CannotServe(
+            f"端口 {port}/TCP 无法使用（{error.strerror}），请换一个 --port。 "
+            f"The port {port}/TCP cannot be used ({error.strerror}); choose another --port."
+        ) from error
+
+
+def _addresses(settings: Settings, port: int, media_port: int) -> str:
+    hosts = [f"[{host}]" if ":" in host else host for host in local_addresses(settings.host)]
+    lines = [f"联体课堂 Lianti Classroom {version('lianti-classroom')}"]
+    lines += [f"  网页 pages       http://{host}:{port}/" for host in hosts]
+    lines.append(f"  媒体 media       {media_port}/UDP")
+    lines.append(f"  录像 recordings  {settings.recordings.resolve()}")
+    return "\n".join(lines)

@@ -1,0 +1,298 @@
+"""``make run``: a server and a capture agent as child processes, one lesson, three addresses to open."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from rich.console import Console
+from rich.rule import Rule
+
+from classroom.model import ClassroomError, LessonId, Role
+from classroom.recording.library import find_recording
+from classroom.sfu.transport.mux import local_addresses
+from classroom.web.auth import issue_token, new_claims
+from classroom.web.secret import secret_of
+
+if TYPE_CHECKING:
+    from classroom.config import Settings
+
+TOKEN_S = 24 * 3600
+SERVER_START_S = 60.0  # a slow machine that has to compile everything first
+FIRST_PICTURE_S = 60.0
+END_S = 60.0
+STOP_S = 15.0
+LAST_LINES = 25
+
+
+class DemoFailed(ClassroomError):
+    """The demo cannot go on; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSettings:
+    """What ``classroom demo`` was told."""
+
+    server: Settings
+    lesson: LessonId
+    camera: str | None
+    slides: str | None
+    mic: str | None
+    loop: bool
+
+
+@dataclass(slots=True)
+class Child:
+    """A child process and its last lines of output."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
+    exited: asyncio.Task[int] = field(init=False)
+
+    @classmethod
+    async def start(cls, name: str, arguments: list[str], **environment: str) -> Child:
+        """Start ``classroom`` with these arguments.
+
+        It is in a process group of its own: Ctrl-C reaches us alone, and we decide what stops first.
+        """
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "classroom",
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, **environment},
+        )
+        child = cls(name, process)
+        child.exited = asyncio.create_task(child._read(), name=name)
+        return child
+
+    async def _read(self) -> int:
+        assert self.process.stdout is not None
+        while line := await self.process.stdout.readline():
+            self.lines.append(line.decode(errors="replace").rstrip())
+        return await self.process.wait()
+
+    async def stop(self) -> None:
+        """SIGTERM, and after STOP_S without effect SIGKILL."""
+        if self.process.returncode is None:
+            self.process.terminate()
+            try:
+                await asyncio.wait_for(asyncio.shield(self.exited), STOP_S)
+            except TimeoutError:
+                self.process.kill()
+        await self.exited
+
+    def failure(self) -> DemoFailed:
+        """What to say when it has died."""
+        last = "\n".join(f"    {line}" for line in self.lines) or "    (…)"
+        status = self.process.returncode
+        return DemoFailed(
+            f"{self.name} 意外退出（状态 {status}），最后的输出： {self.name} stopped unexpectedly (status {status}):\n{last}"
+        )
+
+
+class Demo:
+    """One lesson from start to end. Owns its children: none survives ``run``."""
+
+    def __init__(self, settings: DemoSettings) -> None:
+        self._settings = settings
+        self._lesson = settings.lesson
+        self._port = settings.server.port
+        self._base = f"http://localhost:{self._port}"
+        self._secret = secret_of(settings.server)
+        self._teacher = self._token(Role.TEACHER, "主讲教师")
+        self._console = Console(highlight=False)
+        self._children: list[Child] = []
+
+    async def run(self) -> int:
+        """Run until Ctrl-C or a failure; returns the exit status."""
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        began_s = time.monotonic()
+        try:
+            async with aiohttp.ClientSession() as http:
+                return await self._hold(http, stop, began_s)
+        except DemoFailed as failure:
+            self._console.print(str(failure), style="red", markup=False, soft_wrap=True)
+            return 1
+        finally:
+            for child in reversed(self._children):
+                await child.stop()
+
+    async def _hold(self, http: aiohttp.ClientSession, stop: asyncio.Event, began_s: float) -> int:
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            self._console.print("正在启动… Starting…")
+            server = await self._start_server()
+            if not await self._before(stopping, self._healthy(http), SERVER_START_S, "服务器 The server", server):
+                return 0
+            capture = await self._start_capture()
+            shown = self._first_publication(http)
+            if await self._before(stopping, shown, FIRST_PICTURE_S, "采集端 The capture agent", server, capture):
+                self._welcome(time.monotonic() - began_s)
+                await self._watch(stopping, server, capture)
+            ended = capture.exited.done()
+            await capture.stop()
+            await self._end(http)
+            if ended and not stopping.done():
+                self._console.print("回放仍可打开，按 Ctrl-C 退出。 The replay stays open; Ctrl-C quits.")
+                await self._watch(stopping, server)
+            return 0
+        finally:
+            stopping.cancel()
+
+    # --- children ----------------------------------------------------------------------------------------------
+
+    async def _start_server(self) -> Child:
+        self._require_free(socket.SOCK_STREAM, self._port, "TCP", "make run PORT=8081")
+        settings = self._settings.server
+        self._require_free(socket.SOCK_DGRAM, settings.media_port, "UDP", "classroom demo --media-port 8190")
+        arguments = ["serve", "--port", str(self._port), "--media-port", str(settings.media_port)]
+        child = await Child.start("服务器 server", [*arguments, "--recordings", str(settings.recordings)])
+        self._children.append(child)
+        return child
+
+    async def _start_capture(self) -> Child:
+        settings = self._settings
+        arguments = ["capture", "--server", self._base, "--lesson", self._lesson]
+        for option, source in (("--camera", settings.camera), ("--slides", settings.slides), ("--mic", settings.mic)):
+            arguments += [option, source] if source is not None else []
+        arguments += ["--loop"] if settings.loop else []
+        # Not as an argument: others on this machine can read those.
+        token = self._token(Role.CAPTURE, "主讲教室")
+        child = await Child.start("采集端 capture agent", arguments, CLASSROOM_TOKEN=token)
+        self._children.append(child)
+        return child
+
+    def _require_free(self, kind: socket.SocketKind, port: int, protocol: str, advice: str) -> None:
+        with socket.socket(socket.AF_INET, kind) as probe:
+            if kind is socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("0.0.0.0", port))
+            except OSError as error:
+                raise DemoFailed(
+                    f"端口 {port}/{protocol} 无法使用（{error.strerror}），请换一个，例如 {advice}。 "
+                    f"The port {port}/{protocol} cannot be used ({error.strerror}); choose another: {advice}"
+                ) from error
+
+    async def _before(
+        self, stopping: asyncio.Task[bool], work: Any, limit_s: float, who: str, *children: Child
+    ) -> bool:
+        """Wait for work to be done; False when we are asked to stop meanwhile. Raises DemoFailed."""
+        task = asyncio.ensure_future(work)
+        try:
+            watched = {task, stopping, *(child.exited for child in children)}
+            await asyncio.wait(watched, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+            if stopping.done():
+                return False
+            if task.done():
+                task.result()
+                return True
+            for child in children:
+                if child.exited.done():
+                    raise child.failure()
+            last = "\n".join(f"    {line}" for line in children[-1].lines)
+            raise DemoFailed(f"{who}：{limit_s:g} 秒内没有就绪。 Not ready within {limit_s:g} s:\n{last}")
+        finally:
+            task.cancel()
+
+    async def _watch(self, stopping: asyncio.Task[bool], server: Child, capture: Child | None = None) -> None:
+        """Wait for Ctrl-C, or for the sources to end; raises DemoFailed when a child dies of something else."""
+        watched = {stopping, server.exited, *([capture.exited] if capture is not None else [])}
+        await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+        if stopping.done():
+            return
+        if server.exited.done():
+            raise server.failure()
+        if capture is not None and capture.exited.result() != 0:
+            failure = capture.failure()
+            self._console.print(str(failure), style="red", markup=False, soft_wrap=True)
+
+    # --- the server's doors ------------------------------------------------------------------------------------
+
+    async def _healthy(self, http: aiohttp.ClientSession) -> None:
+        while True:
+            try:
+                async with http.get(f"{self._base}/healthz") as response:
+                    if response.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.1)
+
+    async def _first_publication(self, http: aiohttp.ClientSession) -> None:
+        """Follow the lesson as any participant does, until something can be watched."""
+        token = self._token(Role.OBSERVER, "make run")
+        async with http.ws_connect(f"{self._base}/ws/{self._lesson}") as control:
+            await control.send_json({"type": "hello", "token": token})
+            async for frame in control:
+                message = frame.json()
+                publications = message.get("publications", [message.get("publication") or {}])
+                if any(publication.get("live") for publication in publications):
+                    return
+        raise DemoFailed("与服务器的连接中断。 The connection to the server was lost.")
+
+    async def _end(self, http: aiohttp.ClientSession) -> None:
+        self._console.print("正在结束课程，保存录像… Ending the lesson, completing the recording…")
+        url = f"{self._base}/api/lessons/{self._lesson}/end"
+        headers = {"Authorization": f"Bearer {self._teacher}"}
+        try:
+            async with http.post(url, headers=headers, timeout=aiohttp.ClientTimeout(END_S)) as response:
+                answer = await response.json()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise DemoFailed(f"课程没能正常结束。 The lesson could not be ended: {error!r}") from error
+        if response.status == 404:
+            return  # it had not begun
+        if response.status != 200:
+            raise DemoFailed(f"课程没能正常结束。 The lesson could not be ended: {answer.get('detail')}")
+        recording = answer["recording"]
+        folder = await asyncio.to_thread(find_recording, self._settings.server.recordings, self._lesson)
+        self._console.print(
+            f"录像 Recording  {recording['state']}  {recording['duration_s']:.1f} s  {folder}", soft_wrap=True
+        )
+        if recording["detail"]:
+            self._console.print(recording["detail"], style="red", markup=False, soft_wrap=True)
+
+    # --- texts -------------------------------------------------------------------------------------------------
+
+    def _token(self, role: Role, name: str) -> str:
+        return issue_token(self._secret, new_claims(self._lesson, role, TOKEN_S, name, time.time()))
+
+    def _welcome(self, took_s: float) -> None:
+        """The addresses stand alone on unbroken lines, so that they can be copied and clicked."""
+        pages = (
+            ("主讲端   Teacher ", "/teacher", self._teacher),
+            ("听讲终端 Terminal", "/terminal", self._token(Role.CLASSROOM, "听讲教室")),
+            ("回放     Replay  ", f"/replay/{self._lesson}", self._token(Role.OBSERVER, "")),
+        )
+        folder = find_recording(self._settings.server.recordings, self._lesson)
+        say = self._console.print
+        say(Rule("联体课堂 · Lianti Classroom", style="green"))
+        for title, path, token in pages:
+            say(f"[bold]{title}[/bold]", soft_wrap=True)
+            say(f"  {self._base}{path}#token={token}", style="cyan", soft_wrap=True, markup=False)
+        say(f"课程 Lesson    {self._lesson}    启动用时 Started in {took_s:.1f} s", soft_wrap=True)
+        say(f"录像 Recording {folder or '-'}", soft_wrap=True)
+        others = [host for host in local_addresses("0.0.0.0") if ":" not in host and host != "127.0.0.1"]
+        if others:
+            say(
+                f"其他电脑请把 localhost 换成 {others[0]} · On other machines write {others[0]} for localhost",
+                soft_wrap=True,
+            )
+        say("按 Ctrl-C 结束课程。 Ctrl-C ends the lesson.")
+        say(Rule(style="green"))

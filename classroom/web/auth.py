@@ -1,0 +1,139 @@
+"""Bearer tokens and rights. Pure: the key and the time are passed in."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import jwt
+
+from classroom.live.lesson import Person
+from classroom.model import ClassroomError, InvalidLessonId, LessonId, ParticipantId, Role, parse_lesson_id
+
+if TYPE_CHECKING:
+    from jwt.types import Options
+
+ALGORITHM = "HS256"
+CLOCK_SKEW_S = 30  # a school's clock may be a little ahead of the one that made the token
+MAX_TOKEN_CHARS = 4096
+_PARTICIPANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class BadToken(ClassroomError):
+    """The token is missing, was not made here, or has expired."""
+
+
+class Forbidden(ClassroomError):
+    """The token is good, but not for this."""
+
+
+class Action(StrEnum):
+    """What a token may be good for."""
+
+    OPEN = "open"  # begin a lesson that nobody has opened, by publishing into it
+    CONDUCT = "conduct"  # start it, also after its end, and end it
+    PUBLISH = "publish"
+    RECEIVE = "receive"
+    FOLLOW = "follow"  # control WebSocket, state of the lesson, its recording
+
+
+RIGHTS: dict[Role, frozenset[Action]] = {
+    Role.TEACHER: frozenset(Action),
+    Role.CAPTURE: frozenset({Action.OPEN, Action.PUBLISH, Action.RECEIVE, Action.FOLLOW}),
+    Role.CLASSROOM: frozenset({Action.PUBLISH, Action.RECEIVE, Action.FOLLOW}),
+    Role.OBSERVER: frozenset({Action.RECEIVE, Action.FOLLOW}),
+}
+"""The roles that tokens exist for, and what each may do in its own lesson."""
+
+_REFUSALS = {
+    Action.OPEN: "只有主讲教师或采集端可以打开课程。 Only a teacher or a capture agent may open the lesson.",
+    Action.CONDUCT: "只有主讲教师可以开始和结束课程。 Only a teacher may start and end the lesson.",
+    Action.PUBLISH: "这个令牌只能观看，不能发送。 This token may watch, not publish.",
+    Action.RECEIVE: "这个令牌不能观看。 This token may not watch.",
+    Action.FOLLOW: "这个令牌不能进入课堂。 This token may not follow the lesson.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says. Times in seconds since 1970."""
+
+    lesson: LessonId
+    role: Role
+    participant: ParticipantId
+    name: str
+    issued_at_s: int
+    expires_at_s: int
+
+    def may(self, action: Action) -> bool:
+        """Whether the role allows it."""
+        return action in RIGHTS[self.role]
+
+    def require(self, action: Action, lesson: LessonId) -> None:
+        """Raise Forbidden unless the token is good for this action in this lesson."""
+        if self.lesson != lesson:
+            raise Forbidden(f"这个令牌属于课程 {self.lesson}。 This token is for the lesson {self.lesson}.")
+        if not self.may(action):
+            raise Forbidden(_REFUSALS[action])
+
+    def person(self, name: str = "") -> Person:
+        """Who acts; a name given by the client serves when the token has none."""
+        return Person(self.participant, self.role, self.name or name)
+
+
+def new_claims(lesson: LessonId, role: Role, ttl_s: int, name: str, wall_s: float) -> Claims:
+    """Claims of somebody new; the only randomness here is that of the participant's id."""
+    issued_at_s = int(wall_s)
+    participant = ParticipantId(secrets.token_hex(8))
+    return Claims(lesson, role, participant, name, issued_at_s, issued_at_s + ttl_s)
+
+
+def issue_token(secret: str, claims: Claims) -> str:
+    """Sign a token (RFC 7519, HS256). Raises ValueError for a role that has no tokens."""
+    if claims.role not in RIGHTS:
+        raise ValueError(f"there are no tokens for the role {claims.role}")
+    payload = {
+        "lesson": claims.lesson,
+        "role": claims.role.value,
+        "sub": claims.participant,
+        "name": claims.name,
+        "iat": claims.issued_at_s,
+        "exp": claims.expires_at_s,
+    }
+    return jwt.encode(payload, secret, algorithm=ALGORITHM)
+
+
+def verify_token(secret: str, token: str, wall_s: float) -> Claims:
+    """Check a token and read it; raises BadToken."""
+    if not token:
+        raise BadToken("需要令牌（Authorization: Bearer …）。 A token is needed (Authorization: Bearer …).")
+    try:
+        if len(token) > MAX_TOKEN_CHARS:
+            raise ValueError("too long")
+        # The time is compared below: the library would read the clock of the machine.
+        options: Options = {
+            "verify_exp": False,
+            "verify_iat": False,
+            "verify_nbf": False,
+            "verify_aud": False,
+            "require": ["exp", "sub"],
+        }
+        payload = jwt.decode(token, secret, algorithms=[ALGORITHM], options=options)
+        claims = Claims(
+            lesson=parse_lesson_id(str(payload["lesson"])),
+            role=Role(payload["role"]),
+            participant=ParticipantId(payload["sub"]),
+            name=str(payload.get("name", ""))[:200],
+            issued_at_s=int(payload.get("iat", 0)),
+            expires_at_s=int(payload["exp"]),
+        )
+        if claims.role not in RIGHTS or _PARTICIPANT.fullmatch(claims.participant) is None:
+            raise ValueError("not one of ours")
+    except (jwt.PyJWTError, InvalidLessonId, KeyError, TypeError, ValueError, OverflowError):
+        raise BadToken("令牌无效，请重新领取。 The token is not valid; get a new one.") from None
+    if wall_s >= claims.expires_at_s + CLOCK_SKEW_S:
+        raise BadToken("令牌已过期，请重新领取。 The token has expired; get a new one.")
+    return claims

@@ -1,0 +1,108 @@
+"""What the doors share, and how a request gets in."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from aiohttp import web
+
+from classroom.model import LessonId, parse_lesson_id
+from classroom.web.auth import Action, BadToken, Claims, verify_token
+from classroom.web.limits import BODY_S
+from classroom.web.problem import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from classroom.live.service import LessonService
+    from classroom.web.limits import RateLimit
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFile:
+    """A file of a recording; ``final``: what this address gives will never change."""
+
+    path: Path
+    media_type: str
+    final: bool
+
+
+class Recordings(Protocol):
+    """The recordings on disk, as the doors see them. Methods block; the doors call them in a thread."""
+
+    def manifest(self, lesson: LessonId) -> Mapping[str, object] | None:
+        """What the replay page is told (docs/protocol.md §5); paths are those that ``file`` takes."""
+
+    def file(self, lesson: LessonId, path: str) -> RecordedFile | None:
+        """A file of the lesson's recording; None for what is not there or nobody's business, whatever the path says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything a door needs, given by the composition root."""
+
+    service: LessonService
+    recordings: Recordings
+    secret: str
+    bad_tokens: RateLimit
+    max_connections: int
+    media_stats: Callable[[], Mapping[str, float]]
+    ui: Path
+    version: str
+    started_s: float  # monotonic
+
+    def verify(self, token: str, address: str) -> Claims:
+        """Check a token; raises BadToken, or Refusal (429) when too many from this address were bad.
+
+        A good token is always let in: one bad terminal must not lock out the school behind the same address.
+        """
+        try:
+            return verify_token(self.secret, token, time.time())
+        except BadToken:
+            wait_s = self.bad_tokens.spend(address, time.monotonic())
+            if wait_s is None:
+                raise
+            raise Refusal(
+                429,
+                "too_many_requests",
+                "无效令牌过多，请稍后再试。 Too many bad tokens from this address; try again later.",
+                Retry_After=str(wait_s),
+            ) from None
+
+
+CONTEXT = web.AppKey("context", Context)
+
+
+def admit(request: web.Request, action: Action) -> Claims:
+    """Let a request in: raises InvalidLessonId, BadToken, Forbidden, Refusal (429)."""
+    lesson = parse_lesson_id(request.match_info["lesson"])
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    claims = request.app[CONTEXT].verify(token.strip() if scheme.lower() == "bearer" else "", address_of(request))
+    claims.require(action, lesson)
+    return claims
+
+
+def address_of(request: web.BaseRequest) -> str:
+    """The address of the client, for rate limits."""
+    return request.remote or "?"
+
+
+async def read_text(request: web.Request, content_type: str, code: str) -> str:
+    """The body as text; raises Refusal (408, 415, or 400 with ``code``) and aiohttp's 413."""
+    if request.content_type != content_type:
+        raise Refusal(
+            415, "unsupported_media_type", f"内容类型应为 {content_type}。 The Content-Type must be {content_type}."
+        )
+    try:
+        async with asyncio.timeout(BODY_S):
+            body = await request.read()
+    except TimeoutError:
+        raise Refusal(408, "too_slow", "内容没有及时传完。 The body did not arrive in time.") from None
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise Refusal(400, code, "内容不是 UTF-8 文本。 The body is not UTF-8 text.") from None

@@ -1,0 +1,35 @@
+"""How much a stranger may ask. Pure: the time is passed in."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+
+MAX_BODY_BYTES = 256 << 10
+MAX_MESSAGE_BYTES = 64 << 10
+BODY_S = 10.0
+HELLO_S = 5.0
+_MAX_KEYS = 10_000
+
+
+class RateLimit:
+    """A bucket of ``limit`` per key that fills again within a minute.
+
+    The table is bounded: beyond 10 000 keys the one unused for longest is forgotten, and starts with a full bucket.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._per_s = limit / 60
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # key: (left, at_s)
+
+    def spend(self, key: str, now: float) -> int | None:
+        """Take one; None when there was one, else after how many seconds there will be."""
+        left, at_s = self._buckets.get(key, (float(self._limit), now))
+        left = min(float(self._limit), left + (now - at_s) * self._per_s)
+        granted = left >= 1
+        self._buckets[key] = (left - 1 if granted else left, now)
+        self._buckets.move_to_end(key)
+        if len(self._buckets) > _MAX_KEYS:
+            self._buckets.popitem(last=False)
+        return None if granted else math.ceil((1 - left) / self._per_s)

@@ -1,0 +1,108 @@
+"""Every refusal of an HTTP door as ``application/problem+json`` (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from classroom.live import errors as live
+from classroom.model import ClassroomError, InvalidLessonId
+from classroom.sfu import negotiate
+from classroom.sfu import server as sfu
+from classroom.web.auth import BadToken, Forbidden
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_S = "2"
+
+
+class Refusal(ClassroomError):
+    """A request is refused for a reason of HTTP; ``code`` is for programs, the text for people."""
+
+    def __init__(self, status: int, code: str, detail: str, **headers: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+_CODES: dict[type[ClassroomError], tuple[int, str]] = {
+    InvalidLessonId: (400, "bad_lesson_id"),
+    negotiate.BadOffer: (400, "bad_sdp"),
+    negotiate.BadFragment: (400, "bad_fragment"),
+    BadToken: (401, "unauthorized"),
+    Forbidden: (403, "forbidden"),
+    live.NotYours: (403, "forbidden"),
+    live.UnknownLesson: (404, "unknown_lesson"),
+    sfu.UnknownLesson: (404, "unknown_lesson"),
+    sfu.UnknownSession: (404, "unknown_session"),
+    live.LessonEnded: (409, "lesson_ended"),
+    sfu.EtagMismatch: (412, "etag_mismatch"),
+    negotiate.UnacceptableOffer: (422, "unacceptable_offer"),
+    live.Busy: (503, "busy"),
+    live.Draining: (503, "draining"),
+}
+
+_HTTP: dict[int, tuple[str, str]] = {
+    400: ("bad_request", "请求有误。 The request cannot be understood."),
+    404: ("not_found", "没有这个地址。 There is nothing at this address."),
+    405: ("method_not_allowed", "这里不能用这个方法，见 Allow。 This method does not work here; see Allow."),
+    413: ("too_large", "内容太大。 The body is too large; the limit is 256 KiB."),
+}
+
+
+def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> web.Response:
+    """An error response. ``title`` is the phrase of the status: the type of every problem is about:blank."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    text = json.dumps(body, ensure_ascii=False)
+    return web.Response(status=status, text=text, content_type="application/problem+json", headers=headers)
+
+
+def refusal_of(error: ClassroomError) -> Refusal:
+    """What an error that we raise on purpose means to a client; an unforeseen one is raised again."""
+    if isinstance(error, Refusal):
+        return error
+    if type(error) not in _CODES:
+        raise error
+    status, code = _CODES[type(error)]
+    refusal = Refusal(status, code, str(error))
+    if status == 401:
+        refusal.headers["WWW-Authenticate"] = "Bearer"
+    elif status == 503:
+        refusal.headers["Retry-After"] = RETRY_AFTER_S
+    return refusal
+
+
+@web.middleware
+async def problems(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Turn errors into problems; a fault of ours becomes a 500 and a log entry, and the server goes on."""
+    try:
+        try:
+            return await handler(request)
+        except ClassroomError as error:
+            refusal = refusal_of(error)
+            return problem(refusal.status, refusal.code, str(refusal), refusal.headers)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        code, detail = _HTTP.get(error.status, (f"http_{error.status}", error.reason))
+        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        return problem(error.status, code, detail, allow)
+    except Exception:
+        logger.exception("a fault of the server in %s %s", request.method, request.path)
+        return problem(500, "internal", "服务器内部错误。 The server has a fault; its log says more.")
