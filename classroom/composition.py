@@ -6,6 +6,7 @@ import asyncio
 import errno
 import fcntl
 import logging
+import os
 import re
 import signal
 import socket
@@ -189,9 +190,10 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return create(("0.0.0.0" if everywhere else host, port), family=family)
     except OSError as error:
+        reason = os.strerror(error.errno or 0)  # the text of create_server goes on about its address
         raise CannotServe(
-            f"端口 {port}/TCP 无法使用（{error.strerror}），请换一个 --port。 "
-            f"The port {port}/TCP cannot be used ({error.strerror}); choose another --port."
+            f"端口 {port}/TCP 无法使用（{reason}），请换一个 --port。 "
+            f"The port {port}/TCP cannot be used ({reason}); choose another --port."
         ) from error
 
 

@@ -100,7 +100,7 @@ class Child:
         last = "\n".join(f"    {line}" for line in self.lines) or "    (…)"
         status = self.process.returncode
         return DemoFailed(
-            f"{self.name} 意外退出（状态 {status}），最后的输出： {self.name} stopped unexpectedly (status {status}):\n{last}"
+            f"{self.name}: 意外退出，状态 {status}。 It stopped unexpectedly with status {status}; its last lines:\n{last}"
         )
 
 
@@ -138,9 +138,9 @@ class Demo:
         try:
             self._console.print("正在启动… Starting…")
             server = await self._start_server()
+            capture = await self._start_capture()  # knocks until the server opens
             if not await self._before(stopping, self._healthy(http), SERVER_START_S, "服务器 The server", server):
                 return 0
-            capture = await self._start_capture()
             shown = self._first_publication(http)
             if await self._before(stopping, shown, FIRST_PICTURE_S, "采集端 The capture agent", server, capture):
                 self._welcome(time.monotonic() - began_s)
@@ -185,9 +185,10 @@ class Demo:
             try:
                 probe.bind(("0.0.0.0", port))
             except OSError as error:
+                reason = os.strerror(error.errno or 0)
                 raise DemoFailed(
-                    f"端口 {port}/{protocol} 无法使用（{error.strerror}），请换一个，例如 {advice}。 "
-                    f"The port {port}/{protocol} cannot be used ({error.strerror}); choose another: {advice}"
+                    f"端口 {port}/{protocol} 无法使用（{reason}），请换一个，例如 {advice}。 "
+                    f"The port {port}/{protocol} cannot be used ({reason}); choose another: {advice}"
                 ) from error
 
     async def _before(

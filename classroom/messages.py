@@ -11,7 +11,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from classroom.model import Label, LessonState, RecordingState, Role, TrackKind
+from classroom.model import (  # noqa: TC001 - pydantic reads the annotations
+    Label,
+    LessonState,
+    RecordingState,
+    Role,
+    TrackKind,
+)
 
 Text = Annotated[str, Field(max_length=200)]
 CommandId = Annotated[str, Field(min_length=1, max_length=64)]
