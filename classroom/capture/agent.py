@@ -38,7 +38,8 @@ FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.3, 2.0
 DRAIN_TIMEOUT_S = 2.0
 JOIN_TIMEOUT_S = 1.0
 _START_DELAY_S = 0.05  # from the first connection to the first frame: threads have to start
-_ORDER = (Label.CAMERA, Label.SLIDES, Label.SCREEN, Label.MIC)
+_DROPS_WORTH_TELLING = 25
+_ORDER = (Label.CAMERA, Label.SLIDES, Label.MIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,15 +241,23 @@ class Agent:
             await session.close()
 
     async def _announce(self) -> None:
-        """Say of each track when it is on the air, and in what format."""
-        waiting = dict(self._tracks)
+        """Say of each track when it is on the air and in what format, and when this computer is too slow for it."""
         told: dict[Label, str] = {}
+        dropped = {label: self._dropped(track) for label, track in self._tracks.items()}
         while True:
-            for label, track in waiting.items():
+            for label, track in list(self._tracks.items()):
                 if track.description and told.get(label) != track.description:
                     told[label] = track.description
                     logger.info("%s: %s → live", label, track.description)
-            await asyncio.sleep(0.2 if len(told) < len(waiting) else 1.0)
+                lost = self._dropped(track) - dropped.get(label, 0)
+                if lost > _DROPS_WORTH_TELLING:
+                    dropped[label] = self._dropped(track)
+                    logger.warning("%s: 电脑太慢，丢了 %d 帧 / too slow here, %d pictures dropped", label, lost, lost)
+            await asyncio.sleep(0.2 if len(told) < len(self._tracks) else 1.0)
+
+    @staticmethod
+    def _dropped(track: Track) -> int:
+        return track.pictures_dropped if isinstance(track, VideoTrack) else 0
 
     async def _finish(self) -> None:
         """Encode and send what is still in the queues."""

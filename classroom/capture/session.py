@@ -71,7 +71,7 @@ class Session:
         """One line a track: what has been sent."""
         return [
             f"{outgoing.track.label}: {sender.frames_sent} frames, {sender.packets_sent} packets, "
-            f"{sender.packets_resent} sent again, rtt {sender.rtt_s * 1000:.0f} ms"
+            f"{sender.packets_resent} sent again, loss {sender.fraction_lost:.1%}, rtt {sender.rtt_s * 1000:.0f} ms"
             for outgoing in self._outgoing.values()
             for sender in (outgoing.sender,)
         ]

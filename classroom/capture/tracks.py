@@ -69,7 +69,6 @@ class Track:
     def __init__(self, label: Label, loop: asyncio.AbstractEventLoop) -> None:
         self.label = label
         self.on_frame: Callable[[CodedFrame], None] | None = None
-        self.frames_coded = 0
         self.description = ""
         self._loop = loop
         self._handed: deque[CodedFrame] = deque()
@@ -91,7 +90,6 @@ class Track:
         if frame.capture_s - self._last_capture_s < _SAME_INSTANT_S and self._last_capture_s - frame.capture_s < 1.0:
             frame = replace(frame, capture_s=self._last_capture_s + _SAME_INSTANT_S)
         self._last_capture_s = frame.capture_s
-        self.frames_coded += 1
         with self._lock:
             if len(self._handed) >= CODED_WAITING:
                 self._handed.clear()
@@ -158,11 +156,6 @@ class VideoTrack(Track):
         """Make the next picture a keyframe; a passed-through stream has one within 4 s."""
         if self._encoder is not None:
             self._encoder.request_keyframe()
-
-    def set_bitrate_bps(self, bitrate_bps: int) -> None:
-        """Encode at another rate from now on, without a keyframe; never above the rate of the start."""
-        if self._encoder is not None:
-            self._encoder.bitrate_bps = bitrate_bps
 
     def opening(self) -> list[CodedFrame]:
         """The GOP so far of a passed-through stream; an encoder is asked for a keyframe instead."""
