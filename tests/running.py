@@ -1,0 +1,128 @@
+"""A real server, agents and Chromium, as processes of their own; for tests that see what a user sees."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import ClientError, ClientSession
+from playwright.async_api import Browser, async_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+CLASSROOM = [sys.executable, "-m", "classroom"]
+LESSON = "maths"
+CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
+
+
+def free_port(kind: socket.SocketKind) -> int:
+    with socket.socket(socket.AF_INET, kind) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class Server:
+    """`classroom serve` with a data directory of its own; it can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port, self.media_port = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            *CLASSROOM, "serve", "--port", str(self.port), "--media-port", str(self.media_port),
+            "--recordings", str(self.folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        await self.until(lambda answer: answer is not None, "/healthz")
+
+    async def kill(self) -> None:
+        """As a power cut would, for the process."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+
+    async def token(self, role: str, name: str = "") -> str:
+        command = [*CLASSROOM, "token", "--lesson", LESSON, "--role", role, "--recordings", str(self.folder)]
+        made = await asyncio.create_subprocess_exec(*command, "--name", name, stdout=subprocess.PIPE)
+        out, _ = await made.communicate()
+        assert made.returncode == 0
+        return out.decode().strip()
+
+    async def page(self, path: str, role: str, name: str = "") -> str:
+        return f"{self.url}{path}#token={await self.token(role, name)}"
+
+    async def get(self, path: str, token: str = "") -> dict[str, Any] | None:
+        async with ClientSession(headers={"Authorization": f"Bearer {token}"}) as http:
+            with contextlib.suppress(ClientError):
+                async with http.get(self.url + path) as response:
+                    if response.status == 200:
+                        return json.loads(await response.read())
+        return None
+
+    async def post(self, path: str, token: str) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        async with ClientSession(headers=headers) as http, http.post(self.url + path) as response:
+            return response.status
+
+    async def until(self, condition: Callable[[dict[str, Any] | None], bool], path: str, token: str = "") -> None:
+        async with asyncio.timeout(20):
+            while not condition(await self.get(path, token)):  # noqa: ASYNC110 - another process is asked
+                await asyncio.sleep(0.05)
+
+
+def published(answer: dict[str, Any] | None) -> dict[str, str]:
+    """Label and id of every publication whose packets are coming."""
+    publications = (answer or {}).get("publications", [])
+    return {publication["label"]: publication["id"] for publication in publications if publication["live"]}
+
+
+@contextlib.asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[Server]:
+    """A server that is gone afterwards."""
+    server = Server(folder)
+    try:
+        await server.start()
+        yield server
+    finally:
+        await server.kill()
+
+
+@contextlib.asynccontextmanager
+async def capturing(server: Server, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A capture agent that is gone afterwards; what it says is on its stderr."""
+    command = [*CLASSROOM, "capture", "--server", server.url, "--lesson", LESSON, *options]
+    command += ["--token", await server.token("capture")]
+    agent = await asyncio.create_subprocess_exec(*command, stderr=subprocess.PIPE)
+    try:
+        yield agent
+    finally:
+        if agent.returncode is None:
+            agent.kill()
+            await agent.wait()
+
+
+@contextlib.asynccontextmanager
+async def chromium(*flags: str) -> AsyncIterator[Browser]:
+    """Headless Chromium as a kiosk runs it: sound may start by itself."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--disable-background-networking",
+                "--disable-component-update", "--disable-sync", *flags,
+            ],
+        )  # fmt: skip
+        try:
+            yield browser
+        finally:
+            await browser.close()
