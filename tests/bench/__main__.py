@@ -17,6 +17,7 @@ from rich.table import Table
 
 from classroom.sfu.transport.certificate import Certificate
 from classroom.sfu.transport.client import ClientTransport
+from tests.bench import end_to_end
 from tests.bench.load import LightReceiver, Publisher, encoded_frames, offer, remote
 
 FPS = 25
@@ -124,9 +125,39 @@ async def main() -> None:
     parser.add_argument("--receivers", type=int, nargs="+", default=[10, 50, 100])
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--only", choices=("sfu", "end-to-end"), help="one of the two parts")
     arguments = parser.parse_args()
+    results = [] if arguments.only == "end-to-end" else await bench_sfu(arguments.receivers, arguments.seconds)
+    console = Console(width=140)
+    if results:
+        console.print(sfu_table(results))
+    figures = {} if arguments.only == "sfu" else await end_to_end.measure()
+    if figures:
+        console.print(end_to_end_table(figures))
+    console.print(where())
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"where": where(), "sfu": results, "end_to_end": figures}, indent=1))
+
+
+async def bench_sfu(receivers: list[int], seconds: float) -> list[dict[str, float]]:
+    cores = os.sched_getaffinity(0)
     frames = encoded_frames(BITRATE_BPS)
-    results = [await measure(count, arguments.seconds, frames) for count in arguments.receivers]
+    try:
+        return [await measure(count, seconds, frames) for count in receivers]
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def end_to_end_table(figures: dict[str, float]) -> Table:
+    table = Table(title="End to end on loopback: capture agent, server, Chromium")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for name, value in figures.items():
+        table.add_row(name.replace("_", " "), f"{value:.3f}" if name.endswith("_s") else f"{value:.0f}")
+    return table
+
+
+def sfu_table(results: list[dict[str, float]]) -> Table:
     columns = {
         "receivers": "{:.0f}", "packets_per_s": "{:.0f}", "cpu_us_per_packet": "{:.2f}", "cpu_percent": "{:.1f}",
         "delay_p50_ms": "{:.2f}", "delay_p99_ms": "{:.2f}", "lost_percent": "{:.2f}", "datagrams_per_call": "{:.2f}",
@@ -137,9 +168,7 @@ async def main() -> None:
         table.add_column(name.replace("_", " "), justify="right")
     for result in results:
         table.add_row(*(form.format(result[name]) for name, form in columns.items()))
-    Console(width=140).print(table, where(), sep="\n")
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"where": where(), "results": results}, indent=1))
+    return table
 
 
 def where() -> str:
