@@ -6,7 +6,7 @@ its timer for ``next_timeout``. Times are monotonic seconds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from classroom.model import Publication, PublicationId
 from classroom.sfu.core import rtcp
@@ -14,30 +14,26 @@ from classroom.sfu.core.capture_clock import CaptureClock
 from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.events import MediaEvent, PublicationAdded, PublicationLive, PublicationRemoved
 from classroom.sfu.core.ntp import NTP_EPOCH_OFFSET_S
-from classroom.sfu.core.peers import IncomingMedia, Publisher, Receiver, Slot, choose_publication
+from classroom.sfu.core.peers import IncomingMedia, Publisher, Receiver, Slot, choose_publication, unique_name
 from classroom.sfu.core.reports import answer_reference_times, read_reports, receiver_report, sender_report
 from classroom.sfu.core.routing import route, unwrap_rtx
-from classroom.sfu.core.rtp import RtpError, RtpPacket, parse_rtp
+from classroom.sfu.core.rtp import RtpError, parse_rtp
+from classroom.sfu.core.sink import FanOut
 from classroom.sfu.core.up_track import SILENCE_S, UpTrack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from classroom.model import Label, ParticipantId, SessionId
+    from classroom.sfu.core.rtp import RtpPacket
     from classroom.sfu.core.sink import Sink
 
 TICK_S = 0.1
 REPORT_INTERVAL_S = 1.0
+MAX_NACK_SEQS = 250  # in one packet, so that it fits a datagram even when no two of them share a bit mask
 # A joiner, or a receiver that lost its picture, is served from the cache up to this many packets (2 s at 1.2 Mbit/s);
 # beyond it a new keyframe costs less than the burst.
 CATCH_UP_PACKETS = 400
-
-
-class FanOut(NamedTuple):
-    """Packets of one UpTrack, and everybody who gets them as they are."""
-
-    packets: Sequence[RtpPacket]
-    downs: Sequence[DownTrack]
 
 
 class LessonMedia:
@@ -59,6 +55,7 @@ class LessonMedia:
         self._fan_outs: list[FanOut] = []
         self._events: list[MediaEvent] = []
         self._next_tick_s = 0.0
+        self._postponed = False  # somebody waits although a keyframe is there
         self.malformed = 0
         self.unroutable = 0
 
@@ -126,7 +123,7 @@ class LessonMedia:
             self.malformed += 1
             return
         media = route(publisher.media, packet)
-        if media is None:
+        if media is None or media.replaced:
             self.unroutable += 1
             return
         if packet.pt == media.rtx_pt:
@@ -136,9 +133,9 @@ class LessonMedia:
             packet = original
         track = media.track
         if track is None:
+            if packet.payload_end == packet.payload_start:
+                return  # padding alone does not make a publication; later it keeps its number and is passed on empty
             track = self._add_up(publisher, media, packet.ssrc, now)
-        if packet.payload_end == packet.payload_start:
-            return  # padding only: nothing to show
         if not track.receive(packet, now, now + self._ntp_offset_s):
             return
         if not track.live:
@@ -169,27 +166,27 @@ class LessonMedia:
     def _receive_feedback(self, receiver: Receiver, packets: list[rtcp.Rtcp], now: float, ntp_s: float) -> None:
         read_reports(receiver, packets, now, ntp_s)
         downs = {slot.down.ssrc: slot.down for slot in receiver.slots}
-        first_ssrc = next(iter(downs), 0)
-        self._rtcp += [(receiver.sink, answer) for answer in answer_reference_times(first_ssrc, packets)]
+        self._rtcp += [(receiver.sink, a) for a in answer_reference_times(next(iter(downs), 0), packets)]
         for packet in packets:
-            if isinstance(packet, rtcp.Nack):
-                down = downs.get(packet.media_ssrc)
-                for seq in packet.seqs if down is not None else ():
-                    data = down.retransmission(seq, now, receiver.rtt_s) if down is not None else None
-                    if data is not None:
-                        self._resends.append((receiver.sink, data))
-            elif isinstance(packet, rtcp.PictureLoss):
-                down = downs.get(packet.media_ssrc)
-                if down is not None and down.up is not None:
-                    self._recover(down, down.up, now)
+            if not isinstance(packet, (rtcp.Nack, rtcp.PictureLoss)) or packet.media_ssrc not in downs:
+                continue
+            down = downs[packet.media_ssrc]
+            if isinstance(packet, rtcp.PictureLoss):
+                self._recover(down, now)
+                continue
+            for seq in packet.seqs:
+                data = down.retransmission(seq, now, receiver.rtt_s)
+                if data is not None:
+                    self._resends.append((receiver.sink, data))
 
-    def _recover(self, down: DownTrack, up: UpTrack, now: float) -> None:
+    def _recover(self, down: DownTrack, now: float) -> None:
         """A receiver cannot decode: from the cache if that is short, else by a new keyframe for everybody."""
-        cached = up.cache.since_keyframe(CATCH_UP_PACKETS) if down.started and down.may_catch_up(now) else []
-        if cached:
-            up.downs.remove(down)
-            down.stop(now)
-            self._begin(down, up, cached, now)
+        up = down.up
+        if up is None:
+            return
+        if down.started and down.may_catch_up(now) and up.cache.since_keyframe(CATCH_UP_PACKETS):
+            self._unplug(down, now)
+            self._plug(down, up, now)
         else:
             up.want_keyframe()
 
@@ -197,6 +194,11 @@ class LessonMedia:
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due: NACKs and keyframe requests to publishers, reports, publications that fell silent."""
+        if self._postponed:
+            self._postponed = False
+            self._plan_fan_outs()
+            for up in self.ups.values():
+                self._start_from_cache(up, now)
         for publisher in self.publishers.values():
             for media in publisher.media:
                 if media.track is not None:
@@ -222,7 +224,7 @@ class LessonMedia:
         """When handle_timeout has something to do; None for a lesson without anybody."""
         if not self.publishers and not self.receivers:
             return None
-        due = self._next_tick_s
+        due = float("-inf") if self._postponed else self._next_tick_s
         for up in self.ups.values():
             at = up.next_timeout()
             if at is not None and at < due:
@@ -231,18 +233,17 @@ class LessonMedia:
 
     def _ask(self, publisher: Publisher, up: UpTrack, now: float) -> None:
         if up.nack is not None:
-            missing = up.nack.due(now, publisher.rtt_s)
-            if missing:
-                seqs = [ext_seq & 0xFFFF for ext_seq in missing]
-                self._rtcp.append((publisher.sink, rtcp.build_nack(publisher.ssrc, up.ssrc, seqs)))
+            missing = [ext_seq & 0xFFFF for ext_seq in up.nack.due(now, publisher.rtt_s)]
+            for at in range(0, len(missing), MAX_NACK_SEQS):
+                nack = rtcp.build_nack(publisher.ssrc, up.ssrc, missing[at : at + MAX_NACK_SEQS])
+                self._rtcp.append((publisher.sink, nack))
             if up.nack.take_lost():
                 up.want_keyframe()
         if up.take_keyframe_request(now):
             self._rtcp.append((publisher.sink, rtcp.build_pli(publisher.ssrc, up.ssrc)))
 
     def _report(self, sink: Sink, downs: list[DownTrack], now: float) -> None:
-        report = sender_report(downs, self._cname, now + self._ntp_offset_s)
-        if report:
+        if report := sender_report(downs, self._cname, now + self._ntp_offset_s):
             self._rtcp.append((sink, report))
 
     # --- what goes out -----------------------------------------------------------------------------------------
@@ -283,15 +284,39 @@ class LessonMedia:
 
     def _start_waiting(self, up: UpTrack) -> None:
         """Those who wait start where a keyframe does; with sound, at once."""
-        for index, packet in enumerate(up.fresh):
-            if packet.keyframe_start or not up.video:
-                waiting, up.waiting = up.waiting, []
-                for down in waiting:
-                    down.start(up, up.fresh[index : index + 1], packet.received_at_s)
-                    up.downs.append(down)
-                    self._report(down.sink, [down], packet.received_at_s)
-                self._fan_outs.append(FanOut(up.fresh[index:], waiting))
-                return
+        first = next((packet for packet in up.fresh if packet.keyframe_start or not up.video), None)
+        if first is None:
+            if up.late:  # it may have completed a keyframe
+                self._start_from_cache(up, up.last_received_at_s)
+        elif waiting := self._take_waiting(up):
+            for down in waiting:
+                self._start(down, up, [first], first.received_at_s)
+            since = [packet for packet in (*up.fresh, *up.late) if packet.ext_seq >= first.ext_seq]
+            self._fan_outs.append(FanOut(since, waiting))
+
+    def _start_from_cache(self, up: UpTrack, now: float) -> None:
+        cached = up.cache.since_keyframe(CATCH_UP_PACKETS) if up.video and up.waiting else []
+        if cached and (waiting := self._take_waiting(up)):
+            for down in waiting:
+                self._start(down, up, cached, now)
+            self._fan_outs.append(FanOut(cached, waiting))
+
+    def _take_waiting(self, up: UpTrack) -> list[DownTrack]:
+        """Those of the waiting that may start now.
+
+        Packets get their numbers when the driver sends them. A DownTrack to which packets of its former run are
+        still to be sent keeps that run until the next handle_timeout.
+        """
+        departing = {down for fan_out in self._fan_outs for down in fan_out.downs}
+        waiting = up.waiting
+        up.waiting = [down for down in waiting if down in departing]
+        self._postponed = self._postponed or bool(up.waiting)
+        return [down for down in waiting if down not in departing]
+
+    def _start(self, down: DownTrack, up: UpTrack, packets: Sequence[RtpPacket], now: float) -> None:
+        down.start(up, packets, now)
+        up.downs.append(down)
+        self._report(down.sink, [down], now)
 
     # --- what flows where --------------------------------------------------------------------------------------
 
@@ -303,13 +328,13 @@ class LessonMedia:
             for other in former.media:
                 if other.track is not None and (other.kind, other.label) == (media.kind, media.label):
                     self._remove_up(other.track, "replaced", now)
-                    other.track = None
+                    other.track, other.replaced = None, True
         publication = Publication(
             PublicationId(f"{self._random32():08x}"),
             publisher.participant_id,
             media.label,
             media.kind,
-            self._unique_name(publisher.name_for(media.label)),
+            unique_name(publisher.name_for(media.label), {up.publication.name for up in self.ups.values()}),
         )
         clock = CaptureClock(publisher.clock, media.clock_rate_hz)
         early = publisher.early_reports.pop(ssrc, None)
@@ -325,13 +350,6 @@ class LessonMedia:
                 self._add_following_slot(receiver, track)
             self._assign(receiver, now)
         return track
-
-    def _unique_name(self, wanted: str) -> str:
-        taken = {up.publication.name for up in self.ups.values()}
-        name, number = wanted, 2
-        while name in taken:
-            name, number = f"{wanted}-{number}", number + 1
-        return name
 
     def _remove_up(self, up: UpTrack, reason: str, now: float) -> None:
         self._plan_fan_outs()  # what came before goes out before
@@ -364,19 +382,8 @@ class LessonMedia:
     def _plug(self, down: DownTrack, up: UpTrack, now: float) -> None:
         self._plan_fan_outs()
         down.up = up
-        cached = up.cache.since_keyframe(CATCH_UP_PACKETS) if up.video else []
-        if cached:
-            self._begin(down, up, cached, now)
-        else:
-            up.waiting.append(down)
-            up.want_keyframe()
-
-    def _begin(self, down: DownTrack, up: UpTrack, cached: list[RtpPacket], now: float) -> None:
-        self._plan_fan_outs()
-        down.start(up, cached, now)
-        up.downs.append(down)
-        self._report(down.sink, [down], now)
-        self._fan_outs.append(FanOut(cached, [down]))
+        up.waiting.append(down)
+        self._start_from_cache(up, now)
 
     def _unplug(self, down: DownTrack, now: float) -> None:
         up = down.up

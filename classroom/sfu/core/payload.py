@@ -6,18 +6,24 @@ NAL_IDR, NAL_SPS = 5, 7
 _STAP_A, _FU_A = 24, 28
 
 
-def begins_keyframe(data: bytes, start: int, end: int) -> bool:
-    """Whether the payload data[start:end] holds the beginning of a keyframe: its SPS, or an IDR slice without one."""
+def begins_keyframe(data: bytes, start: int, end: int) -> int:
+    """What the payload data[start:end] holds of the beginning of a keyframe, as the type of a NAL unit.
+
+    NAL_SPS for a sequence parameter set, NAL_IDR for the beginning of an IDR slice without one, 0 for neither.
+    """
     if start >= end:
-        return False
+        return 0
     kind = data[start] & 0x1F
     if kind == _FU_A:
-        return end - start > 1 and data[start + 1] & 0x80 != 0 and data[start + 1] & 0x1F in (NAL_IDR, NAL_SPS)
-    if kind == _STAP_A:
+        if end - start < 2 or not data[start + 1] & 0x80:
+            return 0
+        kind = data[start + 1] & 0x1F
+    elif kind == _STAP_A:
+        found = 0
         at = start + 1
-        while at + 2 < end:
+        while at + 2 < end and found != NAL_SPS:
             if data[at + 2] & 0x1F in (NAL_IDR, NAL_SPS):
-                return True
+                found = data[at + 2] & 0x1F
             at += 2 + (data[at] << 8 | data[at + 1])
-        return False
-    return kind in (NAL_IDR, NAL_SPS)
+        return found
+    return kind if kind in (NAL_IDR, NAL_SPS) else 0

@@ -9,7 +9,7 @@ from classroom.model import Label, TrackKind
 from classroom.sfu.core.capture_clock import PublisherClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
 
     from classroom.model import ParticipantId, Publication, PublicationId, SessionId
     from classroom.sfu.core.down_track import DownTrack
@@ -21,7 +21,10 @@ DEFAULT_RTT_S = 0.1
 
 @dataclass(slots=True)
 class IncomingMedia:
-    """One m-section of a publisher, before and after its first packet."""
+    """One m-section of a publisher, before and after its first packet.
+
+    ``replaced`` when another session of the participant has taken the publication over: what still comes is dropped.
+    """
 
     mid: str
     kind: TrackKind
@@ -34,6 +37,7 @@ class IncomingMedia:
     nack: bool = False
     mid_ext: int = 0
     track: UpTrack | None = None
+    replaced: bool = False
 
 
 @dataclass(slots=True)
@@ -97,3 +101,11 @@ def choose_publication(slot: Slot, publications: Iterable[Publication]) -> Publi
     else:
         wishes = (slot.wish,)
     return next((by_name[wish] for wish in wishes if wish in by_name), None)
+
+
+def unique_name(wanted: str, taken: Container[str]) -> str:
+    """The wanted name, or with the first number from 2 that nobody has: ``camera-2``."""
+    name, number = wanted, 2
+    while name in taken:
+        name, number = f"{wanted}-{number}", number + 1
+    return name

@@ -32,12 +32,14 @@ class Renumberer:
         self.next_seq = 0x10000 | first_seq
         self.next_ts = first_ts
         self.runs: list[Run] = []
+        self.running = False
         self.start = 0
         self.seq_offset = 0
         self.ts_offset = 0
 
     def begin(self, up: UpTrack, ext_seq: int, ts: int, out_ts: int) -> None:
         """Begin a run with the packet ``ext_seq``/``ts`` of ``up``, which leaves at ``next_seq`` with ``out_ts``."""
+        self.running = True
         self.start = ext_seq
         self.seq_offset = self.next_seq - ext_seq
         self.ts_offset = (out_ts - ts) & 0xFFFF_FFFF
@@ -47,7 +49,8 @@ class Renumberer:
 
     def end(self, highest: int) -> None:
         """End the current run: ``highest`` is the last number of its UpTrack that may have been sent."""
-        if self.runs:
+        if self.running:
+            self.running = False
             self.next_seq = max(self.next_seq, highest + self.seq_offset + 1)
 
     def offsets(self, ext_seq: int) -> tuple[int, int] | None:
@@ -68,11 +71,16 @@ class Renumberer:
         return None
 
     def source(self, seq: int) -> tuple[UpTrack, int, int] | None:
-        """What left under 16-bit ``seq``: (up, ext_seq, ts offset); None when that is not known any more."""
+        """What left under 16-bit ``seq``: (up, ext_seq, ts offset); None when that is not known any more.
+
+        Numbers that nothing has left under yet are not given away: another packet may get them.
+        """
         if not self.runs:
             return None
-        latest = max(self.runs[-1].up.highest + self.seq_offset, self.runs[-1].out_start)
+        latest = self.runs[-1].up.highest + self.seq_offset if self.running else self.next_seq - 1
         out = latest + (((seq - latest + 0x8000) & 0xFFFF) - 0x8000)
+        if out > latest:
+            return None
         index = bisect_right(self.runs, out, key=lambda run: run.out_start) - 1
         if index < 0:
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,3 +30,10 @@ class Sink(Protocol):
 
     def close(self, reason: str) -> None:
         """Nothing more will come: the lesson or the receiver is gone."""
+
+
+class FanOut(NamedTuple):
+    """Packets of one UpTrack, and everybody who gets them as they are."""
+
+    packets: Sequence[RtpPacket]
+    downs: Sequence[DownTrack]

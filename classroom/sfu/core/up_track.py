@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from classroom.model import TrackKind
 from classroom.sfu.core.cache import PacketCache
 from classroom.sfu.core.nack import NackGenerator
-from classroom.sfu.core.ntp import FRACTION
-from classroom.sfu.core.payload import begins_keyframe
+from classroom.sfu.core.ntp import seconds_to_ntp
+from classroom.sfu.core.payload import NAL_SPS, begins_keyframe
 from classroom.sfu.core.reception import Reception
 from classroom.sfu.core.serial import Unwrapper16
 
@@ -55,6 +55,7 @@ class UpTrack:
         self.keyframe_requests = 0
         self._unwrapper = Unwrapper16()
         self._keyframe_wanted = False
+        self._keyframe_wanted_after = -1
         self._keyframe_asked_at_s = float("-inf")
 
     def receive(self, packet: RtpPacket, now: float, ntp_s: float) -> bool:
@@ -67,10 +68,9 @@ class UpTrack:
             if packet.frame_start:
                 self.clock.arrived(packet.ts, ntp_s)
                 captured_s = self.clock.captured_s(packet.ts)
-                packet.capture_ntp = None if captured_s is None else int(captured_s * FRACTION)
-        if self.video and begins_keyframe(packet.data, packet.payload_start, packet.payload_end):
-            previous = self.cache.get(ext_seq - 1)
-            packet.keyframe_start = previous is None or previous.ts != packet.ts
+                packet.capture_ntp = None if captured_s is None else seconds_to_ntp(captured_s)
+        if self.video:
+            packet.keyframe_start = self._starts_keyframe(packet)
         if not self.cache.add(packet):
             self.duplicates += 1
             return False
@@ -79,7 +79,8 @@ class UpTrack:
             self.nack.received(ext_seq, now)
         if packet.keyframe_start:
             self.keyframes += 1
-            self._keyframe_wanted = False
+            if ext_seq > self._keyframe_wanted_after:  # not one from before that came late
+                self._keyframe_wanted = False
         if in_order:
             self.highest = ext_seq
             self.last_ts = packet.ts
@@ -89,13 +90,34 @@ class UpTrack:
         self.last_received_at_s = now
         return True
 
+    def _starts_keyframe(self, packet: RtpPacket) -> bool:
+        """Whether a keyframe starts here: at its first SPS, or at its first IDR slice when it has no SPS.
+
+        What comes before an SPS (delimiter, SEI) may be left out. An IDR slice behind a hole is no start: the SPS
+        may be in the hole.
+        """
+        part = begins_keyframe(packet.data, packet.payload_start, packet.payload_end)
+        if not part:
+            return False
+        ext_seq = packet.ext_seq - 1
+        while (previous := self.cache.get(ext_seq)) is not None and previous.ts == packet.ts:
+            if previous.keyframe_start:
+                return False
+            ext_seq -= 1
+        return part == NAL_SPS or previous is not None or self.highest < 0
+
     def want_keyframe(self) -> None:
         """Somebody cannot go on without a keyframe."""
         self._keyframe_wanted = self.video
+        self._keyframe_wanted_after = self.highest
+
+    @property
+    def _needs_keyframe(self) -> bool:
+        return self._keyframe_wanted or (self.video and bool(self.waiting))
 
     def take_keyframe_request(self, now: float) -> bool:
-        """Whether to ask the publisher now: wishes are merged, and repeated until a keyframe comes."""
-        if not self._keyframe_wanted or now < self._keyframe_asked_at_s + KEYFRAME_REQUEST_INTERVAL_S:
+        """Whether to ask the publisher now: wishes are merged, and repeated until a keyframe comes and nobody waits."""
+        if not self._needs_keyframe or now < self._keyframe_asked_at_s + KEYFRAME_REQUEST_INTERVAL_S:
             return False
         self._keyframe_asked_at_s = now
         self.keyframe_requests += 1
@@ -106,7 +128,7 @@ class UpTrack:
         times = []
         if self.nack is not None and (nack_at := self.nack.next_timeout()) is not None:
             times.append(nack_at)
-        if self._keyframe_wanted:
+        if self._needs_keyframe:
             times.append(self._keyframe_asked_at_s + KEYFRAME_REQUEST_INTERVAL_S)
         return min(times, default=None)
 

@@ -1,8 +1,8 @@
 """RTP packets and header extensions; aiortc's parser and serialiser are the independent oracle."""
 
 import pytest
-from aiortc.rtp import HeaderExtensionsMap, RtpPacket
 from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
+from aiortc.rtp import HeaderExtensionsMap, RtpPacket
 
 from classroom.sfu.core.rtp import RtpError, build_extensions, build_rtp, header_extensions, parse_rtp
 

@@ -1,0 +1,252 @@
+"""What leaves: header, timestamps, retransmission."""
+
+import pytest
+from aiortc.rtp import RtpPacket as OraclePacket
+from aiortc.rtp import unwrap_rtx
+
+from classroom.model import Label, ParticipantId, Publication, PublicationId, TrackKind
+from classroom.sfu.core.capture_clock import CaptureClock, PublisherClock
+from classroom.sfu.core.down_track import CATCH_UP_INTERVAL_S, CATCH_UP_S, DownTrack
+from classroom.sfu.core.rtp import build_extensions, build_rtp, header_extensions, parse_rtp
+from classroom.sfu.core.up_track import UpTrack
+
+SSRC, RTX_SSRC = 0xAABBCCDD, 0x01020304
+
+
+def up_track(kind: TrackKind = TrackKind.VIDEO, clock_rate_hz: int = 90_000) -> UpTrack:
+    publication = Publication(PublicationId("p"), ParticipantId("t"), Label.CAMERA, kind, "camera")
+    return UpTrack(publication, 1, clock_rate_hz, CaptureClock(PublisherClock(), clock_rate_hz), nack=True)
+
+
+def feed(up: UpTrack, seq: int, ts: int, now: float, payload: bytes = b"\x41pp", marker: bool = False):
+    packet = parse_rtp(build_rtp(pt=100, seq=seq, ts=ts, ssrc=1, payload=payload, marker=marker))
+    assert up.receive(packet, now, 1000.0 + now)
+    return packet
+
+
+def down_track(**options) -> DownTrack:
+    return DownTrack(None, ssrc=SSRC, pt=96, clock_rate_hz=90_000, **options)
+
+
+def started(up: UpTrack, first, **options) -> DownTrack:
+    down = down_track(**options)
+    down.up = up
+    down.start(up, [first], 0.0)
+    return down
+
+
+def written(down: DownTrack, packet, at: int = 3) -> bytes:
+    buffer = bytearray(b"\xee" * 2048)
+    size = down.write(packet, memoryview(buffer), at)
+    assert buffer[:at] == b"\xee" * at and buffer[at + size :] == b"\xee" * (2048 - at - size)  # nothing beside it
+    return bytes(buffer[at : at + size])
+
+
+def test_what_flows_in_it():
+    down, up = down_track(), up_track()
+    assert down.publication is None and "nothing" in repr(down) and "waiting" in repr(down)
+    first = feed(up, 1, 0, 0.0)
+    down.up = up
+    down.start(up, [first], 0.0)
+    assert down.publication is up.publication and "camera" in repr(down) and "started" in repr(down)
+
+
+def test_a_plain_header_byte_by_byte():
+    up = up_track()
+    first, second = feed(up, 500, 10_000, 0.0), feed(up, 501, 10_000, 0.0, marker=True)
+    down = started(up, first, first_seq=0xFFFF, first_ts=0xFFFF_FFFE)
+    assert written(down, first).hex() == "8060fffffffffffe" + "aabbccdd" + "417070"
+    assert written(down, second).hex() == "80e00000fffffffe" + "aabbccdd" + "417070"
+    third = feed(up, 502, 10_003, 0.1)
+    assert written(down, third).hex() == "8060000100000001" + "aabbccdd" + "417070"
+    assert down.rewrite(third) == (1, 1)
+
+
+def test_extensions_go_on_the_first_packet_of_a_picture_only():
+    up = up_track()
+    first, second = feed(up, 1, 0, 0.25), feed(up, 2, 0, 0.25)
+    down = started(up, first, capture_time_ext=3, playout_delay_ext=5)
+    assert written(down, first).hex() == (
+        "9060000000000000aabbccdd"
+        "bede000437000003e84000000052000000000000417070"
+    )  # fmt: skip
+    assert first.capture_ntp == 0x3E840000000
+    assert written(down, second)[0] == 0x80
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param({}, [], id="none"),
+        pytest.param({"playout_delay_ext": 5}, [(5, bytes(3))], id="playout delay"),
+        pytest.param({"capture_time_ext": 3}, [(3, (1000 << 32).to_bytes(8, "big"))], id="capture time"),
+        pytest.param({"capture_time_ext": 3, "playout_delay_ext": 14},
+                     [(3, (1000 << 32).to_bytes(8, "big")), (14, bytes(3))], id="both"),
+    ],
+)  # fmt: skip
+def test_negotiated_extensions(options, expected):
+    up = up_track()
+    first = feed(up, 1, 0, 0.0)
+    packet = parse_rtp(written(started(up, first, **options), first))
+    assert list(header_extensions(packet)) == expected and packet.payload == b"\x41pp"
+
+
+@pytest.mark.parametrize("playout_delay_ext", [0, 5])
+def test_a_time_that_is_not_known_is_left_out(playout_delay_ext):
+    up = up_track()
+    first = feed(up, 1, 0, 0.0)
+    first.capture_ntp = None
+    down = started(up, first, capture_time_ext=3, playout_delay_ext=playout_delay_ext)
+    packet = parse_rtp(written(down, first))
+    assert [ext_id for ext_id, _ in header_extensions(packet)] == ([5] if playout_delay_ext else [])
+
+
+def test_extensions_and_padding_of_the_publisher_are_not_passed_on():
+    up = up_track()
+    data = build_rtp(pt=100, seq=1, ts=0, ssrc=1, payload=b"\x41pp" + b"\0\0\3",
+                     extensions=build_extensions([(1, b"mid")]))  # fmt: skip
+    packet = parse_rtp(bytes([data[0] | 0x20]) + data[1:])
+    up.receive(packet, 0.0, 0.0)
+    assert written(started(up, packet), packet)[12:] == b"\x41pp"
+
+
+def test_an_empty_packet_keeps_its_number():
+    up = up_track()
+    first = feed(up, 1, 0, 0.0)
+    empty = feed(up, 2, 0, 0.0, payload=b"")
+    assert parse_rtp(written(started(up, first), empty)).seq == 1
+
+
+def test_pictures_from_the_cache_are_moved_together():
+    up = up_track()
+    packets = [feed(up, n, n // 2 * 3000, n / 60) for n in range(10)]  # five pictures of two packets
+    down = down_track(first_seq=40, first_ts=7)
+    down.up = up
+    down.start(up, packets, 1.0)
+    step = round(CATCH_UP_S * 90_000)
+    sent = [parse_rtp(written(down, packet)) for packet in packets]
+    assert [p.seq for p in sent] == list(range(40, 50))
+    assert [p.ts for p in sent] == [7 + n // 2 * step for n in range(10)]
+    live = feed(up, 10, 5 * 3000, 1.01)
+    assert parse_rtp(written(down, live)).ts == 7 + 4 * step + 3000  # from there in true time
+    assert down.outgoing_ts(5 * 3000) == 7 + 4 * step + 3000
+
+
+def test_a_recorder_gets_true_timestamps_from_the_cache():
+    up = up_track()
+    packets = [feed(up, n, n // 2 * 3000, n / 60) for n in range(10)]
+    down = down_track(realtime=False)
+    down.up = up
+    down.start(up, packets, 1.0)
+    assert [parse_rtp(written(down, p)).ts for p in packets] == [n // 2 * 3000 for n in range(10)]
+    assert not down.may_catch_up(99.0)
+
+
+def test_numbers_and_time_go_on_when_something_else_flows():
+    one, two = up_track(), up_track()
+    first = feed(one, 100, 90_000, 0.0)
+    down = started(one, first, first_seq=10, first_ts=500)
+    last = feed(one, 101, 93_000, 2.0)
+    assert parse_rtp(written(down, last)).ts == 3500
+    down.stop(2.5)
+    assert not down.started
+    other = feed(two, 9000, 7, 4.0)
+    down.up = two
+    down.start(two, [other], 4.0)
+    packet = parse_rtp(written(down, other))
+    assert (packet.seq, packet.ts) == (12, 3500 + 2 * 90_000)  # two seconds after the last one came
+
+
+def test_time_never_stands_still():
+    one, two = up_track(), up_track()
+    first = feed(one, 100, 0, 1.0)
+    down = started(one, first)
+    down.stop(1.0)
+    other = feed(two, 1, 0, 1.0)
+    down.up = two
+    down.start(two, [other], 1.0)
+    assert parse_rtp(written(down, other)).ts == round(CATCH_UP_S * 90_000)
+
+
+def test_stopping_what_has_not_started_changes_nothing():
+    down = down_track(first_seq=10)
+    down.stop(1.0)
+    down.up = up_track()
+    down.stop(1.0)
+    assert down.numbers.next_seq & 0xFFFF == 10
+
+
+def test_pictures_are_mended_from_the_cache_once_in_a_while():
+    up = up_track()
+    down = down_track()
+    assert down.may_catch_up(0.0)
+    down.start(up, [feed(up, 1, 0, 5.0)], 5.0)
+    assert not down.may_catch_up(5.0 + CATCH_UP_INTERVAL_S - 0.01)
+    assert down.may_catch_up(5.0 + CATCH_UP_INTERVAL_S)
+
+
+EXTENSIONS = {"capture_time_ext": 3, "playout_delay_ext": 5}
+
+
+@pytest.mark.parametrize("options", [{}, EXTENSIONS], ids=["plain", "with extensions"])
+def test_without_rtx_the_very_same_bytes_leave_again(options):
+    """SRTP would otherwise encrypt two plaintexts under one number."""
+    up = up_track()
+    packets = [feed(up, n, n // 3 * 3000, n / 90, marker=n % 3 == 2) for n in range(9)]
+    down = started(up, packets[0], first_seq=65533, **options)
+    first_time = [written(down, packet) for packet in packets]
+    down.stop(1.0)
+    other = up_track()
+    down.up = other
+    down.start(other, [feed(other, 1, 0, 1.5)], 1.5)  # whatever flows meanwhile
+    for n, data in enumerate(first_time):
+        seq = (65533 + n) & 0xFFFF
+        assert down.retransmission(seq, 2.0, 0.1) == data
+        assert down.retransmission(seq, 2.2, 0.1) == data
+    assert down.resent_packets == 18
+
+
+@pytest.mark.parametrize("options", [{}, EXTENSIONS], ids=["plain", "with extensions"])
+def test_with_rtx_aiortc_finds_the_original_again(options):
+    up = up_track()
+    packets = [feed(up, n, 0, 0.0, marker=n == 2) for n in range(3)]
+    down = started(up, packets[0], first_seq=65534, rtx_ssrc=RTX_SSRC, rtx_pt=97, **options)
+    for n, packet in enumerate(packets):
+        original = OraclePacket.parse(written(down, packet))
+        again = OraclePacket.parse(down.retransmission((65534 + n) & 0xFFFF, 1.0, 0.1))
+        assert (again.ssrc, again.payload_type) == (RTX_SSRC, 97)
+        assert again.sequence_number == (65534 + n) & 0xFFFF  # a sequence of its own that begins with first_seq
+        restored = unwrap_rtx(again, payload_type=96, ssrc=SSRC)
+        assert restored.serialize() == original.serialize()
+
+
+def test_again_only_after_a_round_trip():
+    up = up_track()
+    down = started(up, feed(up, 1, 0, 0.0))
+    assert down.retransmission(0, 1.0, 0.2) is not None
+    assert down.retransmission(0, 1.19, 0.2) is None
+    assert down.retransmission(0, 1.2, 0.2) is not None
+
+
+def test_what_is_not_there_is_not_sent_again():
+    up = up_track()
+    down = down_track()
+    assert down.retransmission(0, 0.0, 0.1) is None  # nothing was ever sent
+    down = started(up, feed(up, 1, 0, 0.0))
+    feed(up, 3, 0, 0.1)
+    assert down.retransmission(1, 1.0, 0.1) is None  # never came
+    feed(up, 2, 0, 0.2)
+    assert down.retransmission(1, 1.0, 0.1) is not None
+    feed(up, 3 + 1024, 0, 0.3)
+    assert down.retransmission(2, 1.0, 0.1) is None  # gone from the cache
+
+
+def test_what_it_remembers_of_retransmissions_is_bounded():
+    up = up_track()
+    down = started(up, feed(up, 0, 0, 0.0))
+    for n in range(1, 1000):
+        feed(up, n, 0, 0.0)
+    for n in range(1000):
+        assert down.retransmission(n, 1.0, 9.0) is not None
+    assert len(down._resent) == 512
+    assert down.retransmission(999, 1.1, 9.0) is None

@@ -1,0 +1,333 @@
+"""LessonMedia call by call; tests/sim has the scenarios."""
+
+import random
+
+import pytest
+
+from classroom.model import Label, ParticipantId, SessionId, TrackKind
+from classroom.sfu.core import rtcp
+from classroom.sfu.core.down_track import DownTrack
+from classroom.sfu.core.events import PublicationAdded, PublicationLive, PublicationRemoved
+from classroom.sfu.core.lesson import MAX_NACK_SEQS, REPORT_INTERVAL_S, TICK_S, LessonMedia
+from classroom.sfu.core.nack import REORDER_GRACE_S
+from classroom.sfu.core.peers import IncomingMedia, Slot
+from classroom.sfu.core.rtp import build_rtp
+
+UP, DOWN = SessionId("up"), SessionId("down")
+IDR, SLICE = b"\x65" + bytes(9), b"\x41" + bytes(9)
+SINK = object()
+
+
+def lesson() -> LessonMedia:
+    rng = random.Random(1)
+    return LessonMedia(lambda: rng.getrandbits(32), 1_700_000_000.0, "sfu")
+
+
+def with_publisher(**options) -> LessonMedia:
+    media = lesson()
+    section = {"ssrc": 77, "nack": True} | options
+    incoming = IncomingMedia("0", TrackKind.VIDEO, Label.CAMERA, 96, 90_000, **section)
+    media.add_publisher(UP, ParticipantId("t"), SINK, [incoming], str, 0.0)
+    return media
+
+
+def with_receiver(media: LessonMedia, wish: Label | None = None) -> DownTrack:
+    down = DownTrack(SINK, ssrc=9, pt=102, clock_rate_hz=90_000)
+    media.add_receiver(DOWN, ParticipantId("v"), SINK, [Slot(TrackKind.VIDEO, wish, down)], 0.0)
+    return down
+
+
+def frame(seq: int, payload: bytes = SLICE, ssrc: int = 77, pt: int = 96) -> bytes:
+    return build_rtp(pt=pt, seq=seq, ts=seq * 3000, ssrc=ssrc, payload=payload, marker=True)
+
+
+def feed(media: LessonMedia, *packets: bytes, now: float = 0.0) -> None:
+    for data in packets:
+        media.receive(UP, data, now)
+
+
+def drained(media: LessonMedia) -> list[tuple[list[int], int]]:
+    """(sequence numbers, how many get them) of each fan-out."""
+    media.take_rtcp()
+    return [([p.seq for p in packets], len(downs)) for packets, downs in media.take_fan_outs()]
+
+
+def feedback(media: LessonMedia) -> list[rtcp.Rtcp]:
+    return [packet for _, data in media.take_rtcp() for packet in rtcp.parse_rtcp(data)]
+
+
+def test_a_lesson_without_anybody_sleeps():
+    media = lesson()
+    assert media.next_timeout() is None
+    media.handle_timeout(5.0)
+    assert drained(media) == [] and media.take_resends() == [] and media.take_events() == []
+    assert repr(media) == "LessonMedia(0 publishers, 0 receivers, 0 ups)"
+
+
+def test_who_is_there_wakes_it_up():
+    media = with_publisher()
+    assert media.next_timeout() == 0.0
+    media.handle_timeout(0.0)
+    assert media.next_timeout() == TICK_S
+    media.remove(UP, "gone", 1.0)
+    assert media.next_timeout() is None
+
+
+@pytest.mark.parametrize(
+    ("session", "data", "malformed", "unroutable"),
+    [
+        pytest.param(UP, b"", 1, 0, id="empty"),
+        pytest.param(UP, b"\x80" * 11, 1, 0, id="no RTP"),
+        pytest.param(UP, b"\x80\xc9\x00\xff" + bytes(4), 1, 0, id="no RTCP"),
+        pytest.param(DOWN, b"\x80\xc9\x00\xff" + bytes(4), 1, 0, id="no RTCP from a receiver"),
+        pytest.param(SessionId("?"), b"\x80\xc9\x00\xff" + bytes(4), 1, 0, id="no RTCP from nobody"),
+        pytest.param(SessionId("?"), rtcp.build_pli(1, 9), 0, 0, id="RTCP from nobody"),
+        pytest.param(SessionId("?"), frame(1), 0, 1, id="RTP from nobody"),
+        pytest.param(DOWN, frame(1), 0, 1, id="RTP from a receiver"),
+        pytest.param(UP, frame(1, ssrc=78, pt=50), 0, 1, id="RTP of no section"),
+    ],
+)
+def test_what_makes_no_sense_is_counted_and_forgotten(session, data, malformed, unroutable):
+    media = with_publisher()
+    with_receiver(media)
+    media.receive(session, data, 0.0)
+    assert (media.malformed, media.unroutable) == (malformed, unroutable)
+    assert media.take_events() == [] and drained(media) == [] and not media.ups
+
+
+def test_the_first_packet_makes_the_publication():
+    media = with_publisher()
+    feed(media, frame(1, IDR))
+    (added,) = media.take_events()
+    assert isinstance(added, PublicationAdded)
+    publication = added.publication
+    assert (publication.label, publication.kind, publication.name) == (Label.CAMERA, TrackKind.VIDEO, "camera")
+    assert publication.participant_id == "t" and list(media.ups) == [publication.id]
+    feed(media, frame(2))
+    assert media.take_events() == []
+
+
+def test_packets_of_one_batch_leave_together():
+    media = with_publisher()
+    with_receiver(media)
+    feed(media, frame(1, IDR), frame(2), frame(3))
+    assert drained(media) == [([1, 2, 3], 1)]
+    feed(media, frame(4), frame(6), frame(5))
+    assert drained(media) == [([5], 1), ([4, 6], 1)]  # what filled a hole first
+    assert drained(media) == []
+
+
+def test_what_is_older_than_the_start_is_not_sent():
+    media = with_publisher()
+    with_receiver(media)
+    feed(media, frame(5), frame(6, IDR))
+    assert drained(media) == [([6], 1)]
+    feed(media, frame(4))
+    assert drained(media) == []
+
+
+def test_a_batch_that_fills_a_hole_behind_the_keyframe_is_complete_for_those_who_start_with_it():
+    media = with_publisher()
+    with_receiver(media)
+    feed(media, frame(4), frame(5, IDR), frame(7), frame(6), frame(3))
+    assert drained(media) == [([5, 7, 6], 1)]
+
+
+def test_rtx_from_a_publisher_is_unwrapped():
+    media = with_publisher(rtx_pt=97)
+    with_receiver(media)
+    feed(media, frame(1, IDR), frame(3))
+    feed(media, build_rtp(pt=97, seq=900, ts=6000, ssrc=500, payload=b"\x00\x02" + SLICE))
+    feed(media, build_rtp(pt=97, seq=901, ts=6000, ssrc=500, payload=b""))  # a probe
+    assert drained(media) == [([1, 3, 2], 1)]
+
+
+def test_a_report_precedes_the_first_packet():
+    media = with_publisher()
+    down = with_receiver(media)
+    feed(media, frame(1, IDR))
+    ((sink, data),) = media.take_rtcp()
+    report, names = rtcp.parse_rtcp(data)
+    assert sink is SINK and report.ssrc == down.ssrc and names.cnames == {9: "sfu"}
+    assert report.packets == 0
+
+
+def test_holes_are_asked_for_when_the_timer_says_so():
+    media = with_publisher()
+    feed(media, frame(1, IDR), frame(4))
+    media.handle_timeout(0.0)
+    assert media.next_timeout() == REORDER_GRACE_S
+    media.handle_timeout(REORDER_GRACE_S)
+    (nack,) = feedback(media)
+    assert (nack.media_ssrc, nack.seqs) == (77, [2, 3])
+
+
+def test_many_holes_are_asked_for_in_packets_that_fit_a_datagram():
+    media = with_publisher()
+    feed(media, *(frame(seq) for seq in range(0, 800, 2)))
+    media.handle_timeout(0.05)
+    nacks = [data for _, data in media.take_rtcp() if data[1] == rtcp.RTPFB]
+    assert len(nacks) == 2 and all(len(data) <= 1200 for data in nacks)
+    assert sum(len(rtcp.parse_rtcp(data)[0].seqs) for data in nacks) == 399 > MAX_NACK_SEQS
+
+
+def test_a_jump_has_a_keyframe_asked_for():
+    media = with_publisher()
+    feed(media, frame(1, IDR), frame(5000))
+    media.handle_timeout(0.05)
+    assert [type(p) for p in feedback(media)] == [rtcp.PictureLoss]
+
+
+def test_reports_are_due_every_second():
+    media = with_publisher()
+    with_receiver(media)
+    feed(media, frame(1, IDR))
+    feedback(media)
+    media.handle_timeout(REPORT_INTERVAL_S)
+    kinds = [type(packet) for packet in feedback(media)]
+    assert kinds == [
+        rtcp.ReceiverReport, rtcp.SourceDescription, rtcp.ReferenceTime, rtcp.SenderReport, rtcp.SourceDescription,
+    ]  # fmt: skip
+    media.handle_timeout(REPORT_INTERVAL_S + TICK_S)
+    assert feedback(media) == []
+
+
+def test_nack_of_a_receiver():
+    media = with_publisher()
+    down = with_receiver(media)
+    feed(media, frame(1, IDR), frame(2))
+    drained(media)
+    media.receive(DOWN, rtcp.build_nack(1, down.ssrc, [0, 1, 2]) + rtcp.build_nack(1, 555, [0]), 0.5)
+    resends = media.take_resends()
+    assert [(sink is SINK, int.from_bytes(data[2:4], "big")) for sink, data in resends] == [(True, 0), (True, 1)]
+    media.receive(DOWN, rtcp.build_nack(1, down.ssrc, [0]), 0.51)
+    assert media.take_resends() == []  # less than a round trip ago
+
+
+def test_picture_loss_of_what_is_empty_or_unknown():
+    media = with_publisher()
+    down = with_receiver(media, Label.SLIDES)
+    media.receive(DOWN, rtcp.build_pli(1, down.ssrc) + rtcp.build_pli(1, 12345), 0.5)
+    media.handle_timeout(0.5)
+    assert [p for p in feedback(media) if isinstance(p, rtcp.PictureLoss)] == []
+
+
+def test_picture_loss_while_waiting_is_no_second_wish():
+    media = with_publisher()
+    down = with_receiver(media)
+    feed(media, frame(1))
+    media.receive(DOWN, rtcp.build_pli(1, down.ssrc), 0.0)
+    media.handle_timeout(0.0)
+    media.receive(DOWN, rtcp.build_pli(1, down.ssrc), 0.1)
+    media.handle_timeout(0.1)
+    assert [type(p) for p in feedback(media)].count(rtcp.PictureLoss) == 1
+
+
+def test_a_switch_within_a_batch_waits_until_the_former_packets_have_left():
+    """Numbers are given when packets leave: those of the former run must not get numbers of the new one."""
+    media = with_publisher()
+    down = with_receiver(media)
+    feed(media, frame(1, IDR), frame(2))
+    drained(media)
+    feed(media, frame(3), now=2.0)
+    media.receive(DOWN, rtcp.build_pli(1, down.ssrc), 2.0)  # to be mended from the cache
+    assert media.next_timeout() == float("-inf")
+    assert drained(media) == [([3], 1)]
+    media.handle_timeout(2.0)
+    assert drained(media) == [([1, 2, 3], 1)]
+    assert down.numbers.next_seq & 0xFFFF == 5  # the last picture of the second helping runs at 5
+    assert media.next_timeout() == 2.0 + TICK_S
+
+
+def test_the_switch_waits_as_long_as_the_driver_has_not_sent():
+    media = with_publisher()
+    down = with_receiver(media)
+    feed(media, frame(1, IDR))
+    drained(media)
+    feed(media, frame(2), now=2.0)
+    media.receive(DOWN, rtcp.build_pli(1, down.ssrc), 2.0)
+    media.handle_timeout(2.0)
+    assert media.next_timeout() == float("-inf")
+    assert drained(media) == [([2], 1)]
+    feed(media, frame(3), now=2.01)
+    media.handle_timeout(2.01)
+    assert drained(media) == [([1, 2, 3], 1)]  # and what came meanwhile once, not twice
+
+
+def test_silence_and_return():
+    media = with_publisher()
+    feed(media, frame(1, IDR))
+    publication = media.take_events()[0].publication
+    media.handle_timeout(3.05)
+    media.handle_timeout(3.2)
+    assert media.take_events() == [PublicationLive(publication.id, False)]
+    feed(media, frame(2), now=4.0)
+    assert media.take_events() == [PublicationLive(publication.id, True)]
+
+
+@pytest.mark.parametrize(
+    ("ssrcs", "gone"),
+    [
+        pytest.param([77], True, id="its SSRC"),
+        pytest.param([78], False, id="another"),
+        pytest.param([], False, id="none"),
+    ],
+)
+def test_bye(ssrcs, gone):
+    media = with_publisher()
+    down = with_receiver(media)
+    feed(media, frame(1, IDR))
+    media.take_events()
+    media.receive(UP, rtcp.build_rr(1, []) + rtcp.build_bye(ssrcs), 0.5)
+    assert [type(e) for e in media.take_events()] == ([PublicationRemoved] if gone else [])
+    assert drained(media) == [([1], 1)]  # what came before goes out
+    assert (down.up is None) is gone
+
+
+def test_who_is_unknown_cannot_leave():
+    media = with_publisher()
+    media.remove(SessionId("?"), "gone", 0.0)
+    assert UP in media.publishers
+
+
+def test_a_publisher_that_leaves_before_its_first_packet():
+    media = with_publisher()
+    media.remove(UP, "gone", 1.0)
+    assert media.take_events() == [] and not media.publishers
+
+
+def test_a_receiver_that_leaves_is_forgotten():
+    media = with_publisher()
+    with_receiver(media)
+    feed(media, frame(1, IDR))
+    drained(media)
+    media.remove(DOWN, "gone", 1.0)
+    feed(media, frame(2))
+    assert drained(media) == []
+    media.receive(DOWN, rtcp.build_pli(1, 9), 1.0)
+
+
+def test_reports_that_came_before_the_media_are_used():
+    media = with_publisher()
+    early = rtcp.SenderReport(77, 1000 << 32, 3000, 0, 0)
+    media.receive(UP, rtcp.build_sr(early), 5.0)
+    feed(media, frame(1, IDR), now=9.0)
+    (up,) = media.ups.values()
+    assert up.clock.captured_s(3000) == pytest.approx(5.0 + 1_700_000_000.0 + 2_208_988_800, abs=1e-5)
+
+
+def test_a_recorder_that_comes_late_and_one_that_is_there():
+    media = with_publisher()
+    media.add_receiver(SessionId("r1"), ParticipantId(""), SINK, [], 0.0, follow_all=True)
+    feed(media, frame(1, IDR), frame(2))
+    media.add_receiver(SessionId("r2"), ParticipantId(""), SINK, [], 0.0, follow_all=True)
+    assert drained(media) == [([1, 2], 1), ([1, 2], 1)]
+    media.remove(UP, "gone", 1.0)
+    byes = [p for p in feedback(media) if isinstance(p, rtcp.Bye)]
+    assert len(byes) == 2 and all(not r.slots for r in media.receivers.values())
+
+
+def test_feedback_to_a_publisher_that_also_asks_for_the_time():
+    media = with_publisher()
+    media.receive(UP, rtcp.build_rrtr(5, 7 << 16), 0.0)
+    assert feedback(media)[1].lrr == 7

@@ -1,0 +1,151 @@
+"""One received stream."""
+
+import pytest
+
+from classroom.media.packetize import packetize_h264
+from classroom.model import Label, ParticipantId, Publication, PublicationId, TrackKind
+from classroom.sfu.core.capture_clock import CaptureClock, PublisherClock
+from classroom.sfu.core.down_track import DownTrack
+from classroom.sfu.core.nack import REORDER_GRACE_S
+from classroom.sfu.core.rtp import build_rtp, parse_rtp
+from classroom.sfu.core.up_track import KEYFRAME_REQUEST_INTERVAL_S, VIDEO_CACHE_PACKETS, UpTrack
+
+AUD, SPS, PPS, IDR, SLICE = b"\x09\x10", b"\x67\x42", b"\x68\xce", b"\x65" + bytes(9), b"\x41" + bytes(9)
+
+
+def up_track(kind: TrackKind = TrackKind.VIDEO, nack: bool = True) -> UpTrack:
+    publication = Publication(PublicationId("p"), ParticipantId("t"), Label.CAMERA, kind, "camera")
+    return UpTrack(publication, 1, 90_000, CaptureClock(PublisherClock(), 90_000), nack)
+
+
+def packet(seq: int, ts: int = 0, payload: bytes = SLICE):
+    return parse_rtp(build_rtp(pt=96, seq=seq & 0xFFFF, ts=ts, ssrc=1, payload=payload))
+
+
+def feed(up: UpTrack, *packets, now: float = 0.0) -> list[bool]:
+    return [up.receive(p, now, 1000.0 + now) for p in packets]
+
+
+def test_it_names_itself():
+    assert repr(up_track()) == "UpTrack(camera, ssrc=1, 0 downs, 0 waiting)"
+
+
+def test_in_order_packets_are_fresh_and_fillers_of_holes_late():
+    up = up_track()
+    feed(up, packet(65534), packet(0), packet(65535), packet(1))
+    assert [p.seq for p in up.fresh] == [65534, 0, 1]
+    assert [p.seq for p in up.late] == [65535]
+    assert up.highest & 0xFFFF == 1 and up.highest - up.fresh[0].ext_seq == 3
+
+
+def test_duplicates_and_what_is_too_old_are_counted_and_refused():
+    up = up_track()
+    assert feed(up, packet(2000), packet(2000), packet(2001)) == [True, False, True]
+    assert feed(up, packet(2001 - VIDEO_CACHE_PACKETS)) == [False]
+    assert up.duplicates == 2 and len(up.fresh) == 2 and not up.late
+    assert up.reception.packets == 2
+
+
+def test_the_first_packet_of_each_picture_carries_its_time():
+    up = up_track()
+    packets = [packet(1, 0), packet(2, 0), packet(3, 3000), packet(5, 6000), packet(4, 3000)]
+    feed(up, *packets)
+    assert [p.frame_start for p in packets] == [True, False, True, True, False]
+    assert [p.capture_ntp is not None for p in packets] == [True, False, True, True, False]
+    assert packets[2].capture_ntp - packets[0].capture_ntp == pytest.approx((1 << 32) / 30, abs=1 << 12)
+
+
+def test_a_first_picture_with_timestamp_0_begins_all_the_same():
+    up = up_track()
+    first = packet(1, ts=0)
+    feed(up, first)
+    assert first.frame_start
+
+
+FRAME, NEXT = 3000, 6000
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "starts"),
+    [
+        pytest.param([(1, 0, SLICE), (2, FRAME, SPS), (3, FRAME, PPS), (4, FRAME, IDR)], [2], id="a packet each"),
+        pytest.param([(1, 0, SLICE), (2, FRAME, AUD), (3, FRAME, SPS), (4, FRAME, IDR)], [3], id="delimiter first"),
+        pytest.param([(1, 0, SLICE), (2, FRAME, IDR), (3, FRAME, IDR)], [2], id="two slices without SPS"),
+        pytest.param([(1, 0, SLICE), (2, FRAME, SPS), (3, FRAME, IDR), (4, NEXT, SPS), (5, NEXT, IDR)], [2, 4],
+                     id="two keyframes in a row"),
+        pytest.param([(1, FRAME, IDR), (2, FRAME, IDR)], [1], id="the first packet of all"),
+        pytest.param([(1, 0, SLICE), (3, FRAME, IDR)], [], id="IDR behind a hole: its SPS may be in it"),
+        pytest.param([(1, 0, SLICE), (3, FRAME, IDR), (2, FRAME, SPS)], [2], id="the SPS comes late"),
+        pytest.param([(1, 0, SLICE), (4, FRAME, IDR), (3, FRAME, SPS), (2, FRAME, AUD)], [3], id="all in reverse"),
+        pytest.param([(1, 0, SLICE), (3, FRAME, SPS), (4, FRAME, IDR)], [3], id="SPS behind a hole"),
+        pytest.param([(1, 0, SLICE), (2, FRAME, SLICE)], [], id="no keyframe"),
+    ],
+)  # fmt: skip
+def test_where_keyframes_start(arrivals, starts):
+    up = up_track()
+    packets = [packet(seq, ts, payload) for seq, ts, payload in arrivals]
+    feed(up, *packets)
+    assert [p.seq for p in packets if p.keyframe_start] == starts
+    assert up.keyframes == len(starts)
+
+
+def test_a_keyframe_of_many_packets_and_slices_starts_once():
+    up = up_track()
+    payloads = packetize_h264([AUD, SPS, PPS, b"\x65" + bytes(4000), b"\x65" + bytes(4000)])
+    feed(up, packet(0), *(packet(1 + n, FRAME, payload) for n, payload in enumerate(payloads)))
+    assert up.keyframes == 1 and [p.keyframe_start for p in up.fresh].index(True) == 1
+
+
+def test_sound_has_no_keyframes():
+    up = up_track(TrackKind.AUDIO)
+    first = packet(1, 0, SPS)
+    feed(up, first)
+    up.want_keyframe()
+    assert not first.keyframe_start and not up.take_keyframe_request(0.0)
+
+
+def test_wishes_for_a_keyframe_are_merged_and_repeated_until_it_comes():
+    up = up_track()
+    feed(up, packet(1))
+    for _ in range(50):
+        up.want_keyframe()
+    assert up.take_keyframe_request(1.0)
+    for _ in range(50):
+        up.want_keyframe()
+    assert not up.take_keyframe_request(1.0 + KEYFRAME_REQUEST_INTERVAL_S - 0.01)
+    assert up.next_timeout() == 1.0 + KEYFRAME_REQUEST_INTERVAL_S
+    assert up.take_keyframe_request(1.0 + KEYFRAME_REQUEST_INTERVAL_S)
+    feed(up, packet(2, FRAME, SPS))
+    assert not up.take_keyframe_request(9.0)
+    assert up.keyframe_requests == 2 and up.next_timeout() is None
+
+
+def test_a_keyframe_from_before_the_wish_does_not_fulfil_it():
+    up = up_track()
+    feed(up, packet(1), packet(3, NEXT))
+    up.want_keyframe()
+    feed(up, packet(2, FRAME, SPS))
+    assert up.take_keyframe_request(1.0)
+
+
+def test_as_long_as_somebody_waits_a_keyframe_is_wanted():
+    up = up_track()
+    up.waiting.append(DownTrack(None, ssrc=1, pt=96, clock_rate_hz=90_000))
+    feed(up, packet(1, 0, SPS))
+    assert up.take_keyframe_request(1.0) and up.take_keyframe_request(2.0)
+
+
+def test_the_next_timeout_is_the_earlier_of_nack_and_keyframe_request():
+    up = up_track()
+    assert up.next_timeout() is None
+    feed(up, packet(1), now=1.0)
+    feed(up, packet(3), now=1.0)
+    assert up.next_timeout() == 1.0 + REORDER_GRACE_S
+    up.want_keyframe()
+    assert up.next_timeout() == float("-inf")
+
+
+def test_without_nack_holes_are_left():
+    up = up_track(nack=False)
+    assert feed(up, packet(1), packet(3)) == [True, True]
+    assert up.nack is None and up.next_timeout() is None
