@@ -95,6 +95,7 @@ class Agent:
         self._tracks_changed = asyncio.Event()
         self._connected_once = asyncio.Event()
         self._start_s = 0.0
+        self._told: dict[str, str] = {}
         self._session: Session | None = None
 
     def stop(self) -> None:
@@ -142,12 +143,17 @@ class Agent:
                 self._found(assignment, probe)
 
     async def _probe(self, assignment: Assignment) -> Probe | None:
-        source = assignment.source
         try:
-            return await self._threads.run(f"probe {source.name}", source.probe)
+            return await self._threads.run(f"probe {assignment.source.name}", assignment.source.probe)
         except SourceError as error:
-            logger.warning("%s", error)
+            self._complain(assignment, error)
             return None
+
+    def _complain(self, assignment: Assignment, error: SourceError) -> None:
+        """Say what is wrong with a source, once until something else is."""
+        if self._told.get(assignment.source.name) != str(error):
+            self._told[assignment.source.name] = str(error)
+            logger.warning("%s；每 %g 秒重试 / trying again every %g s", error, SOURCE_RETRY_S, SOURCE_RETRY_S)
 
     def _found(self, assignment: Assignment, probe: Probe) -> None:
         """A camera that brings its sound along gets a track for it as soon as that is known."""
@@ -158,7 +164,7 @@ class Agent:
     async def _run_source(self, assignment: Assignment) -> None:
         """Run a source once the server is there, and again whenever it fails; returns when it has ended."""
         await self._connected_once.wait()
-        source, start_s, told = assignment.source, self._start_s, ""
+        source, start_s = assignment.source, self._start_s
         while True:
             try:
                 if assignment.sound and Label.MIC not in self._tracks:
@@ -168,9 +174,7 @@ class Agent:
                 logger.info("%s: 播放完毕 / has ended", source.name)
                 return
             except SourceError as error:
-                if str(error) != told:
-                    told = str(error)
-                    logger.warning("%s；每 %g 秒重试 / trying again every %g s", told, SOURCE_RETRY_S, SOURCE_RETRY_S)
+                self._complain(assignment, error)
             except Exception:
                 logger.exception("%s: 内部错误，重新开始 / internal error, starting anew", source.name)
             await asyncio.sleep(SOURCE_RETRY_S)

@@ -175,8 +175,11 @@ def film(path: Path, seconds: float) -> Path:
         video.options = {"preset": "superfast", "profile": "baseline", "g": "25"}
         audio = container.add_stream("libopus", rate=48_000, layout="mono")
         rng = np.random.default_rng(3)
+        noise = rng.integers(0, 255, (360, 320)).astype(np.uint8)
         for number in range(round(seconds * 25)):
-            frame = av.VideoFrame.from_ndarray(rng.integers(0, 255, (360, 320)).astype(np.uint8), "yuv420p")
+            picture = noise // 4 + 64
+            picture[:, number % 320] = 20
+            frame = av.VideoFrame.from_ndarray(picture, "yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, 25)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
@@ -209,8 +212,9 @@ async def test_the_sample_lesson_arrives_complete_and_on_one_clock(endpoint: End
 
 
 async def test_a_file_that_ends_is_sent_to_its_last_frame_and_the_session_deleted(
-    endpoint: Endpoint, tmp_path: Path
+    endpoint: Endpoint, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     path = film(tmp_path / "lesson.mp4", 2.0)
     async with agent(endpoint, camera=str(path)) as running:
         async with asyncio.timeout(15):
@@ -218,6 +222,7 @@ async def test_a_file_that_ends_is_sent_to_its_last_frame_and_the_session_delete
     assert endpoint.recorder.frames() == [50, pytest.approx(101, abs=1)]
     assert len(endpoint.deleted) == 1
     assert sorted(endpoint.publications) == ["camera", "mic"]
+    assert re.search("camera: 320x240 25 fps .*passed through → live", caplog.text)
 
 
 class Tampered(ClientTransport):
@@ -259,7 +264,7 @@ def tampered(monkeypatch: pytest.MonkeyPatch) -> type[Tampered]:
 async def test_what_is_lost_on_the_way_is_sent_again(
     endpoint: Endpoint, tmp_path: Path, tampered: type[Tampered], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tampered, "lose_every", 20)
+    monkeypatch.setattr(tampered, "lose_every", 8)
     path = film(tmp_path / "lesson.mp4", 2.0)
     async with agent(endpoint, camera=str(path)) as running:
         async with asyncio.timeout(15):

@@ -61,6 +61,7 @@ class CameraSource:
             capture.release()
 
     def _open(self) -> cv2.VideoCapture:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # what goes wrong is told below, not twice
         capture = cv2.VideoCapture(self._device)
         if not capture.isOpened():
             raise SourceError(

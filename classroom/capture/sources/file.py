@@ -61,6 +61,7 @@ class FileSource:
         self._ahead: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = 0
         self._anchor_s = 0.0
+        self._again = False  # not the first time through
 
     def probe(self) -> Probe:
         """Read through the file once, without decoding; raises SourceError."""
@@ -70,7 +71,7 @@ class FileSource:
     def run(self, outputs: Outputs, start_s: float, stop: threading.Event) -> None:
         """Play; returns when the file has ended or ``stop`` is set. Raises SourceError."""
         scan = self._scanned()
-        self._anchor_s = max(start_s, time.monotonic() - _LATE_S)
+        self._anchor_s, self._again = max(start_s, time.monotonic() - _LATE_S), False
         while not stop.is_set():
             try:
                 self._play(scan, outputs, stop)
@@ -79,6 +80,7 @@ class FileSource:
             if not self._loop:
                 return
             self._anchor_s += scan.duration_s
+            self._again = True
 
     def _scanned(self) -> _Scan:
         try:
@@ -134,7 +136,9 @@ class FileSource:
 
     def _take(self, route: Route, packet: Packet, file_start_s: float, _capture_s: float) -> None:
         for at_s, action in route.take(packet):
-            self._schedule(at_s - file_start_s, action)
+            # The run-in of an Opus stream lies before zero: in a loop that is where the end of the former round is.
+            if at_s >= file_start_s or not self._again:
+                self._schedule(at_s - file_start_s, action)
 
     def _deliver_next(self, stop: threading.Event) -> bool:
         """Do what is due next, when it is due; False when there is no more time for it."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterable, Iterator
 
+_ALSA_CONFIG = Path("/usr/share/alsa/alsa.conf")
 _OPEN_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 5.0
 
@@ -55,6 +58,8 @@ def rtsp(url: str) -> Address:
 
 def alsa(device: str) -> Address:
     """A microphone by its ALSA name: ``default``, ``hw:1``, ``pulse``; a bare number is a sound card's."""
+    if "ALSA_CONFIG_PATH" not in os.environ and _ALSA_CONFIG.exists():
+        os.environ["ALSA_CONFIG_PATH"] = str(_ALSA_CONFIG)  # the ALSA inside PyAV looks where it was built
     return Address(f"mic {device}", f"plughw:{device}" if device.isdigit() else device, format="alsa")
 
 
