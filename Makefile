@@ -10,7 +10,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-in
 .PHONY: run test check format bench lock clean
 
 run: .venv/.ready $(UI)/dist/index.html  ## a whole lesson on this machine: server, capture agent, recorder
-	@$(BIN)/classroom demo $(if $(CAMERA),--camera "$(CAMERA)") $(if $(SLIDES),--slides "$(SLIDES)") $(if $(MIC),--mic "$(MIC)") $(if $(PORT),--port $(PORT))
+	@$(BIN)/classroom demo $(if $(CAMERA),--camera "$(CAMERA)") $(if $(SLIDES),--slides "$(SLIDES)") $(if $(MIC),--mic "$(MIC)") $(if $(PORT),--port $(PORT)) $(if $(LOOP),--loop)
 
 test: .venv/.dev-ready $(UI)/dist/index.html  ## everything that can fail
 	@sh tests/prepare
