@@ -119,47 +119,63 @@ async def serve(settings: Settings, announce: Callable[[str], Any]) -> None:
 async def _run(
     settings: Settings, secret: str, listener: socket.socket, stop: asyncio.Event, announce: Callable[[str], Any]
 ) -> None:
-    wall_offset_s = time.time() - time.monotonic()
-    root = settings.recordings
-
-    def on_event(lesson: LessonId, event: MediaEvent) -> None:
-        service.on_event(lesson, event)
-
-    async def open_recorder(lesson: LessonId, title: str, on_state: OnRecordingState, resume: bool) -> Recorder:
-        return await Recorder.open(root, lesson, title, wall_offset_s, on_state, resume)
-
-    media_settings = MediaSettings(settings.media_host, settings.media_port, settings.media_address)
-    media = MediaServer(media_settings, on_event=on_event, wall_offset_s=wall_offset_s)
-    journal = Journal(root / STATE / "lessons.json")
-    service = LessonService(
-        media, open_recorder if settings.record else None, journal, max_sessions=settings.max_sessions
-    )
-    context = Context(
-        service=service,
-        recordings=RecordingLibrary(root),
-        secret=secret,
-        bad_tokens=RateLimit(settings.bad_tokens_per_minute),
-        max_connections=settings.max_connections,
-        media_stats=media.stats,
-        ui=UI,
-        version=version("lianti-classroom"),
-        started_s=time.monotonic(),
-    )
-    runner = web.AppRunner(make_app(context), access_log=None, shutdown_timeout=CLOSE_S)
-    await media.start()
+    node = Node(settings, secret)
+    runner = web.AppRunner(node.app, access_log=None, shutdown_timeout=CLOSE_S)
+    await runner.setup()
     try:
-        live = {entry.id for entry in await journal.load() if entry.state is LessonState.LIVE}
-        await asyncio.to_thread(repair_recordings, root, live)
-        await service.open()
-        await runner.setup()
+        await node.open()
         await web.SockSite(runner, listener).start()
-        announce(_addresses(settings, listener.getsockname()[1], media.port))
+        announce(_addresses(settings, listener.getsockname()[1], node.media.port))
         await stop.wait()
         announce("正在停止，正在进行的课程会在重启后继续。 Stopping; live lessons go on after a restart.")
     finally:
-        await service.drain()
+        await node.service.drain()
         await runner.cleanup()
-        await media.close()
+        await node.media.close()
+
+
+class Node:
+    """One server: its media, its lessons, its doors."""
+
+    def __init__(self, settings: Settings, secret: str) -> None:
+        root = self._root = settings.recordings
+        wall_offset_s = time.time() - time.monotonic()
+
+        async def open_recorder(lesson: LessonId, title: str, on_state: OnRecordingState, resume: bool) -> Recorder:
+            return await Recorder.open(root, lesson, title, wall_offset_s, on_state, resume)
+
+        media = MediaSettings(settings.media_host, settings.media_port, settings.media_address)
+        self.media = MediaServer(media, on_event=self._on_event, wall_offset_s=wall_offset_s)
+        self._journal = Journal(root / STATE / "lessons.json")
+        self.service = LessonService(
+            self.media,
+            open_recorder if settings.record else None,
+            self._journal,
+            max_sessions=settings.max_sessions,
+        )
+        self.app = make_app(
+            Context(
+                service=self.service,
+                recordings=RecordingLibrary(root),
+                secret=secret,
+                bad_tokens=RateLimit(settings.bad_tokens_per_minute),
+                max_connections=settings.max_connections,
+                media_stats=self.media.stats,
+                ui=UI,
+                version=version("lianti-classroom"),
+                started_s=time.monotonic(),
+            )
+        )
+
+    def _on_event(self, lesson: LessonId, event: MediaEvent) -> None:
+        self.service.on_event(lesson, event)
+
+    async def open(self) -> None:
+        """Open the media port, mend what a crash left, go on with the lessons that were live. Raises MediaPortTaken."""
+        await self.media.start()
+        live = {entry.id for entry in await self._journal.load() if entry.state is LessonState.LIVE}
+        await asyncio.to_thread(repair_recordings, self._root, live)
+        await self.service.open()
 
 
 @contextmanager

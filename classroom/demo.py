@@ -100,7 +100,8 @@ class Child:
         last = "\n".join(f"    {line}" for line in self.lines) or "    (…)"
         status = self.process.returncode
         return DemoFailed(
-            f"{self.name}: 意外退出，状态 {status}。 It stopped unexpectedly with status {status}; its last lines:\n{last}"
+            f"{self.name} 意外退出，状态 {status}。 {self.name} stopped unexpectedly with status {status}. "
+            f"最后的输出 Its last lines:\n{last}"
         )
 
 

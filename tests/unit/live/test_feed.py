@@ -1,0 +1,99 @@
+"""The feed of a connection: order, numbering, and what becomes of a client that is too slow."""
+
+import asyncio
+
+import pytest
+
+from classroom.live.feed import Feed, FeedClosed
+from classroom.messages import Ack, LessonView, ParticipantLeft, Pong, Snapshot
+from classroom.model import LessonState, RecordingState
+
+
+class State:
+    """Something to take snapshots of."""
+
+    def __init__(self) -> None:
+        self.title = "first"
+
+    def snapshot(self) -> Snapshot:
+        view = LessonView("maths", self.title, LessonState.LIVE, None, None, RecordingState.OFF, None)
+        return Snapshot(0, "you", "2026-09-01T12:00:00.000Z", view)
+
+
+def left(who: str) -> ParticipantLeft:
+    return ParticipantLeft(0, who)
+
+
+async def test_the_snapshot_comes_first_and_tells_what_happened_before():
+    state = State()
+    feed = Feed(state.snapshot)
+    feed.put(left("a"))
+    state.title = "second"
+    first = await feed.take()
+    assert (first.type, first.seq, first.lesson.title) == ("snapshot", 1, "second")
+    feed.put(left("b"))
+    second = await feed.take()
+    assert (second.seq, second.participant_id) == (2, "b")
+
+
+async def test_replies_keep_their_place_and_have_no_number():
+    feed = Feed(State().snapshot)
+    await feed.take()
+    feed.put(left("a"))
+    feed.put(Ack("7"))
+    feed.put(left("b"))
+    assert [(await feed.take()).type for _ in range(3)] == ["participant_left", "ack", "participant_left"]
+    feed.put(left("c"))
+    assert (await feed.take()).seq == 4
+
+
+async def test_a_slow_client_gets_a_fresh_snapshot_instead_of_what_it_missed():
+    state = State()
+    feed = Feed(state.snapshot, capacity=3)
+    assert (await feed.take()).seq == 1
+    for number in range(4):
+        feed.put(left(str(number)))
+    state.title = "later"
+    feed.put(left("5"))
+    told = await feed.take()
+    assert (told.type, told.seq, told.lesson.title) == ("snapshot", 2, "later")
+    feed.put(left("6"))
+    told = await feed.take()
+    assert (told.seq, told.participant_id) == (3, "6")
+
+
+async def test_the_queue_is_bounded_for_replies_too():
+    feed = Feed(State().snapshot, capacity=3)
+    await feed.take()
+    for _ in range(1000):
+        feed.put(Pong())
+    assert (await feed.take()).type == "snapshot"
+    waiting = 0
+    while True:
+        try:
+            await asyncio.wait_for(feed.take(), 0.01)
+        except TimeoutError:
+            break
+        waiting += 1
+    assert waiting <= 3
+
+
+async def test_a_taker_waits_for_the_next_message():
+    feed = Feed(State().snapshot)
+    await feed.take()
+    taker = asyncio.create_task(feed.take())
+    await asyncio.sleep(0)
+    assert not taker.done()
+    feed.put(Pong())
+    assert await asyncio.wait_for(taker, 1) == Pong()
+
+
+async def test_closing_lets_what_waits_through():
+    feed = Feed(State().snapshot)
+    feed.put(Ack("1"))
+    feed.close("draining")
+    feed.close("again")
+    assert [(await feed.take()).type for _ in range(2)] == ["snapshot", "ack"]
+    with pytest.raises(FeedClosed) as closed:
+        await feed.take()
+    assert closed.value.reason == "draining"

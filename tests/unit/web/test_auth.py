@@ -1,0 +1,110 @@
+"""Tokens and rights."""
+
+import base64
+import json
+
+import jwt
+import pytest
+
+from classroom.model import LessonId, ParticipantId, Role
+from classroom.web.auth import (
+    CLOCK_SKEW_S,
+    RIGHTS,
+    Action,
+    BadToken,
+    Claims,
+    Forbidden,
+    issue_token,
+    new_claims,
+    verify_token,
+)
+
+SECRET, OTHER = "s" * 32, "o" * 32
+MATHS, MUSIC = LessonId("maths"), LessonId("music")
+CLAIMS = Claims(MATHS, Role.TEACHER, ParticipantId("0a1b"), "王老师", 1000, 8200)
+
+
+def test_a_token_says_what_it_was_issued_for():
+    assert verify_token(SECRET, issue_token(SECRET, CLAIMS), 1000) == CLAIMS
+
+
+def test_a_token_is_good_until_it_expires():
+    token = issue_token(SECRET, CLAIMS)
+    assert verify_token(SECRET, token, 8200 + CLOCK_SKEW_S - 1) == CLAIMS
+    with pytest.raises(BadToken, match="expired"):
+        verify_token(SECRET, token, 8200 + CLOCK_SKEW_S)
+
+
+def test_a_token_of_a_clock_that_is_ahead_is_good():
+    assert verify_token(SECRET, issue_token(SECRET, CLAIMS), 500) == CLAIMS
+
+
+def claims(**changed):
+    payload = {"lesson": "maths", "role": "teacher", "sub": "0a1b", "exp": 8200}
+    return {key: value for key, value in {**payload, **changed}.items() if value is not None}
+
+
+def unsigned() -> str:
+    parts = ({"alg": "none", "typ": "JWT"}, claims())
+    return ".".join(base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts) + "."
+
+
+BAD = {
+    "empty": "",
+    "noise": "a.b.c",
+    "not ascii": "课堂",
+    "too long": "a" * 5000,
+    "another key": issue_token(OTHER, CLAIMS),
+    "unsigned": unsigned(),
+    "another algorithm": jwt.encode(claims(), "s" * 64, algorithm="HS512"),
+    "no expiry": jwt.encode(claims(exp=None), SECRET),
+    "no participant": jwt.encode(claims(sub=None), SECRET),
+    "no lesson": jwt.encode(claims(lesson=None), SECRET),
+    "a lesson that is a path": jwt.encode(claims(lesson="../etc"), SECRET),
+    "a participant that is a path": jwt.encode(claims(sub="../etc"), SECRET),
+    "an unknown role": jwt.encode(claims(role="king"), SECRET),
+    "a role without tokens": jwt.encode(claims(role="recorder"), SECRET),
+}
+
+
+@pytest.mark.parametrize("token", BAD.values(), ids=BAD.keys())
+def test_what_we_did_not_sign_is_refused(token):
+    with pytest.raises(BadToken):
+        verify_token(SECRET, token, 1000)
+
+
+def test_there_are_no_tokens_for_roles_of_the_server():
+    with pytest.raises(ValueError, match="recorder"):
+        issue_token(SECRET, Claims(MATHS, Role.RECORDER, ParticipantId("x"), "", 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("role", "allowed"),
+    [
+        (Role.TEACHER, "open conduct publish receive follow"),
+        (Role.CAPTURE, "open publish receive follow"),
+        (Role.CLASSROOM, "publish receive follow"),
+        (Role.OBSERVER, "receive follow"),
+    ],
+)
+def test_the_rights_are_those_of_the_protocol(role, allowed):
+    assert {action.value for action in RIGHTS[role]} == set(allowed.split())
+
+
+def test_a_token_is_good_for_its_own_lesson_and_its_role_only():
+    CLAIMS.require(Action.CONDUCT, MATHS)
+    with pytest.raises(Forbidden, match="maths"):
+        CLAIMS.require(Action.CONDUCT, MUSIC)
+    with pytest.raises(Forbidden, match="teacher"):
+        new_claims(MATHS, Role.OBSERVER, 60, "", 0).require(Action.CONDUCT, MATHS)
+
+
+def test_everybody_new_is_somebody_else():
+    first, second = (new_claims(MATHS, Role.CLASSROOM, 7200, "三小", 1000.9) for _ in range(2))
+    assert first.participant != second.participant
+    assert (first.issued_at_s, first.expires_at_s, first.name) == (1000, 8200, "三小")
+
+
+def test_the_name_in_the_token_is_stronger_than_the_one_the_client_gives():
+    assert CLAIMS.person("somebody").name == "王老师"
+    assert new_claims(MATHS, Role.CLASSROOM, 60, "", 0).person("三小").name == "三小"
