@@ -269,6 +269,7 @@ class Recorder:
             track = self.tracks[down.ssrc] = Recorded(down.publication.name, down.clock_rate_hz)
             track.reports = self.early.pop(down.ssrc, [])
             track.reports_before_first = len(track.reports)
+        assert not track.over, "a packet after BYE"
         for packet in packets:
             seq, ts = down.rewrite(packet)
             track.packets.append((seq, ts, packet.payload))

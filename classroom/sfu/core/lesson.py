@@ -51,6 +51,7 @@ class LessonMedia:
         self.ups: dict[PublicationId, UpTrack] = {}
         self._touched: list[UpTrack] = []
         self._rtcp: list[tuple[Sink, bytes]] = []
+        self._byes: list[tuple[Sink, bytes]] = []  # they leave after the last packets
         self._resends: list[tuple[Sink, bytes]] = []
         self._fan_outs: list[FanOut] = []
         self._events: list[MediaEvent] = []
@@ -251,7 +252,7 @@ class LessonMedia:
     def take_rtcp(self) -> list[tuple[Sink, bytes]]:
         """Drain the RTCP packets to send; before the fan-outs."""
         self._plan_fan_outs()
-        taken, self._rtcp = self._rtcp, []
+        taken, self._rtcp, self._byes = self._rtcp, self._byes, []
         return taken
 
     def take_resends(self) -> list[tuple[Sink, bytes]]:
@@ -361,7 +362,7 @@ class LessonMedia:
                     continue
                 self._unplug(slot.down, now)
                 if receiver.follow_all:
-                    self._rtcp.append((receiver.sink, rtcp.build_bye([slot.down.ssrc])))
+                    self._byes.append((receiver.sink, rtcp.build_bye([slot.down.ssrc])))
                     receiver.slots.remove(slot)
             self._assign(receiver, now)
 
@@ -392,9 +393,8 @@ class LessonMedia:
         self._plan_fan_outs()
         down.stop(now)
         down.up = None
-        for members in (up.downs, up.waiting):
-            if down in members:
-                members.remove(down)
+        up.downs = [other for other in up.downs if other is not down]
+        up.waiting = [other for other in up.waiting if other is not down]
 
     def __repr__(self) -> str:
         return f"LessonMedia({len(self.publishers)} publishers, {len(self.receivers)} receivers, {len(self.ups)} ups)"

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from classroom.model import Label, ParticipantId, SessionId, TrackKind
+from classroom.model import Label, ParticipantId, PublicationId, SessionId, TrackKind
 from classroom.sfu.core import rtcp
 from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.events import PublicationAdded, PublicationLive, PublicationRemoved
@@ -322,9 +322,25 @@ def test_a_recorder_that_comes_late_and_one_that_is_there():
     feed(media, frame(1, IDR), frame(2))
     media.add_receiver(SessionId("r2"), ParticipantId(""), SINK, [], 0.0, follow_all=True)
     assert drained(media) == [([1, 2], 1), ([1, 2], 1)]
+    feed(media, frame(3))
     media.remove(UP, "gone", 1.0)
+    assert not [p for p in feedback(media) if isinstance(p, rtcp.Bye)]
+    assert [len(downs) for _, downs in media.take_fan_outs()] == [2]  # the last packets first
     byes = [p for p in feedback(media) if isinstance(p, rtcp.Bye)]
     assert len(byes) == 2 and all(not r.slots for r in media.receivers.values())
+
+
+def test_a_slot_that_is_pinned_to_nothing_falls_silent():
+    media = with_publisher()
+    down = with_receiver(media)
+    feed(media, frame(1, IDR))
+    assert drained(media) == [([1], 1)]
+    media.receivers[DOWN].slots[0].pinned = PublicationId("nobody's")
+    other = IncomingMedia("0", TrackKind.VIDEO, Label.SLIDES, 96, 90_000, ssrc=78)
+    media.add_publisher(SessionId("up 2"), ParticipantId("t 2"), SINK, [other], str, 0.0)
+    media.receive(SessionId("up 2"), frame(1, IDR, ssrc=78), 0.0)  # slots are looked at again
+    feed(media, frame(2))
+    assert down.up is None and drained(media) == []
 
 
 def test_feedback_to_a_publisher_that_also_asks_for_the_time():
