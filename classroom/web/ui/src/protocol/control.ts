@@ -46,7 +46,7 @@ const TIMING: ControlTiming = {
   ping_ms: 5_000,
   dead_ms: 10_000,
   refused_ms: 10_000,
-  command_ms: 8_000,
+  command_ms: 20_000,
 };
 
 const REFUSALS: Record<number, RefusalCode> = {

@@ -23,6 +23,8 @@ export interface WhepEvents {
 
 const BACKOFF: Backoff = { first_ms: 300, max_ms: 1500 };
 const SAMPLE_MS = 1_000;
+/** While nothing has come yet: the page waits to show its picture. */
+const FIRST_SAMPLE_MS = 100;
 /** Live publications and no byte for so long: the path is dead, whatever ICE believes. */
 const STALL_MS = 3_000;
 /** The same when the control connection broke too: the server itself is likely gone. */
@@ -44,7 +46,7 @@ export class WhepClient {
   #received = false;
   #status: ReceiveStatus = "idle";
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
-  #sampleTimer: ReturnType<typeof setInterval> | undefined;
+  #sampleTimer: ReturnType<typeof setTimeout> | undefined;
   #disconnectedTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(slots: readonly Slot[], events: WhepEvents) {
@@ -59,20 +61,23 @@ export class WhepClient {
     if (wasIdle) this.#connect();
   }
 
-  /** Stop receiving: the lesson is over or the page closes. */
-  stop(): void {
+  /** Stop receiving: the page closes, or the server has ended the session itself (`ended`). */
+  stop(ended = false): void {
     this.#target = null;
     this.#received = false;
     this.#failures = 0;
     clearTimeout(this.#retryTimer);
-    this.#drop();
+    this.#drop(ended);
     this.#report("idle");
   }
 
   /** Whether anybody is sending something for our slots: only then is silence a fault. */
   expectMedia(expected: boolean): void {
-    if (expected && !this.#expected) this.#expectedSince_ms = Date.now();
+    const begins = expected && !this.#expected;
     this.#expected = expected;
+    if (!begins) return;
+    this.#expectedSince_ms = Date.now();
+    if (this.#status === "quiet") this.#report(this.#received ? "lost" : "connecting");
   }
 
   /** The control connection broke: if nothing comes in either, the server is gone. Until `retryNow`. */
@@ -109,8 +114,7 @@ export class WhepClient {
         if (session !== this.#session) return;
         this.#lastBytes_ms = Date.now();
         this.#events.tracks(session.tracks);
-        this.#sampleTimer = setInterval(() => void this.#sample(session), SAMPLE_MS);
-        void this.#sample(session);
+        void this.#watch(session);
       },
       (error: unknown) => {
         if (session === this.#session) this.#failed(error instanceof Problem ? error : null);
@@ -131,6 +135,14 @@ export class WhepClient {
         break;
       default:
     }
+  }
+
+  /** Measure a session for as long as it is the present one. */
+  async #watch(session: WhepSession): Promise<void> {
+    await this.#sample(session);
+    if (session !== this.#session) return;
+    const pause_ms = this.#status === "receiving" || this.#status === "quiet" ? SAMPLE_MS : FIRST_SAMPLE_MS;
+    this.#sampleTimer = setTimeout(() => void this.#watch(session), pause_ms);
   }
 
   async #sample(session: WhepSession): Promise<void> {
@@ -176,14 +188,14 @@ export class WhepClient {
     return retryDelay_ms(this.#failures, BACKOFF, Math.random());
   }
 
-  #drop(): void {
-    clearInterval(this.#sampleTimer);
+  #drop(ended = false): void {
+    clearTimeout(this.#sampleTimer);
     clearTimeout(this.#disconnectedTimer);
     const session = this.#session;
     this.#session = null;
     if (session === null) return;
     this.#events.closing();
-    session.close();
+    session.close(ended);
     this.#events.tracks(null);
   }
 

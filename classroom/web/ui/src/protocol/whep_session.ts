@@ -98,12 +98,12 @@ export class WhepSession {
     return sampleReport(await this.#pc.getStats(), this.#labels, now_ms);
   }
 
-  /** End the session here and, as well as it can be done, on the server. */
-  close(): void {
+  /** End the session here and, unless the server has (`ended`), as well as it can be done there. */
+  close(ended = false): void {
     this.#abort.abort();
     this.#pc.onconnectionstatechange = null;
     this.#pc.close();
-    if (this.#resource === null) return;
+    if (ended || this.#resource === null) return;
     const headers = { Authorization: `Bearer ${this.#target.token}` };
     // The server forgets a silent session by itself: nobody waits for this, and it may fail.
     void fetch(this.#resource, { method: "DELETE", headers, keepalive: true }).catch(() => undefined);

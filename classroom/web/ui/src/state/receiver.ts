@@ -41,7 +41,7 @@ export function useReceiver(lesson: Lesson, { token }: Credentials, slots: reado
       if (connection !== "connected" && connectionBefore === "connected") client.suspect();
       if (state === null || connection !== "connected") return;
       if (state.lesson.state !== "live") {
-        client.stop();
+        client.stop(true);
         return;
       }
       client.expectMedia(state.publications.some((p) => p.live && slots.some((s) => s.label === p.label)));
