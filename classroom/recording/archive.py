@@ -29,6 +29,7 @@ SYNC_INTERVAL_S = 1.0
 RECORD_INTERVAL_S = 2.0
 RESERVE = ".reserve"  # given back when the disk is full, so that the end of the recording can still be written
 RESERVE_BYTES = 1 << 20
+BYE_GRACE_S = 0.2  # BYE may overtake the last packets
 _MAX_EARLY_REPORTS = 64
 _RECORDER_SSRC = 1
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
@@ -89,7 +90,7 @@ class LessonArchive:
             self._open_track(record)
         track = self._tracks[name]
         for other in [s for s in self._streams.values() if s.track is track]:
-            self._close_stream(other, now_s)
+            self._close_stream(other)
         stream = Stream(ssrc, clock_rate_hz, track)
         self._streams[ssrc] = stream
         report = self._early_reports.pop(ssrc, None)
@@ -124,7 +125,7 @@ class LessonArchive:
                 for ssrc in packet.ssrcs:
                     self._early_reports.pop(ssrc, None)
                     if ssrc in self._streams:
-                        self._close_stream(self._streams[ssrc], now_s)
+                        self._streams[ssrc].ended_at_s = self._axis(now_s)
 
     def add_event(self, event: str, now_s: float, data: dict[str, object]) -> None:
         """Note that something happened in the lesson."""
@@ -133,9 +134,12 @@ class LessonArchive:
     def advance(self, now_s: float) -> None:
         """Do what is due: late packets, keyframe requests, durability, the record."""
         axis_now_s = self._axis(now_s)
-        for stream in self._streams.values():
+        for stream in list(self._streams.values()):
             stream.advance(axis_now_s)
-            if stream.wants_keyframe(axis_now_s):
+            if stream.ended_at_s is not None:
+                if axis_now_s - stream.ended_at_s >= BYE_GRACE_S:
+                    self._close_stream(stream)
+            elif stream.wants_keyframe(axis_now_s):
                 self._feedback(build_pli(_RECORDER_SSRC, stream.ssrc))
         if now_s >= self._next_sync_s:
             self._next_sync_s = now_s + SYNC_INTERVAL_S
@@ -150,10 +154,9 @@ class LessonArchive:
 
     def finish(self, state: RecordingState, now_s: float) -> None:
         """Close the recording with its final state."""
-        live = {id(stream.track) for stream in self._streams.values()}
-        for stream in self._streams.values():
-            stream.close()
-        self._streams.clear()
+        live = {id(stream.track) for stream in self._streams.values() if stream.ended_at_s is None}
+        for stream in list(self._streams.values()):
+            self._close_stream(stream)
         for track in self._tracks.values():
             track.finish(self._axis(now_s) if id(track) in live else None)
         self.record.state, self.record.ended_at = state, iso_time(self._axis(now_s) + self.record.epoch_s)
@@ -203,11 +206,12 @@ class LessonArchive:
         kind = VideoTrack if video else AudioTrack
         self._tracks[record.name] = kind(folder, on_gap, lead_from_s)
 
-    def _close_stream(self, stream: Stream, now_s: float) -> None:
+    def _close_stream(self, stream: Stream) -> None:
         stream.close()
         del self._streams[stream.ssrc]
-        name = next(name for name, track in self._tracks.items() if track is stream.track)
-        self.add_event("publication_removed", now_s, {"track": name})
+        if stream.ended_at_s is not None:
+            name = next(name for name, track in self._tracks.items() if track is stream.track)
+            self._events.add("publication_removed", stream.ended_at_s, {"track": name})
 
     def _write_record(self, final: bool = False) -> None:
         for record in self.record.tracks:

@@ -23,6 +23,7 @@ class Stream:
     def __init__(self, ssrc: int, clock_rate_hz: int, track: VideoTrack | AudioTrack) -> None:
         self.ssrc = ssrc
         self.track = track
+        self.ended_at_s: float | None = None  # when BYE came
         self._seqs = Unwrapper16()
         self._timestamps = Unwrapper32()
         self._timeline = Timeline(clock_rate_hz)

@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def as_it_is_now(playlist: Path) -> Path:
+    """A copy of a playlist that still grows, closed: FFmpeg would wait for more."""
+    text = playlist.read_text()
+    assert "#EXT-X-ENDLIST" not in text
+    copy = playlist.with_name("now.m3u8")
+    copy.write_text(text + "#EXT-X-ENDLIST\n")
+    return copy
+
+
 def pictures(playlist: Path) -> list[tuple[float, float]]:
     """(time in seconds, mean luma) of every picture of a playlist; decoding errors raise."""
     with av.open(str(playlist), options={"allowed_extensions": "ALL", "err_detect": "explode"}) as container:
