@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import threading
 import time
 from fractions import Fraction
@@ -139,6 +140,13 @@ async def studio() -> AsyncIterator[Studio]:
     await studio.close()
 
 
+def assert_on_grid(times: list[float], grid: list[float]) -> None:
+    """Every time is one of the grid's, in order; some may be left out, for a busy machine drops pictures."""
+    places = [int(np.abs(np.array(grid) - at_s).argmin()) for at_s in times]
+    assert times == pytest.approx([grid[place] for place in places], abs=1e-4)
+    assert all(after > before for before, after in itertools.pairwise(places))
+
+
 def decode_luma(frames: list[CodedFrame]) -> list[tuple[float, float]]:
     """(capture time, mean brightness) of every picture."""
     decoder = av.CodecContext.create("h264", "r")
@@ -167,8 +175,8 @@ async def test_a_file_is_played_at_its_own_pace_with_its_own_timestamps(studio: 
     assert source.probe() == Probe(has_picture=True, has_sound=True)
     start_s = await studio.play(source)
     frames = [frame for _, frame in studio.pictures]
-    assert len(frames) == 40
-    assert [frame.capture_s - start_s for frame in frames] == pytest.approx([n / FPS for n in range(40)], abs=1e-4)
+    assert len(frames) + studio.video.pictures_dropped == 40
+    assert_on_grid([frame.capture_s - start_s for frame in frames], [n / FPS for n in range(40)])
     assert all(arrived_s >= frame.capture_s for arrived_s, frame in studio.pictures), "nothing before its time"
     assert len(studio.sounds) == pytest.approx(81, abs=2)
     assert studio.sounds[0][1].capture_s == pytest.approx(start_s, abs=0.007)
@@ -192,9 +200,12 @@ async def test_a_loop_goes_on_without_a_seam(studio: Studio, tmp_path: Path, pro
     path = write_file(tmp_path / "loop.mp4", 0.6, profile=profile, sound=sound)
     start_s = await studio.play_until(FileSource(path, loop=True), lambda: len(studio.pictures) >= 40)
     times = [frame.capture_s - start_s for _, frame in studio.pictures]
-    period_s = times[15] - times[0]  # the longest stream of the file: AAC ends on a whole frame of its own
-    assert 0.6 <= period_s < 0.66
-    assert times == pytest.approx([n // 15 * period_s + n % 15 / FPS for n in range(len(times))], abs=1e-4)
+    with av.open(str(path)) as container:
+        period_s = max(
+            float((packet.pts + packet.duration) * packet.time_base) for packet in container.demux() if packet.size
+        )
+    assert 0.6 <= period_s < 0.66  # the longest stream of the file: AAC ends on a whole frame of its own
+    assert_on_grid(times, [n // 15 * period_s + n % 15 / FPS for n in range(100)])
     steps = np.diff([frame.capture_s for _, frame in studio.sounds])
     assert steps == pytest.approx(0.020, abs=0.002), "sound has no hole where the file starts over"
 
@@ -265,10 +276,11 @@ async def test_the_sample_lesson_has_picture_slides_and_sound_in_step() -> None:
     await asyncio.gather(
         *(one.play_until(source, enough, start_s) for one, source in zip(studios, sources, strict=True))
     )
-    for frames, interval_s in ((studios[0].pictures, 0.04), (studios[1].pictures, 0.2), (studios[2].sounds, 0.02)):
+    look_ahead_s = 0.0065  # of the Opus encoder
+    cases = ((studios[0].pictures, 0.04, 0.0), (studios[1].pictures, 0.2, 0.0), (studios[2].sounds, 0.02, look_ahead_s))
+    for frames, interval_s, early_s in cases:
         times = [frame.capture_s - start_s for _, frame in frames]
-        assert times[0] == pytest.approx(0, abs=0.007)
-        assert np.diff(times) == pytest.approx(interval_s, abs=1e-4)
+        assert_on_grid(times, [n * interval_s - early_s for n in range(2000)])
 
 
 @pytest.mark.parametrize(
