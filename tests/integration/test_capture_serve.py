@@ -3,99 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
-import json
 import re
 import signal
-import socket
-import subprocess
-import sys
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import av
 import numpy as np
 import pytest
-from aiohttp import ClientError, ClientSession
+
+from tests.running import LESSON, capturing, published, serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
-
-CLASSROOM = [sys.executable, "-m", "classroom"]
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-class Server:
-    """A server process with a data directory of its own, which can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port, self.media_port = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        self.process = await asyncio.create_subprocess_exec(
-            *CLASSROOM, "serve", "--host", "127.0.0.1", "--port", str(self.port), "--media-port", str(self.media_port),
-            "--media-address", "127.0.0.1", "--recordings", str(self.folder),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        await self.until(lambda answer: answer is not None, "/healthz", "")
-
-    async def kill(self) -> None:
-        if self.process is not None and self.process.returncode is None:
-            self.process.kill()
-            await self.process.wait()
-
-    async def token(self, role: str) -> str:
-        command = [*CLASSROOM, "token", "--lesson", "maths", "--role", role, "--recordings", str(self.folder)]
-        made = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-        out, _ = await made.communicate()
-        assert made.returncode == 0
-        return out.decode().strip()
-
-    async def get(self, path: str, token: str) -> dict | None:
-        async with ClientSession(headers={"Authorization": f"Bearer {token}"}) as http:
-            with contextlib.suppress(ClientError):
-                async with http.get(self.url + path) as response:
-                    if response.status == 200:
-                        return json.loads(await response.read())
-        return None
-
-    async def until(self, condition: Callable[[dict | None], bool], path: str, token: str) -> None:
-        async with asyncio.timeout(20):
-            while not condition(await self.get(path, token)):  # noqa: ASYNC110 - another process is asked
-                await asyncio.sleep(0.1)
-
-
-@contextlib.asynccontextmanager
-async def running(server: Server, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A server and an agent; both are gone afterwards."""
-    agent = None
-    try:
-        await server.start()
-        command = [*CLASSROOM, "capture", "--server", server.url, "--lesson", "maths", *options]
-        command += ["--token", await server.token("capture")]
-        agent = await asyncio.create_subprocess_exec(*command, stderr=subprocess.PIPE)
-        yield agent
-    finally:
-        if agent is not None and agent.returncode is None:
-            agent.kill()
-            await agent.wait()
-        await server.kill()
-
-
-def published(answer: dict | None) -> dict[str, str]:
-    """Label and id of every publication whose packets are coming."""
-    publications = (answer or {}).get("publications", [])
-    return {publication["label"]: publication["id"] for publication in publications if publication["live"]}
 
 
 def film(path: Path, seconds: float) -> Path:
@@ -128,20 +49,17 @@ def recorded(folder: Path, name: str) -> bytes:
 
 
 async def test_what_a_file_holds_is_what_is_recorded(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data")
     path = film(tmp_path / "film.mp4", 2.0)
-    async with running(server, "--camera", str(path)) as agent:
+    async with serving(tmp_path / "data") as server, capturing(server, "--camera", str(path)) as agent:
         async with asyncio.timeout(30):
             _, said = await agent.communicate()
         assert agent.returncode == 0, said.decode()
         assert re.search("camera: 320x240 25 fps .*→ live", said.decode())
         teacher = await server.token("teacher")
-        headers = {"Authorization": f"Bearer {teacher}"}
-        async with ClientSession(headers=headers) as http, http.post(f"{server.url}/api/lessons/maths/end") as ended:
-            assert ended.status == 200
+        assert await server.post(f"/api/lessons/{LESSON}/end", teacher) == 200
         await server.until(
             lambda answer: answer is not None and answer["recording"]["state"] == "complete",
-            "/api/lessons/maths",
+            f"/api/lessons/{LESSON}",
             teacher,
         )
     with av.open(io.BytesIO(recorded(tmp_path / "data", "camera"))) as container:
@@ -156,10 +74,12 @@ async def test_what_a_file_holds_is_what_is_recorded(tmp_path: Path) -> None:
 
 
 async def test_the_sample_lesson_goes_on_after_kill_9_of_the_server(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data")
-    async with running(server, "--camera", "sample", "--slides", "sample") as agent:
+    async with (
+        serving(tmp_path / "data") as server,
+        capturing(server, "--camera", "sample", "--slides", "sample") as agent,
+    ):
         watcher = await server.token("observer")
-        path = "/api/lessons/maths"
+        path = f"/api/lessons/{LESSON}"
         await server.until(lambda answer: set(published(answer)) == {"camera", "mic", "slides"}, path, watcher)
         await server.kill()
         await server.start()
