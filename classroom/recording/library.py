@@ -66,7 +66,7 @@ def manifest(folder: Path) -> Manifest:
     return Manifest(
         lesson=record.id,
         title=record.title,
-        state=record.state,
+        state=record.state.value,
         started_at=iso_time(record.epoch_s + origin_s),
         duration_s=round(end_s - origin_s, 3),
         tracks=[_entry(track, start_s - origin_s, codec) for track, start_s, codec in playable],
@@ -77,8 +77,8 @@ def manifest(folder: Path) -> Manifest:
 def _entry(track: TrackRecord, start_s: float, codec: str) -> TrackEntry:
     return TrackEntry(
         name=track.name,
-        label=track.label,
-        kind=track.kind,
+        label=track.label.value,
+        kind=track.kind.value,
         playlist=f"{track.name}/{PLAYLIST}",
         start_s=round(start_s, 6),
         duration_s=track.duration_s,

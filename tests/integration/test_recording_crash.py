@@ -1,0 +1,96 @@
+"""kill -9 in the middle of a recorded lesson: what is lost, and that it goes on."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from classroom.model import RecordingState
+from classroom.recording.lesson_file import read_lesson
+from classroom.recording.library import find_recording, manifest
+from classroom.recording.recorder import Recorder
+from classroom.recording.repair import repair_recordings
+from classroom.recording.track import GapReason
+from tests.unit.recording.lesson_source import Wire, encode_audio, encode_video, in_order
+from tests.unit.recording.playback import as_it_is_now, pictures, sound
+
+REPOSITORY = Path(__file__).parents[2]
+SECONDS = 8.0
+
+
+async def hold_lesson(root: Path, resume: bool, seconds: float) -> None:
+    """Record in real time; after every packet group say up to which time the recorder has been given media."""
+    video, audio = encode_video(SECONDS), encode_audio(SECONDS)
+    wall_offset_s = time.time() - time.monotonic()
+    recorder = await Recorder.open(root, "maths", "", wall_offset_s, lambda state, detail: None, resume)
+    began_s = time.monotonic() + wall_offset_s
+    wires = [Wire("camera", video, began_s, ssrc=1), Wire("mic", audio, began_s, ssrc=2)]
+    for at_s, wire, thing in in_order(wires):
+        if at_s > began_s + seconds:
+            break
+        late_s = at_s - (time.monotonic() + wall_offset_s)
+        if late_s > 0:
+            print(f"{at_s:.3f}", flush=True)
+            await asyncio.sleep(late_s)
+        if isinstance(thing, bytes):
+            recorder.send_rtcp(thing)
+        else:
+            recorder.send(wire.down, [thing])
+    await recorder.finish(RecordingState.COMPLETE)
+
+
+def start(root, resume=False, seconds=SECONDS):
+    command = [
+        sys.executable,
+        "-m",
+        "tests.integration.test_recording_crash",
+        str(root),
+        str(int(resume)),
+        str(seconds),
+    ]
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.Popen(command, cwd=REPOSITORY, env=env, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("seconds", [3.3, 5.7])
+def test_kill_9_loses_less_than_two_seconds_and_the_lesson_goes_on(tmp_path, seconds):
+    process = start(tmp_path)
+    first_s = given_s = float(process.stdout.readline())
+    while given_s < first_s + seconds:
+        given_s = float(process.stdout.readline())
+    process.kill()
+    # What it said before it died has been given to it.
+    given_s = max([given_s, *(float(line) for line in process.stdout if line.endswith("\n"))])
+    process.wait()
+    process.stdout.close()
+
+    folder = find_recording(tmp_path, "maths")
+    assert manifest(folder)["state"] == "recording"
+    as_left = pictures(as_it_is_now(folder / "camera" / "index.m3u8"))
+    assert len(as_left) >= 60, "plays as the crash left it"
+
+    second = start(tmp_path, resume=True, seconds=2.5)
+    assert second.wait(timeout=30) == 0
+    second.stdout.close()
+    assert repair_recordings(tmp_path) == []
+    record = read_lesson(folder)
+    assert record.state is RecordingState.COMPLETE
+    for track in record.tracks:
+        (gap,) = track.gaps
+        assert gap.reason is GapReason.RESTART
+        lost_s = given_s - (record.epoch_s + gap.start_s)
+        print(f"{track.name}: {lost_s:.3f} s of what the recorder had been given were lost")
+        assert lost_s < 2.0
+    seen = pictures(folder / "camera" / "index.m3u8")
+    times = [at_s for at_s, _ in seen]
+    assert times == sorted(times) and len(seen) == record.track("camera").frames > len(as_left)
+    start_s, samples = sound(folder / "mic" / "index.m3u8")  # raises for holes
+    assert start_s + len(samples) / 48_000 == pytest.approx(times[-1] + 1 / 30, abs=0.1)
+
+
+if __name__ == "__main__":
+    asyncio.run(hold_lesson(Path(sys.argv[1]), sys.argv[2] == "1", float(sys.argv[3])))
