@@ -76,7 +76,7 @@ class Server:
 
     async def until(self, condition: Callable[[dict[str, Any] | None], bool], path: str, token: str = "") -> None:
         async with asyncio.timeout(20):
-            while not condition(await self.get(path, token)):  # noqa: ASYNC110 - another process is asked
+            while not condition(await self.get(path, token)):
                 await asyncio.sleep(0.05)
 
 

@@ -107,11 +107,11 @@ async def _crash(server: Server, page: Any) -> dict[str, float]:
     started_s = time.monotonic()
     # A session made anew counts its pictures from 0.
     async with asyncio.timeout(30):
-        while await page.get_attribute("[data-phase]", "data-phase") != "live":  # noqa: ASYNC110
+        while await page.get_attribute("[data-phase]", "data-phase") != "live":
             await asyncio.sleep(0.02)
     before = await page.evaluate(PICTURES)
     async with asyncio.timeout(30):
-        while await page.evaluate(PICTURES) == before:  # noqa: ASYNC110
+        while await page.evaluate(PICTURES) == before:
             await asyncio.sleep(0.02)
     terminal_s = time.monotonic() - started_s
     path = f"/api/lessons/{LESSON}"
