@@ -1,0 +1,146 @@
+"""Recordings in a real player: hls.js in Chromium, camera and sound of master.m3u8 together."""
+
+import shutil
+from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import median
+
+import pytest
+from aiohttp import web
+from playwright.async_api import async_playwright
+
+from classroom.recording.library import media_file
+from tests.unit.recording.lesson_source import EPOCH_S, Wire, encode_audio, encode_video, record
+
+pytestmark = pytest.mark.browser
+
+HLS_JS = Path(__file__).parents[2] / "classroom/web/ui/node_modules/hls.js/dist/hls.min.js"
+# The page says when the picture turns bright (media time of the frame) and when the sound turns loud. The latter is
+# known on the clock of the audio context; how far that is from the media clock is sampled all the time.
+PAGE = """<!doctype html><video id="video"></video><script src="/hls.js"></script><script>
+const worklet = `registerProcessor("onsets", class extends AudioWorkletProcessor {
+  quiet = 0;
+  process([input]) {
+    for (const [index, value] of (input[0] ?? []).entries()) {
+      if (Math.abs(value) > 0.15) {
+        if (this.quiet > 12000) this.port.postMessage((currentFrame + index) / sampleRate);
+        this.quiet = 0;
+      } else this.quiet++;
+    }
+    return true;
+  }
+});`;
+async function play(start_s, until_s) {
+  const video = document.getElementById("video"), seen = [], heard = [], apart = [], errors = [], widths = [];
+  const context = new AudioContext({ sampleRate: 48000 });
+  await context.audioWorklet.addModule(URL.createObjectURL(new Blob([worklet], { type: "text/javascript" })));
+  const onsets = new AudioWorkletNode(context, "onsets");
+  context.createMediaElementSource(video).connect(onsets).connect(context.destination);
+  onsets.port.onmessage = ({ data }) => heard.push(data);
+  const hls = new Hls({ startPosition: start_s, enableWorker: false });
+  hls.on(Hls.Events.ERROR, (_, data) => errors.push(`${data.details} ${data.fatal}`));
+  hls.loadSource("/recording/master.m3u8");
+  hls.attachMedia(video);
+  const canvas = new OffscreenCanvas(8, 6).getContext("2d", { willReadFrequently: true });
+  let bright = true;
+  const onFrame = (_, { mediaTime, width }) => {
+    canvas.drawImage(video, 0, 0, 8, 6);
+    const now = canvas.getImageData(4, 3, 1, 1).data[0] > 128;
+    if (now && !bright) seen.push(mediaTime);
+    bright = now;
+    if (!widths.includes(width)) widths.push(width);
+    apart.push(context.currentTime - video.currentTime);
+    video.requestVideoFrameCallback(onFrame);
+  };
+  video.requestVideoFrameCallback(onFrame);
+  await context.resume();
+  await video.play();
+  await new Promise((done) => video.addEventListener("timeupdate", () => video.currentTime >= until_s && done()));
+  apart.sort((a, b) => a - b);
+  const offset = apart[Math.floor(apart.length / 2)];
+  return { seen, heard: heard.map((at) => at - offset), errors, widths, duration_s: video.duration };
+}
+</script>"""
+
+
+@asynccontextmanager
+async def player(folder):
+    """A page in Chromium that can play the recording in a folder."""
+
+    async def media(request):
+        found = media_file(folder, request.match_info["path"])
+        return web.FileResponse(found[0], headers={"Content-Type": found[1]}) if found else web.Response(status=404)
+
+    async def page_itself(request):
+        return web.Response(text=PAGE, content_type="text/html")
+
+    async def hls_js(request):
+        return web.FileResponse(HLS_JS)
+
+    app = web.Application()
+    app.add_routes([web.get("/", page_itself), web.get("/hls.js", hls_js), web.get("/recording/{path:.+}", media)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(
+                executable_path=shutil.which("chromium"),
+                args=["--autoplay-policy=no-user-gesture-required", "--no-sandbox"],
+            )
+            page = await browser.new_page()
+            await page.goto(f"http://127.0.0.1:{runner.addresses[0][1]}/")
+            yield page
+            await browser.close()
+    finally:
+        await runner.cleanup()
+
+
+def sound_after_picture_s(played, true_difference_s):
+    """How much later than the picture the sound is, beyond what it was in the lesson."""
+    pairs = [(flash_s, beep_s) for flash_s in played["seen"] for beep_s in played["heard"]]
+    return [b - f - true_difference_s for f, b in pairs if abs(b - f - true_difference_s) < 0.5]
+
+
+@pytest.mark.parametrize(
+    ("camera_s", "mic_s"), [(1.0, 0.7), (0.5, 2.5)], ids=["mic first", "camera two seconds before mic"]
+)
+async def test_camera_and_sound_play_together(tmp_path, camera_s, mic_s):
+    wires = [
+        Wire("camera", encode_video(7.0), EPOCH_S + camera_s, ssrc=1, latency_s=0.1),
+        Wire("mic", encode_audio(7.0), EPOCH_S + mic_s, ssrc=2),
+    ]
+    folder = record(tmp_path, wires)
+    first_s = min(camera_s, mic_s)
+    async with player(folder) as page:
+        played = await page.evaluate("play(0, 6.5)")
+    assert played["errors"] == []
+    assert played["duration_s"] == pytest.approx(max(camera_s, mic_s) + 7.0 - first_s, abs=0.1)
+    for flash_s in played["seen"]:
+        own_s = flash_s - (camera_s - first_s)
+        assert own_s == pytest.approx(round(own_s), abs=0.002)
+    apart_s = sound_after_picture_s(played, (mic_s - camera_s) % 1.0 - (1.0 if (mic_s - camera_s) % 1.0 > 0.5 else 0.0))
+    print(f"sound after picture in Chromium: {[round(1000 * each) for each in apart_s]} ms")
+    assert len(apart_s) >= 4
+    assert abs(median(apart_s)) < 0.04
+
+
+async def test_one_can_begin_behind_a_change_of_the_picture_size(tmp_path):
+    """What EXT-X-DISCONTINUITY in the camera alone would make impossible: hls.js waits for the sound's."""
+    wires = [
+        Wire("camera", encode_video(4.0), EPOCH_S, ssrc=1),
+        Wire("camera", encode_video(8.0, width=640, height=480), EPOCH_S + 4.0, ssrc=3),
+        Wire("mic", encode_audio(12.0), EPOCH_S, ssrc=2),
+    ]
+    folder = record(tmp_path, wires)
+    async with player(folder) as page:
+        behind = await page.evaluate("play(6.5, 9.6)")
+    async with player(folder) as page:
+        through = await page.evaluate("play(2.5, 5.6)")
+    assert (behind["errors"], through["errors"]) == ([], [])
+    assert behind["widths"] == [640] and through["widths"] == [320, 640]
+    assert behind["seen"] == pytest.approx([7, 8, 9], abs=0.002)
+    assert through["seen"] == pytest.approx([3, 4, 5], abs=0.002)
+    for played in (behind, through):
+        apart_s = sound_after_picture_s(played, 0.0)
+        assert len(apart_s) >= 2 and abs(median(apart_s)) < 0.04
