@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from classroom.model import Label, TrackKind
-from classroom.sfu.negotiate.offer import Codec, MediaOffer, Offer, UnacceptableOffer
+from classroom.sfu.negotiate.offer import Codec, MediaOffer, Offer, UnacceptableOffer, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,7 +149,7 @@ def _why_refused(media: MediaOffer, publishing: bool, bundled: set[str], has_tra
         return "it is not RTP over DTLS-SRTP"
     if media.port == 0 and media.mid not in bundled:
         return "it is switched off (port 0)"
-    if has_transport and media.mid not in bundled:
+    if media.mid not in bundled and (bundled or has_transport):
         return "it is not in the BUNDLE group"
     if not media.rtcp_mux:
         return "it does not offer rtcp-mux"
@@ -160,15 +160,21 @@ def _why_refused(media: MediaOffer, publishing: bool, bundled: set[str], has_tra
 
 
 def _choose_codec(media: MediaOffer, publishing: bool) -> Codec | None:
-    offered = [media.codecs[int(f)] for f in media.formats if f.isdigit() and int(f) in media.codecs]
+    offered = [media.codecs[int(f)] for f in media.formats if is_number(f) and _is_usable_pt(media, int(f))]
     if media.kind == "audio":
         return next((c for c in offered if c.name == "opus" and c.clock_rate_hz == 48000), None)
-    usable = [c for c in offered if c.name == "h264" and c.parameters.get("packetization-mode") == "1"]
+    h264 = [c for c in offered if c.name == "h264" and c.clock_rate_hz == 90000]
+    usable = [c for c in h264 if c.parameters.get("packetization-mode") == "1"]
     for profile in _UP_PROFILES if publishing else _DOWN_PROFILES:
         for codec in usable:
             if codec.parameters.get("profile-level-id", "42e01f").lower().startswith(profile):
                 return codec
     return None
+
+
+def _is_usable_pt(media: MediaOffer, pt: int) -> bool:
+    # 64…95 with the marker bit look like RTCP, which shares the port (RFC 5761 §4).
+    return pt in media.codecs and not 64 <= pt <= 95
 
 
 def _label(media: MediaOffer, kind: TrackKind) -> Label | None:
@@ -186,7 +192,7 @@ def _default_label(kind: TrackKind, nth: int) -> Label:
 def _rtx_pt(media: MediaOffer, codec: Codec) -> int | None:
     for candidate in media.codecs.values():
         if candidate.name == "rtx" and candidate.parameters.get("apt") == str(codec.pt):
-            return candidate.pt
+            return candidate.pt if _is_usable_pt(media, candidate.pt) else None
     return None
 
 
@@ -203,7 +209,7 @@ def _up_plan(media: MediaOffer, mid: str, kind: TrackKind, label: Label, codec: 
         ssrc=ssrc,
         rtx_ssrc=next((rtx for main, rtx in media.fid_groups if main == ssrc), None),
         nack="nack" in codec.feedback,
-        mid_ext=media.extensions.get(EXT_MID, 0),
+        mid_ext=_extension_id(media, EXT_MID),
     )
 
 
@@ -221,9 +227,9 @@ def _slot_plan(
         ssrc=random32(),
         rtx_ssrc=None if rtx_pt is None else random32(),
         nack="nack" in codec.feedback,
-        mid_ext=media.extensions.get(EXT_MID, 0),
-        capture_time_ext=media.extensions.get(EXT_CAPTURE_TIME, 0),
-        playout_delay_ext=media.extensions.get(EXT_PLAYOUT_DELAY, 0) if kind is TrackKind.VIDEO else 0,
+        mid_ext=_extension_id(media, EXT_MID),
+        capture_time_ext=_extension_id(media, EXT_CAPTURE_TIME),
+        playout_delay_ext=_extension_id(media, EXT_PLAYOUT_DELAY) if kind is TrackKind.VIDEO else 0,
     )
 
 
@@ -279,5 +285,9 @@ def _source_lines(slot: SlotPlan, cname: str) -> list[str]:
 
 
 def _extension_lines(media: MediaOffer, supported: tuple[str, ...]) -> list[str]:
-    # Ids above 14 need the two-byte form, which we do not send.
-    return [f"a=extmap:{media.extensions[uri]} {uri}" for uri in supported if 1 <= media.extensions.get(uri, 0) <= 14]
+    return [f"a=extmap:{ext_id} {uri}" for uri in supported if (ext_id := _extension_id(media, uri))]
+
+
+def _extension_id(media: MediaOffer, uri: str) -> int:
+    ext_id = media.extensions.get(uri, 0)
+    return ext_id if 1 <= ext_id <= 14 else 0  # ids above need the two-byte form, which we do not send

@@ -88,7 +88,7 @@ def parse_offer(text: str) -> Offer:
         if line[0] == "m":
             if len(media) == MAX_MEDIA_SECTIONS:
                 raise BadOffer(f"the offer has more than {MAX_MEDIA_SECTIONS} m-lines")
-            media.append(_parse_media_line(value, number))
+            media.append(_parse_media_line(value, number, session.direction))
         elif line[0] == "a":
             name, _, rest = value.partition(":")
             if not media and name == "group" and rest.startswith("BUNDLE"):
@@ -102,6 +102,9 @@ def parse_offer(text: str) -> Offer:
                     raise BadOffer(f"line {number} of the offer cannot be read: a={name}") from None
     if not media:
         raise BadOffer("the offer has no m-line")
+    mids = [m.mid for m in media if m.mid is not None]
+    if len(set(mids)) < len(mids):
+        raise BadOffer("two m-lines of the offer have the same a=mid")
     first = next((m for m in media if m.port or m.mid in bundle), media[0])
     ufrag, pwd = first.ufrag or session.ufrag, first.pwd or session.pwd
     fingerprint = first.fingerprint or session.fingerprint
@@ -115,11 +118,16 @@ def parse_offer(text: str) -> Offer:
     return Offer(media, bundle, ufrag, pwd, fingerprint, setup, allow_mixed)  # type: ignore[arg-type]
 
 
-def _parse_media_line(value: str, number: int) -> MediaOffer:
+def _parse_media_line(value: str, number: int, direction: str) -> MediaOffer:
     fields = value.split()
-    if len(fields) < 4 or not fields[1].split("/")[0].isdigit():
+    if len(fields) < 4 or not is_number(fields[1].split("/")[0]):
         raise BadOffer(f"line {number} of the offer is not a complete m-line")
-    return MediaOffer(fields[0], fields[2], int(fields[1].split("/")[0]), fields[3:])
+    return MediaOffer(fields[0], fields[2], int(fields[1].split("/")[0]), fields[3:], direction=direction)
+
+
+def is_number(text: str) -> bool:
+    """Whether the text is a number as SDP writes them: ASCII digits, not more than the largest needs."""
+    return text.isascii() and text.isdigit() and len(text) <= 10
 
 
 def _parse_attribute(media: MediaOffer, name: str, rest: str) -> None:
@@ -144,7 +152,7 @@ def _parse_attribute(media: MediaOffer, name: str, rest: str) -> None:
                     _codec(media, int(pt)).parameters[key.lower()] = parameter_value
         case "rtcp-fb":
             pt, feedback = rest.split(None, 1)
-            targets = [int(f) for f in media.formats if f.isdigit()] if pt == "*" else [int(pt)]
+            targets = [int(f) for f in media.formats if is_number(f)] if pt == "*" else [int(pt)]
             for target in targets:
                 _codec(media, target).feedback.add(feedback.strip().lower())
         case "extmap":
