@@ -137,7 +137,7 @@ async def _run(
 class Node:
     """One server: its media, its lessons, its doors."""
 
-    def __init__(self, settings: Settings, secret: str) -> None:
+    def __init__(self, settings: Settings, secret: str, ui: Path = UI) -> None:
         root = self._root = settings.recordings
         wall_offset_s = time.time() - time.monotonic()
 
@@ -161,7 +161,7 @@ class Node:
                 bad_tokens=RateLimit(settings.bad_tokens_per_minute),
                 max_connections=settings.max_connections,
                 media_stats=self.media.stats,
-                ui=UI,
+                ui=ui,
                 version=version("lianti-classroom"),
                 started_s=time.monotonic(),
             )

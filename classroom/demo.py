@@ -128,7 +128,7 @@ class Demo:
             async with aiohttp.ClientSession() as http:
                 return await self._hold(http, stop, began_s)
         except DemoFailed as failure:
-            self._console.print(str(failure), style="red", markup=False, soft_wrap=True)
+            self._complain(failure)
             return 1
         finally:
             for child in reversed(self._children):
@@ -146,13 +146,15 @@ class Demo:
             if await self._before(stopping, shown, FIRST_PICTURE_S, "采集端 The capture agent", server, capture):
                 self._welcome(time.monotonic() - began_s)
                 await self._watch(stopping, server, capture)
-            ended = capture.exited.done()
+            over = capture.exited.done()
             await capture.stop()
+            if over and capture.process.returncode != 0:
+                self._complain(capture.failure())
             await self._end(http)
-            if ended and not stopping.done():
+            if over and not stopping.done() and capture.process.returncode == 0:
                 self._console.print("回放仍可打开，按 Ctrl-C 退出。 The replay stays open; Ctrl-C quits.")
                 await self._watch(stopping, server)
-            return 0
+            return 1 if over and capture.process.returncode != 0 else 0
         finally:
             stopping.cancel()
 
@@ -214,16 +216,11 @@ class Demo:
             task.cancel()
 
     async def _watch(self, stopping: asyncio.Task[bool], server: Child, capture: Child | None = None) -> None:
-        """Wait for Ctrl-C, or for the sources to end; raises DemoFailed when a child dies of something else."""
+        """Wait for Ctrl-C or for the agent to be over; raises DemoFailed when the server dies."""
         watched = {stopping, server.exited, *([capture.exited] if capture is not None else [])}
         await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
-        if stopping.done():
-            return
-        if server.exited.done():
+        if server.exited.done() and not stopping.done():
             raise server.failure()
-        if capture is not None and capture.exited.result() != 0:
-            failure = capture.failure()
-            self._console.print(str(failure), style="red", markup=False, soft_wrap=True)
 
     # --- the server's doors ------------------------------------------------------------------------------------
 
@@ -268,7 +265,10 @@ class Demo:
             f"录像 Recording  {recording['state']}  {recording['duration_s']:.1f} s  {folder}", soft_wrap=True
         )
         if recording["detail"]:
-            self._console.print(recording["detail"], style="red", markup=False, soft_wrap=True)
+            self._complain(recording["detail"])
+
+    def _complain(self, what: object) -> None:
+        self._console.print(str(what), style="red", markup=False, soft_wrap=True)
 
     # --- texts -------------------------------------------------------------------------------------------------
 

@@ -103,33 +103,45 @@ async def _greet(request: web.Request, socket: web.WebSocketResponse, context: C
 async def _serve(socket: web.WebSocketResponse, context: Context, claims: Claims, name: str) -> None:
     with context.service.connect(claims.lesson, claims.person(name)) as feed:
         logger.info("lesson=%s control of %s %s", claims.lesson, claims.role, claims.participant)
-        writer = asyncio.create_task(_write(socket, feed), name="control writer")
         commands: set[asyncio.Task[None]] = set()
+        reader = asyncio.create_task(_read(socket, context, claims, feed, commands), name="control reader")
+        writer = asyncio.create_task(_write(socket, feed), name="control writer")
         try:
-            while True:
-                try:
-                    message = await _receive(socket)
-                except _BadMessage as error:
-                    feed.put(ErrorMessage("bad_message", str(error)))
-                    continue
-                match message:
-                    case None:
-                        return
-                    case Ping():
-                        feed.put(Pong())
-                    case StartLesson() | EndLesson() if len(commands) < MAX_COMMANDS:
-                        # Beside the reader: ending a lesson takes as long as its recording needs to be closed.
-                        task = asyncio.create_task(_obey(context, claims, message, feed))
-                        commands.add(task)
-                        task.add_done_callback(commands.discard)
-                    case StartLesson() | EndLesson():
-                        feed.put(ErrorMessage("busy", "命令太多。 Too many commands at once.", message.id))
-                    case Hello():
-                        feed.put(ErrorMessage("bad_message", "已经收到过 hello。 There was a hello already."))
+            await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in [writer, *commands]:
-                task.cancel()
-            await asyncio.gather(writer, *commands, return_exceptions=True)
+            reader.cancel()
+            writer.cancel()
+            heard, told, *_ = await asyncio.gather(reader, writer, *commands, return_exceptions=True)
+        if isinstance(heard, Exception):
+            raise heard
+        if told is True:
+            await socket.close(code=WSCloseCode.SERVICE_RESTART, message=b"the server restarts")
+
+
+async def _read(
+    socket: web.WebSocketResponse, context: Context, claims: Claims, feed: Feed, commands: set[asyncio.Task[None]]
+) -> None:
+    """Take messages until the client is gone. What it has commanded is carried out all the same: see ``commands``."""
+    while True:
+        try:
+            message = await _receive(socket)
+        except _BadMessage as error:
+            feed.put(ErrorMessage("bad_message", str(error)))
+            continue
+        match message:
+            case None:
+                return
+            case Ping():
+                feed.put(Pong())
+            case StartLesson() | EndLesson() if len(commands) < MAX_COMMANDS:
+                # Beside the reader: ending a lesson takes as long as its recording needs to be closed.
+                task = asyncio.create_task(_obey(context, claims, message, feed))
+                commands.add(task)
+                task.add_done_callback(commands.discard)
+            case StartLesson() | EndLesson():
+                feed.put(ErrorMessage("busy", "命令太多。 Too many commands at once.", message.id))
+            case Hello():
+                feed.put(ErrorMessage("bad_message", "已经收到过 hello。 There was a hello already."))
 
 
 async def _receive(socket: web.WebSocketResponse) -> Hello | StartLesson | EndLesson | Ping | None:
@@ -147,17 +159,18 @@ async def _receive(socket: web.WebSocketResponse) -> Hello | StartLesson | EndLe
         raise _BadMessage(f"消息有误。 The message is wrong: {where}{fault['msg']}.") from None
 
 
-async def _write(socket: web.WebSocketResponse, feed: Feed) -> None:
+async def _write(socket: web.WebSocketResponse, feed: Feed) -> bool:
+    """Tell the client what its feed has; True when that was closed, False when the client is gone."""
     try:
         while True:
             await _send(socket, await feed.take())
     except FeedClosed:
-        await socket.close(code=WSCloseCode.SERVICE_RESTART, message=b"the server restarts")
+        return True
     except ConnectionResetError:
-        pass  # the reader will notice
+        return False
     except Exception:
         logger.exception("a control connection cannot be written to")
-        await socket.close(code=WSCloseCode.INTERNAL_ERROR)
+        return False
 
 
 async def _send(socket: web.WebSocketResponse, message: ServerMessage) -> None:

@@ -50,6 +50,15 @@ _CODES: dict[type[ClassroomError], tuple[int, str]] = {
     live.Draining: (503, "draining"),
 }
 
+# The core speaks English only; people here are told in Chinese as well.
+_CHINESE: dict[str, str] = {
+    "bad_lesson_id": "课程编号不对。",
+    "bad_sdp": "SDP 有误。",
+    "bad_fragment": "ICE 片段有误。",
+    "etag_mismatch": "ICE 会话已经更新。",
+    "unacceptable_offer": "没有可用的音视频格式。",
+}
+
 _HTTP: dict[int, tuple[str, str]] = {
     400: ("bad_request", "请求有误。 The request cannot be understood."),
     404: ("not_found", "没有这个地址。 There is nothing at this address."),
@@ -78,7 +87,8 @@ def refusal_of(error: ClassroomError) -> Refusal:
     if type(error) not in _CODES:
         raise error
     status, code = _CODES[type(error)]
-    refusal = Refusal(status, code, str(error))
+    chinese = _CHINESE.get(code)
+    refusal = Refusal(status, code, f"{chinese} {error}" if chinese else str(error))
     if status == 401:
         refusal.headers["WWW-Authenticate"] = "Bearer"
     elif status == 503:

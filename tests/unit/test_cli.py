@@ -1,0 +1,68 @@
+"""The command line, as a process: what it prints where, and with which status it exits."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from classroom.web.auth import verify_token
+from classroom.web.secret import load_secret
+
+
+def classroom(*arguments, **environment) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "classroom", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={"PATH": "", "LANG": "C.UTF-8", **environment},
+        check=False,
+    )
+
+
+def test_token_prints_the_token_and_nothing_else(tmp_path):
+    made = classroom(
+        "token", "--lesson", "maths", "--role", "classroom", "--ttl", "90m", "--name", "三小", "--recordings", tmp_path
+    )
+    assert (made.returncode, made.stderr) == (0, "")
+    claims = verify_token(load_secret(tmp_path / ".state"), made.stdout.removesuffix("\n"), time.time())
+    assert (claims.lesson, claims.role, claims.name) == ("maths", "classroom", "三小")
+    assert claims.expires_at_s - claims.issued_at_s == 5400
+
+
+def test_token_uses_the_secret_that_is_set(tmp_path):
+    made = classroom(
+        "token", "--lesson", "m", "--role", "teacher", CLASSROOM_SECRET="k" * 32, CLASSROOM_RECORDINGS=str(tmp_path)
+    )
+    assert verify_token("k" * 32, made.stdout.strip(), time.time()).role == "teacher"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "names"),
+    [
+        (["token", "--lesson", "../x", "--role", "teacher"], {}, "lesson id"),
+        (["token", "--lesson", "m", "--role", "node"], {}, "node"),
+        (["token", "--lesson", "m", "--role", "teacher", "--ttl", "soon"], {}, "2h"),
+        (["token", "--lesson", "m", "--role", "teacher"], {"CLASSROOM_PROT": "1"}, "CLASSROOM_PROT"),
+        (["serve", "--workers", "2"], {}, "--workers 1"),
+        (["serve", "--config", "/nowhere.toml"], {}, "/nowhere.toml"),
+        (["serve", "--media-address", "example.org"], {}, "media_address"),
+        (["serve", "--port", "70000"], {}, "port"),
+        (["demo", "--lesson", "a.b"], {}, "lesson id"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_wrong_is_a_sentence_and_not_a_traceback(tmp_path, arguments, environment, names):
+    done = classroom(*arguments, CLASSROOM_RECORDINGS=str(tmp_path), **environment)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert names in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_usage_errors_exit_with_2():
+    done = classroom("token", "--role", "king")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr

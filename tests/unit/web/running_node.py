@@ -1,0 +1,81 @@
+"""A whole server in this process, on real sockets, with a client for its doors."""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from aiohttp.test_utils import TestClient, TestServer
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
+from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
+
+from classroom.composition import UI, Node
+from classroom.config import Settings
+from classroom.model import LessonId, Role
+from classroom.web.auth import issue_token, new_claims
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from aiohttp import ClientResponse
+
+SECRET = "s" * 32
+SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
+
+
+class Doors:
+    """The doors of a running node."""
+
+    def __init__(self, node: Node, client: TestClient[Any, Any]) -> None:
+        self.node = node
+        self.client = client
+
+    def token(self, role: str, lesson: str = "maths", ttl_s: int = 3600) -> str:
+        claims = new_claims(LessonId(lesson), Role(role), ttl_s, f"{role} of {lesson}", time.time())
+        return issue_token(SECRET, claims)
+
+    async def ask(self, method: str, path: str, token: str | None = None, **options: Any) -> ClientResponse:
+        headers = dict(options.pop("headers", {}))
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        response = await self.client.request(method, path, headers=headers, **options)
+        await response.read()
+        return response
+
+    async def offer(self, door: str, token: str, sdp: str) -> ClientResponse:
+        return await self.ask("POST", f"/{door}/maths", token, data=sdp, headers={"Content-Type": SDP})
+
+
+@asynccontextmanager
+async def running(folder: Path, ui: Path = UI, **settings: Any) -> AsyncIterator[Doors]:
+    """A node that is drained and closed afterwards, as SIGTERM does it."""
+    given = Settings(recordings=folder, media_host="127.0.0.1", media_port=0, **settings)
+    node = Node(given, SECRET, ui)
+    await node.open()
+    async with TestClient(TestServer(node.app)) as client:
+        try:
+            yield Doors(node, client)
+        finally:
+            await node.service.drain()
+    await node.media.close()
+
+
+async def make_offer(*, sending: bool = False, codec: str = "video/H264") -> str:
+    """What aiortc offers for one video and one audio; nobody will connect it."""
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    try:
+        if sending:
+            video = pc.addTransceiver(VideoStreamTrack(), direction="sendonly")
+            pc.addTransceiver(AudioStreamTrack(), direction="sendonly")
+        else:
+            video = pc.addTransceiver("video", direction="recvonly")
+            if codec == "video/H264":
+                pc.addTransceiver("audio", direction="recvonly")
+        codecs = RTCRtpSender.getCapabilities("video").codecs
+        video.setCodecPreferences([c for c in codecs if c.mimeType == codec])
+        await pc.setLocalDescription(await pc.createOffer())
+        return pc.localDescription.sdp
+    finally:
+        await pc.close()
