@@ -249,3 +249,16 @@ async def test_a_fault_of_ours_is_a_500_and_no_more(doors, send, monkeypatch):
     assert code_of(await doors.offer("whip", doors.token("capture"), send)) == (500, "internal")
     monkeypatch.undo()
     assert (await doors.offer("whip", doors.token("capture"), send)).status == 201
+
+
+async def test_a_body_that_does_not_come_is_given_up(doors, monkeypatch):
+    monkeypatch.setattr("classroom.web.context.BODY_S", 0.05)
+
+    async def never():
+        yield b"v=0"
+        await asyncio.sleep(60)
+
+    response = await doors.ask(
+        "POST", "/whip/maths", doors.token("capture"), data=never(), headers={"Content-Type": SDP}
+    )
+    assert code_of(response) == (408, "too_slow")

@@ -1,0 +1,273 @@
+"""The lesson service: what it asks of media server and recorder, in which order, and what it survives."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from classroom.live.errors import LessonEnded
+from classroom.live.journal import Journal
+from classroom.live.lesson import Person
+from classroom.live.service import KEEP_ENDED, LessonService, Owner
+from classroom.model import (
+    Label,
+    LessonId,
+    LessonState,
+    ParticipantId,
+    Publication,
+    PublicationId,
+    RecordingState,
+    Role,
+    SessionId,
+    TrackKind,
+)
+from classroom.sfu import server as sfu
+from classroom.sfu.core.events import PublicationAdded, PublicationLive, PublicationRemoved, SessionClosed
+from classroom.sfu.negotiate import BadOffer
+from tests.unit.web.running_node import make_offer
+
+MATHS = LessonId("maths")
+CAPTURE = Person(ParticipantId("capture1"), Role.CAPTURE, "")
+VILLAGE = Person(ParticipantId("village1"), Role.CLASSROOM, "三小")
+
+
+class Media:
+    """A media server that only notes what it is asked; the real one is used in tests/integration."""
+
+    def __init__(self, log: list[str]) -> None:
+        self.log = log
+        self.open: set[str] = set()
+        self.service: LessonService | None = None
+        self.names = None
+
+    async def open_lesson(self, lesson):
+        self.log.append("open media")
+        self.open.add(lesson)
+
+    async def close_lesson(self, lesson, reason):
+        self.log.append("close media")
+        self.open.discard(lesson)
+
+    def accept(self, lesson, what):
+        if lesson not in self.open:
+            raise sfu.UnknownLesson(lesson)
+        self.log.append(what)
+        return sfu.Session(SessionId(f"session{len(self.log)}"), "answer", '"0"')
+
+    async def publish(self, lesson, participant, offer, names):
+        self.names = names
+        return self.accept(lesson, "publish")
+
+    async def subscribe(self, lesson, participant, offer):
+        return self.accept(lesson, "subscribe")
+
+    async def attach(self, lesson, sink):
+        self.log.append("attach recorder")
+        return self.log.append
+
+    async def close_session(self, session, reason):
+        self.log.append("close session")
+        self.service.on_event(MATHS, SessionClosed(session, CAPTURE.id, True, reason))
+
+
+class Recorder:
+    """Notes what it is told; can refuse to finish."""
+
+    def __init__(self, log, on_state, error=None) -> None:
+        self.log, self.on_state, self.error = log, on_state, error
+        self.feedback = None
+        self.events: list[tuple[str, dict]] = []
+
+    def add_event(self, name, /, **data):
+        self.events.append((name, data))
+
+    async def finish(self, state):
+        self.log.append(f"finish {state}")
+        if self.error is not None:
+            raise self.error
+
+
+class House:
+    """A service with its surroundings."""
+
+    def __init__(self, folder) -> None:
+        self.log: list[str] = []
+        self.recorders: list[Recorder] = []
+        self.refuse: Exception | None = None
+        self.refuse_finish: Exception | None = None
+        self.now = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
+        self.journal = Journal(folder / "lessons.json")
+        self.media = Media(self.log)
+        self.service = self.media.service = LessonService(
+            self.media, self.open_recorder, self.journal, wall=lambda: self.now
+        )
+
+    async def open_recorder(self, lesson, title, on_state, resume):
+        self.log.append("resume recorder" if resume else "open recorder")
+        if self.refuse is not None:
+            raise self.refuse
+        self.recorders.append(Recorder(self.log, on_state, self.refuse_finish))
+        return self.recorders[-1]
+
+    def recording(self) -> RecordingState:
+        return self.service.find(MATHS).recording
+
+
+@pytest.fixture
+def house(tmp_path):
+    return House(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def offer() -> str:
+    return asyncio.run(make_offer(sending=True))
+
+
+async def test_the_recorder_is_there_before_the_first_frame(house, offer):
+    await house.service.publish(MATHS, CAPTURE, offer, may_open=True)
+    assert house.log == ["open media", "open recorder", "attach recorder", "publish"]
+    assert house.recorders[0].feedback == house.log.append
+    assert house.recording() is RecordingState.RECORDING
+    await house.service.publish(MATHS, CAPTURE, offer, may_open=True)
+    assert house.log[4:] == ["publish"]
+
+
+async def test_publishers_that_come_at_once_open_one_lesson(house, offer):
+    await asyncio.gather(*(house.service.publish(MATHS, CAPTURE, offer, may_open=True) for _ in range(5)))
+    assert house.log.count("open recorder") == 1
+    assert house.log.count("publish") == 5
+
+
+async def test_nonsense_starts_no_lesson(house):
+    with pytest.raises(BadOffer):
+        await house.service.publish(MATHS, CAPTURE, "nonsense", may_open=True)
+    assert (house.log, house.service.lessons()) == ([], [])
+
+
+async def test_the_end_closes_media_then_the_recorder(house, offer):
+    await house.service.publish(MATHS, CAPTURE, offer, may_open=True)
+    del house.log[:]
+    await house.service.end(MATHS)
+    assert house.log == ["close media", "finish complete"]
+    assert house.recording() is RecordingState.COMPLETE
+    with pytest.raises(LessonEnded):
+        await house.service.subscribe(MATHS, VILLAGE, offer)
+
+
+async def test_a_recorder_that_cannot_open_fails_and_the_lesson_goes_on(house, offer):
+    house.refuse = OSError("no space left")
+    await house.service.publish(MATHS, CAPTURE, offer, may_open=True)
+    live = house.service.find(MATHS)
+    assert (live.state, live.recording) == (LessonState.LIVE, RecordingState.FAILED)
+    assert "no space left" in live.recording_detail
+    await house.service.end(MATHS)
+    assert house.recording() is RecordingState.FAILED
+
+
+async def test_a_recorder_that_cannot_finish_is_never_called_complete(house):
+    house.refuse_finish = OSError("gone")
+    await house.service.start(MATHS)
+    await house.service.end(MATHS)
+    assert house.recording() is RecordingState.FAILED
+
+
+async def test_a_recorder_that_failed_meanwhile_is_never_called_complete(house):
+    await house.service.start(MATHS)
+    house.recorders[0].on_state(RecordingState.FAILED, "disk full")
+    assert (house.recording(), house.service.find(MATHS).recording_detail) == (RecordingState.FAILED, "disk full")
+    await house.service.end(MATHS)
+    assert house.recording() is RecordingState.FAILED
+
+
+async def test_a_former_recorder_is_not_listened_to(house):
+    await house.service.start(MATHS)
+    await house.service.end(MATHS)
+    await house.service.start(MATHS)
+    house.recorders[0].on_state(RecordingState.FAILED, "late")
+    assert house.recording() is RecordingState.RECORDING
+
+
+async def test_a_fault_in_its_media_does_not_end_the_lesson(house, offer):
+    await house.service.start(MATHS)
+    house.media.open.clear()  # what the media server does after a fault of ours
+    del house.log[:]
+    await house.service.publish(MATHS, CAPTURE, offer, may_open=True)
+    assert house.log == ["open media", "finish interrupted", "resume recorder", "attach recorder", "publish"]
+    assert house.recording() is RecordingState.RECORDING
+
+
+async def test_events_become_what_others_are_told(house, offer):
+    await house.service.publish(MATHS, CAPTURE, offer, may_open=True)
+    assert house.media.names(Label.CAMERA) == "camera"
+    with house.service.connect(MATHS, VILLAGE) as feed:
+        snapshot = await feed.take()
+        assert [participant.role for participant in snapshot.participants] == [Role.CAPTURE, Role.CLASSROOM]
+        camera = Publication(PublicationId("p"), CAPTURE.id, Label.CAMERA, TrackKind.VIDEO, "camera")
+        for event in (
+            PublicationAdded(camera),
+            PublicationLive(camera.id, False),
+            PublicationRemoved(camera.id, "bye"),
+        ):
+            house.service.on_event(MATHS, event)
+        told = [await feed.take() for _ in range(3)]
+        assert [message.type for message in told] == [
+            "publication_changed",
+            "publication_changed",
+            "publication_removed",
+        ]
+        assert [message.seq for message in told] == [2, 3, 4]
+    assert house.recorders[0].events[-1][1]["name"] == "三小"  # who was there is part of the recording
+    assert [data["online"] for _, data in house.recorders[0].events if data["id"] == VILLAGE.id] == [True, False]
+    house.service.on_event(LessonId("other"), PublicationAdded(camera))  # of a lesson that is over
+
+
+async def test_a_session_is_forgotten_when_it_is_closed(house, offer):
+    session = await house.service.publish(MATHS, CAPTURE, offer, may_open=True)
+    owner = Owner(MATHS, CAPTURE, True)
+    assert house.service.sessions(publishing=True) == 1
+    await house.service.close_session(owner, session.id)
+    assert house.service.sessions(publishing=True) == 0
+    with pytest.raises(sfu.UnknownSession):
+        await house.service.close_session(owner, session.id)
+
+
+async def test_drained_lessons_are_interrupted_and_go_on(house, tmp_path):
+    await house.service.open()
+    await house.service.start(MATHS)
+    await house.service.start(LessonId("music"))
+    await house.service.end(LessonId("music"))
+    await house.service.drain()
+    assert "finish interrupted" in house.log
+    again = House(tmp_path)
+    await again.service.open()
+    assert again.log == ["open media", "resume recorder", "attach recorder"]
+    assert again.service.find(MATHS).started_at == house.now
+    music = again.service.find(LessonId("music"))
+    assert (music.state, music.recording) == (LessonState.ENDED, RecordingState.COMPLETE)
+    await again.service.drain()
+
+
+async def test_a_client_that_gives_up_interrupts_no_start(house):
+    task = asyncio.create_task(house.service.start(MATHS))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await house.service.start(MATHS)
+    assert house.log == ["open media", "open recorder", "attach recorder"]
+    assert [entry.state for entry in await house.journal.load()] == [LessonState.LIVE]
+
+
+async def test_ended_lessons_are_forgotten_after_a_week(house, monkeypatch):
+    monkeypatch.setattr("classroom.live.service.HOUSEKEEPING_S", 0.001)
+    await house.service.start(MATHS)
+    await house.service.end(MATHS)
+    await house.service.open()
+    house.now += KEEP_ENDED - timedelta(seconds=1)
+    await asyncio.sleep(0.02)
+    assert house.service.find(MATHS).state is LessonState.ENDED
+    house.now += timedelta(seconds=1)
+    async with asyncio.timeout(5):
+        while house.service.lessons():
+            await asyncio.sleep(0.001)
+    await house.service.drain()
