@@ -118,7 +118,6 @@ class H264Depacketizer:
         self._fragments: list[bytes] | None = None
         self._damaged = False
         self.needs_keyframe = True
-        self.dropped_units = 0
 
     def push(self, ext_seq: int, ts: int, marker: bool, payload: bytes, now_s: float) -> list[AccessUnit | Lost]:
         """Take a packet; both numbers extended. Returns the access units that it completes."""
@@ -212,7 +211,6 @@ class H264Depacketizer:
         # first_mb_in_slice is 0 when the first bit of the slice header is 1 (Exp-Golomb): the beginning is there.
         if damaged or not _begins_picture(slices[0]) or (self.needs_keyframe and not keyframe):
             self.needs_keyframe = True
-            self.dropped_units += 1
             return
         self.needs_keyframe = False
         out.append(AccessUnit(ts, nals, keyframe))

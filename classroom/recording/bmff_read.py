@@ -18,7 +18,6 @@ _MAX_MOOF_BYTES = 1 << 20
 # Where bmff.chunk puts things, from the beginning of the moof box: tfdt, then trun with its samples.
 _TFDT_AT, _TRUN_AT = 8 + 16 + 8 + 16, 8 + 16 + 8 + 16 + 20
 _SAMPLES_AT = _TRUN_AT + 20
-_SYNC_MASK = 0x0001_0000  # sample_is_non_sync_sample
 
 
 @dataclass(slots=True)
@@ -35,7 +34,6 @@ class SegmentContents:
     whole_bytes: int = 0
     last_duration_at: int = 0
     last_duration: int = 0
-    begins_with_sync: bool = False
 
 
 def read_segment(path: Path) -> SegmentContents | None:
@@ -92,7 +90,7 @@ def _add_chunk(contents: SegmentContents | None, moof: bytes, at: int, mdat_byte
     if sum(size for _, size, _ in entries) + _HEADER_BYTES != mdat_bytes:
         return contents
     if contents is None:
-        contents = SegmentContents(start, begins_with_sync=not entries[0][2] & _SYNC_MASK)
+        contents = SegmentContents(start)
     contents.duration = start + sum(duration for duration, _, _ in entries) - contents.start
     contents.samples += count
     contents.last_duration = entries[-1][0]

@@ -117,7 +117,7 @@ def test_needs_keyframe_until_one_comes():
     depacketizer = H264Depacketizer()
     assert depacketizer.needs_keyframe
     assert push_all(depacketizer, packets_of([picture(n) for n in range(1, 10)]))[0] == []
-    assert depacketizer.needs_keyframe and depacketizer.dropped_units == 9
+    assert depacketizer.needs_keyframe
     out, _ = push_all(depacketizer, packets_of([picture(10)], first_seq=70_000 + 18))
     assert len(out) == 1 and not depacketizer.needs_keyframe
 
