@@ -141,8 +141,7 @@ class MediaServer:
                 self._close_session(session_id, reason)
         entry = self._lessons.pop(lesson, None)
         if entry is not None:
-            for sink in entry.sinks.values():
-                sink.close(reason)
+            _close_sinks(lesson, entry, reason)
 
     # --- sessions ----------------------------------------------------------------------------------------------
 
@@ -168,11 +167,11 @@ class MediaServer:
         media = entry.media
         slots: list[SlotPlan] = []
 
-        def on_connected() -> None:
+        def on_connected(peer: Peer) -> None:
             self._touched.add(lesson)
             if not publishing:
                 media.add_receiver(session_id, participant, peer, _slots(slots, peer), time.monotonic())
-            self._on_event(lesson, SessionConnected(session_id, participant, publishing))
+            self._tell(lesson, SessionConnected(session_id, participant, publishing))
 
         def on_packet(data: bytes) -> None:
             self._touched.add(lesson)
@@ -192,7 +191,7 @@ class MediaServer:
             negotiated = answer_offer(
                 offer, self._local(peer), publishing=publishing, cname=self._cname, random32=_random32
             )
-        except ClassroomError:
+        except Exception:
             peer.close("refused")
             raise
         slots += negotiated.slots
@@ -245,13 +244,15 @@ class MediaServer:
         return found
 
     def _close_session(self, session_id: SessionId, reason: str) -> None:
-        session = self._sessions.pop(session_id)
+        session = self._sessions.pop(session_id, None)
+        if session is None:
+            return  # a fault that showed when another session ended has ended the whole lesson
         entry = self._lessons.get(session.lesson)
         if entry is not None:
-            entry.media.remove(session_id, reason, time.monotonic())
+            self._guarded(session.lesson, entry.media.remove)(session_id, reason, time.monotonic())
             self._flush_lesson(session.lesson, entry.media)
         session.peer.close(reason)
-        self._on_event(session.lesson, SessionClosed(session_id, session.participant, session.publishing, reason))
+        self._tell(session.lesson, SessionClosed(session_id, session.participant, session.publishing, reason))
 
     def _local(self, peer: Peer) -> LocalTransport:
         return LocalTransport(peer.ufrag, peer.pwd, self._certificate.fingerprint, self._addresses)
@@ -277,8 +278,13 @@ class MediaServer:
         for session_id, session in list(self._sessions.items()):
             if session.lesson == lesson:
                 self._close_session(session_id, "internal error")
-        for sink in entry.sinks.values():
-            sink.close("internal error")
+        _close_sinks(lesson, entry, "internal error")
+
+    def _tell(self, lesson: LessonId, event: MediaEvent) -> None:
+        try:
+            self._on_event(lesson, event)
+        except Exception:
+            logger.exception("lesson=%s: the listener failed at %s", lesson, event)
 
     def _flush(self) -> None:
         """Send what the last batch of packets led to."""
@@ -309,7 +315,7 @@ class MediaServer:
             self._break(lesson)
             return
         for event in events:
-            self._on_event(lesson, event)
+            self._tell(lesson, event)
 
     def _arm(self, at_s: float) -> None:
         if self._timer is not None:
@@ -324,10 +330,11 @@ class MediaServer:
             self._housekeeping_at_s = now + HOUSEKEEPING_S
             self._keep_house(now)
         due_s = self._housekeeping_at_s
+        touched, self._touched = self._touched, set()
         for lesson, entry in list(self._lessons.items()):
             media = entry.media
             next_s = media.next_timeout()
-            if (next_s is not None and next_s <= now) or lesson in self._touched:
+            if (next_s is not None and next_s <= now) or lesson in touched:
                 try:
                     media.handle_timeout(now)
                 except Exception:
@@ -337,19 +344,21 @@ class MediaServer:
                 next_s = media.next_timeout()
             if next_s is not None and next_s < due_s:
                 due_s = next_s
-        self._touched.clear()
-        self._arm(due_s)
+        self._arm(now if self._touched else due_s)  # a sink may answer at once to what it gets
 
     def _keep_house(self, now: float) -> None:
         for session_id, session in list(self._sessions.items()):
-            peer = session.peer
-            peer.handle_timeout(now)
-            if peer.over is not None:
-                self._close_session(session_id, peer.over)
-            elif not peer.connected and now - session.opened_s > UNCONNECTED_S:
-                self._close_session(session_id, "no media connection was made")
-            elif peer.connected and now - peer.last_heard_s > SILENT_PATH_S:
-                self._close_session(session_id, "the media path is silent")
+            self._guarded(session.lesson, self._watch)(session_id, session, now)
+
+    def _watch(self, session_id: SessionId, session: _Session, now: float) -> None:
+        peer = session.peer
+        peer.handle_timeout(now)
+        if peer.over is not None:
+            self._close_session(session_id, peer.over)
+        elif not peer.connected and now - session.opened_s > UNCONNECTED_S:
+            self._close_session(session_id, "no media connection was made")
+        elif peer.connected and now - peer.last_heard_s > SILENT_PATH_S:
+            self._close_session(session_id, "the media path is silent")
 
     # --- numbers -----------------------------------------------------------------------------------------------
 
@@ -372,6 +381,14 @@ class MediaServer:
         numbers["publications"] = len(ups)
         numbers["keyframe_requests_total"] = sum(up.keyframe_requests for up in ups)
         return numbers
+
+
+def _close_sinks(lesson: LessonId, entry: _Lesson, reason: str) -> None:
+    for sink in entry.sinks.values():
+        try:
+            sink.close(reason)
+        except Exception:
+            logger.exception("lesson=%s: a sink could not be closed", lesson)
 
 
 def _random32() -> int:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class Peer:
     """Owned by the server, which closes it. ``on_packet`` gets plaintext RTP and RTCP; ``on_connected`` is called once.
 
+    It gets the peer, so that nothing that the peer holds need hold the peer: it is freed as soon as it is forgotten.
     ``over`` says why the transport cannot go on; the server looks at it in its housekeeping.
     """
 
@@ -36,7 +37,7 @@ class Peer:
         fingerprint: str,
         dtls_client: bool,
         on_packet: Callable[[bytes], None],
-        on_connected: Callable[[], None],
+        on_connected: Callable[[Peer], None],
         now: Callable[[], float],
     ) -> None:
         self._mux = mux
@@ -117,7 +118,7 @@ class Peer:
             self.over = "closed by the peer"
         elif self._dtls.keys is not None and self._srtp is None:
             self._srtp = Srtp(self._dtls.keys)
-            self._on_connected()
+            self._on_connected(self)
 
     def _send_dtls(self, datagrams: list[bytes]) -> None:
         if self._egress is not None and self._address is not None:
