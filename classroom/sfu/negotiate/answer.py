@@ -19,7 +19,7 @@ EXT_MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 EXT_CAPTURE_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
 EXT_PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 _UP_EXTENSIONS = (EXT_MID,)
-_DOWN_EXTENSIONS = (EXT_MID, EXT_CAPTURE_TIME, EXT_PLAYOUT_DELAY)
+_DOWN_EXTENSIONS = (EXT_CAPTURE_TIME, EXT_PLAYOUT_DELAY)  # no MID: the answer names every SSRC
 _VIDEO_FEEDBACK = ("nack", "nack pli", "ccm fir")
 _AUDIO_FEEDBACK = ("nack",)
 # What senders are told to make, best first, and what receivers are told that they get. Baseline with constraints
@@ -75,7 +75,6 @@ class SlotPlan:
     ssrc: int
     rtx_ssrc: int | None
     nack: bool
-    mid_ext: int
     capture_time_ext: int
     playout_delay_ext: int
 
@@ -227,7 +226,6 @@ def _slot_plan(
         ssrc=random32(),
         rtx_ssrc=None if rtx_pt is None else random32(),
         nack="nack" in codec.feedback,
-        mid_ext=_extension_id(media, EXT_MID),
         capture_time_ext=_extension_id(media, EXT_CAPTURE_TIME),
         playout_delay_ext=_extension_id(media, EXT_PLAYOUT_DELAY) if kind is TrackKind.VIDEO else 0,
     )
