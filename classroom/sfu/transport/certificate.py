@@ -11,7 +11,6 @@ from aiortc.rtcdtlstransport import (
     SRTP_PROFILES,
     RTCCertificate,
     SRTPProtectionProfile,
-    certificate_digest,
 )
 
 if TYPE_CHECKING:
@@ -43,8 +42,9 @@ class Certificate:
 
 def fingerprint_matches(connection: SSL.Connection, fingerprint: str) -> bool:
     """Whether the peer's certificate is the one that its SDP announced (RFC 8122 §5); sha-256, -384 or -512."""
-    certificate = connection.get_peer_certificate(as_cryptography=True)
+    # OpenSSL hashes it: cryptography refuses to read some certificates that OpenSSL has accepted.
+    certificate = connection.get_peer_certificate()
     algorithm, _, value = fingerprint.partition(" ")
     if certificate is None or algorithm.lower() not in ("sha-256", "sha-384", "sha-512"):
         return False
-    return certificate_digest(certificate, algorithm.lower()) == value.strip().upper()
+    return certificate.digest(algorithm).decode() == value.strip().upper()

@@ -64,8 +64,8 @@ class Dtls:
         return self._outgoing()
 
     def close(self) -> list[bytes]:
-        """Say goodbye (close_notify)."""
-        if self.keys is None or self.closed:
+        """Say goodbye (close_notify), also to a peer that thinks all is well while we refuse it."""
+        if self.closed:
             return []
         self.closed = True
         try:
@@ -80,7 +80,8 @@ class Dtls:
                 self._connection.do_handshake()
                 self._finish_handshake()
             else:
-                self._connection.recv(_READ_BYTES)
+                while True:  # a goodbye may stand behind other records
+                    self._connection.recv(_READ_BYTES)
         except SSL.WantReadError:
             pass
         except SSL.ZeroReturnError:
