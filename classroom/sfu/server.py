@@ -209,7 +209,7 @@ class MediaServer:
         etag = f'"{peer.generation}"'
         if if_match not in (None, "*", etag):
             raise EtagMismatch("the ICE session has been restarted since; see the ETag of the last answer")
-        if parsed.ufrag is None:
+        if parsed.ufrag in (None, peer.remote_ufrag):  # candidates come with the credentials they belong to (RFC 8840)
             return Patched(None, etag)
         peer.restart_ice(parsed.ufrag)
         return Patched(build_fragment(self._local(peer)), f'"{peer.generation}"')

@@ -28,17 +28,21 @@ class MediaPortTaken(ClassroomError):
     """Something else listens on the media port."""
 
 
-class MuxPeer(Protocol):
-    """What the mux needs of a peer."""
-
-    def check(self, check: stun.Check, address: Address, egress: Egress) -> bool:
-        """Answer an ICE check; False when it is not authentic."""
+class Receiver(Protocol):
+    """What the mux needs behind an address."""
 
     def receive_dtls(self, datagram: bytes) -> None:
         """Take a DTLS datagram."""
 
     def receive_srtp(self, buffer: Buffer, size: int) -> None:
         """Take an SRTP or SRTCP packet at the beginning of the buffer."""
+
+
+class MuxPeer(Receiver, Protocol):
+    """What the mux needs of a peer."""
+
+    def check(self, check: stun.Check, address: Address, egress: Egress) -> bool:
+        """Answer an ICE check; False when it is not authentic."""
 
 
 class UdpMux:
@@ -52,7 +56,7 @@ class UdpMux:
         self._on_batch = on_batch
         self._sockets: list[socket.socket] = []
         self._by_ufrag: dict[str, MuxPeer] = {}
-        self._by_address: dict[Address, MuxPeer] = {}
+        self._by_address: dict[Address, Receiver] = {}
         self._incoming = Buffer(2048)
         self._outgoing = Buffer(BUFFER_BYTES)
         self.egresses: list[Egress] = []
@@ -112,13 +116,17 @@ class UdpMux:
         """Forget a ufrag."""
         self._by_ufrag.pop(ufrag, None)
 
-    def bind_address(self, address: Address, peer: MuxPeer) -> None:
-        """Let what comes from the address go to the peer."""
-        self._by_address[address] = peer
+    def bind_address(self, address: Address, receiver: Receiver) -> None:
+        """Let what comes from the address go to the receiver."""
+        self._by_address[address] = receiver
 
-    def unbind_address(self, address: Address, peer: MuxPeer) -> None:
-        """Forget an address if it is still the peer's."""
-        if self._by_address.get(address) is peer:
+    def bind_free_address(self, address: Address, receiver: Receiver) -> None:
+        """The same, unless somebody has the address."""
+        self._by_address.setdefault(address, receiver)
+
+    def unbind_address(self, address: Address, receiver: Receiver) -> None:
+        """Forget an address if it is still the receiver's."""
+        if self._by_address.get(address) is receiver:
             del self._by_address[address]
 
     def _readable(self, sock: socket.socket, egress: Egress) -> None:

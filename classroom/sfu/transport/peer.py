@@ -21,6 +21,25 @@ if TYPE_CHECKING:
     from classroom.sfu.transport.srtp import Buffer
 
 
+class _Path:
+    """An address that a connected peer nominated, until a packet that is authentic and no replay comes from it.
+
+    An ICE-lite agent makes no checks of its own, and a check that somebody saw on its way stays authentic when it is
+    sent again from elsewhere: alone it would lead the media to whoever replays it (RFC 8445 §19.2). SRTP knows replays.
+    """
+
+    def __init__(self, peer: Peer, address: Address, egress: Egress) -> None:
+        self.peer = peer
+        self.address = address
+        self.egress = egress
+
+    def receive_dtls(self, datagram: bytes) -> None:
+        self.peer.receive_dtls(datagram)
+
+    def receive_srtp(self, buffer: Buffer, size: int) -> None:
+        self.peer.receive_srtp(buffer, size, self)
+
+
 class Peer:
     """Owned by the server, which closes it. ``on_packet`` gets plaintext RTP and RTCP; ``on_connected`` is called once.
 
@@ -46,17 +65,17 @@ class Peer:
         self._on_packet = on_packet
         self._on_connected = on_connected
         self._now = now
-        self._remote_ufrag = remote_ufrag
+        self.remote_ufrag = remote_ufrag
         self._credentials: dict[str, str] = {}  # our ufrag: pwd; two during an ICE restart
         self._address: Address | None = None
         self._egress: Egress | None = None
+        self._next_path: _Path | None = None
         self._srtp: Srtp | None = None
         self._dtls_due_s: float | None = None
         self.generation = 0
         self.ufrag, self.pwd = "", ""
         self.last_heard_s = now()
         self.over: str | None = None
-        self.unauthentic = 0
         self._renew_credentials()
 
     @property
@@ -66,7 +85,7 @@ class Peer:
 
     def restart_ice(self, remote_ufrag: str) -> None:
         """New credentials on both sides; the old ones serve until the new ones are used (RFC 8445 §9)."""
-        self._remote_ufrag = remote_ufrag
+        self.remote_ufrag = remote_ufrag
         self._renew_credentials()
 
     def _renew_credentials(self) -> None:
@@ -90,16 +109,30 @@ class Peer:
             return False
         self.last_heard_s = self._now()
         egress.send_plain(stun.build_success(check, (address[0], address[1]), pwd), address)
-        if check.local_ufrag == self.ufrag and len(self._credentials) > 1:
+        restarted = check.local_ufrag == self.ufrag and len(self._credentials) > 1
+        if restarted:
             for old in [ufrag for ufrag in self._credentials if ufrag != self.ufrag]:
                 self._forget_credentials(old)
-        if check.nominates or self._address is None:
+        if address == self._address:
+            self._mux.bind_address(address, self)  # somebody may have claimed it
+        elif self._address is None or (check.nominates and (self._srtp is None or restarted)):
             self._move(address, egress)
+        elif check.nominates:
+            self._expect(address, egress)
         return True
 
+    def _expect(self, address: Address, egress: Egress) -> None:
+        self._forget_next_path()
+        self._next_path = _Path(self, address, egress)
+        self._mux.bind_free_address(address, self._next_path)
+
+    def _forget_next_path(self) -> None:
+        if self._next_path is not None:
+            self._mux.unbind_address(self._next_path.address, self._next_path)
+            self._next_path = None
+
     def _move(self, address: Address, egress: Egress) -> None:
-        if address == self._address:
-            return
+        self._forget_next_path()
         first = self._address is None
         if self._address is not None:
             self._mux.unbind_address(self._address, self)
@@ -110,7 +143,6 @@ class Peer:
 
     def receive_dtls(self, datagram: bytes) -> None:
         """Take a DTLS datagram: handshake or goodbye."""
-        self.last_heard_s = self._now()
         self._send_dtls(self._dtls.receive(datagram))
         if self._dtls.failure is not None:
             self.over = self._dtls.failure
@@ -127,17 +159,19 @@ class Peer:
         timeout_s = self._dtls.next_timeout_s()
         self._dtls_due_s = None if timeout_s is None else self._now() + timeout_s
 
-    def receive_srtp(self, buffer: Buffer, size: int) -> None:
-        """Check and decrypt a packet and pass it on."""
+    def receive_srtp(self, buffer: Buffer, size: int, path: _Path | None = None) -> None:
+        """Check and decrypt a packet and pass it on; it may prove ``path``, on which it came."""
         srtp = self._srtp
         if srtp is None:
             return  # media ahead of the handshake's end: NACK brings it again
         rtcp = is_rtcp(buffer.view)
         size = srtp.unprotect_rtcp(buffer, size) if rtcp else srtp.unprotect(buffer, size)
         if not size:
-            self.unauthentic += 1
+            self._mux.dropped["unauthentic SRTP"] += 1
             return
         self.last_heard_s = self._now()
+        if path is not None:
+            self._move(path.address, path.egress)
         self._on_packet(bytes(buffer.view[:size]))
 
     def handle_timeout(self, now: float) -> None:
@@ -172,6 +206,7 @@ class Peer:
             self._forget_credentials(ufrag)
         if self._address is not None:
             self._mux.unbind_address(self._address, self)
+        self._forget_next_path()
         self._srtp = None
         self._address = self._egress = None
 
