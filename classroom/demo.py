@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 TOKEN_S = 24 * 3600
 SERVER_START_S = 60.0  # a slow machine that has to compile everything first
 FIRST_PICTURE_S = 60.0
+LOOK_S = 0.1
 END_S = 60.0
 STOP_S = 15.0
 LAST_LINES = 25
@@ -232,19 +233,21 @@ class Demo:
                         return
             except aiohttp.ClientError:
                 pass
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(LOOK_S)
 
     async def _first_publication(self, http: aiohttp.ClientSession) -> None:
-        """Follow the lesson as any participant does, until something can be watched."""
-        token = self._token(Role.OBSERVER, "make run")
-        async with http.ws_connect(f"{self._base}/ws/{self._lesson}") as control:
-            await control.send_json({"type": "hello", "token": token})
-            async for frame in control:
-                message = frame.json()
-                publications = message.get("publications", [message.get("publication") or {}])
-                if any(publication.get("live") for publication in publications):
-                    return
-        raise DemoFailed("与服务器的连接中断。 The connection to the server was lost.")
+        """Look until something can be watched; whoever only asks is not listed among the participants."""
+        url = f"{self._base}/api/lessons/{self._lesson}"
+        headers = {"Authorization": f"Bearer {self._teacher}"}
+        while True:
+            try:
+                async with http.get(url, headers=headers) as response:
+                    told = await response.json()
+            except aiohttp.ClientError as error:
+                raise DemoFailed(f"与服务器的连接中断。 The connection to the server was lost: {error}") from error
+            if response.status == 200 and any(publication["live"] for publication in told["publications"]):
+                return
+            await asyncio.sleep(LOOK_S)
 
     async def _end(self, http: aiohttp.ClientSession) -> None:
         self._console.print("正在结束课程，保存录像… Ending the lesson, completing the recording…")

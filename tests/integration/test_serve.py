@@ -271,6 +271,7 @@ async def test_the_demo_holds_a_lesson_until_ctrl_c(tmp_path):
                 async with http.get(url, headers={"Authorization": f"Bearer {terminal}"}) as response:
                     told = await response.json()
                 assert (told["lesson"]["state"], told["recording"]["state"]) == ("live", "recording")
+                assert [person["role"] for person in told["participants"]] == ["capture"]  # the demo itself is unseen
                 return {track["label"] for track in told["recording"]["tracks"]} == {"camera", "slides", "mic"}
 
             await until(all_recorded)
