@@ -26,6 +26,7 @@ PACKET_ROOM_BYTES = 2048
 BUFFER_BYTES = MAX_BURST_BYTES + PACKET_ROOM_BYTES
 _SIZE = struct.Struct("=H")
 _UNSUPPORTED = (errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP)
+_TOO_LARGE = (errno.EINVAL, errno.EMSGSIZE)  # a segment exceeds the MTU of this one path; EMSGSIZE since Linux 6.13
 
 Address = tuple[str, int] | tuple[str, int, int, int]
 
@@ -114,7 +115,7 @@ class Egress:
             except OSError as error:
                 if error.errno in _UNSUPPORTED:
                     self._gso = False  # this kernel or device cannot: from now on one by one
-                elif error.errno != errno.EINVAL:  # EINVAL: a segment exceeds the MTU of this one path
+                elif error.errno not in _TOO_LARGE:
                     self.dropped += count
                     return
             else:
