@@ -8,9 +8,10 @@ three seconds is dead.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import secrets
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from classroom.model import ClassroomError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 CHECK_INTERVAL_S = 0.05
 CONSENT_INTERVAL_S = 1.0
 SILENCE_S = 3.0
+MAX_CANDIDATES = 16
 
 
 class TransportError(ClassroomError):
@@ -75,7 +77,7 @@ class ClientTransport:
         self._egress: Egress | None = None
         self._dtls: Dtls | None = None
         self._srtp: Srtp | None = None
-        self._checks: dict[bytes, Address] = {}
+        self._checks: set[bytes] = set()
         self._done: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._heard_s = 0.0
@@ -92,9 +94,11 @@ class ClientTransport:
         return self._srtp is not None and not self._closed
 
     async def connect(self, remote: RemoteDescription, timeout_s: float = 5.0) -> None:
-        """Connect to what the answer describes; raises TransportError."""
+        """Connect to what the answer describes; raises TransportError. What fails is closed for good."""
+        if self._closed:
+            raise TransportError("the transport is closed")
         loop = asyncio.get_running_loop()
-        self._remote = remote
+        self._remote = replace(remote, candidates=_usable(remote.candidates))
         self._dtls = Dtls(self._certificate, remote.fingerprint, client=remote.setup != "active")
         self._done = loop.create_future()
         self._heard_s = loop.time()
@@ -107,7 +111,7 @@ class ClientTransport:
         except TimeoutError:
             await self.close()
             raise TransportError(f"no media connection within {timeout_s:g} s: is the media port open (UDP)?") from None
-        except TransportError:
+        except BaseException:
             await self.close()
             raise
 
@@ -119,11 +123,15 @@ class ClientTransport:
                 continue
             try:
                 sock = socket.socket(family, socket.SOCK_DGRAM)
+            except OSError:
+                continue
+            try:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 21)
                 sock.setblocking(False)
                 sock.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", 0))
             except OSError:
+                sock.close()
                 continue
             egress = Egress(sock, Buffer(BUFFER_BYTES))
             self._sockets[family] = (sock, egress)
@@ -141,12 +149,12 @@ class ClientTransport:
                 self._fail("the media path is silent")
                 return
             else:
-                self._check((self._address[0], self._address[1]))
+                self._check(self._address)
             if self._dtls is not None and (timeout_s := self._dtls.next_timeout_s()) is not None and timeout_s <= 0:
                 self._send_dtls(self._dtls.handle_timeout())
             await asyncio.sleep(CONSENT_INTERVAL_S if self.connected else CHECK_INTERVAL_S)
 
-    def _check(self, candidate: tuple[str, int]) -> None:
+    def _check(self, candidate: Address) -> None:
         assert self._remote is not None
         family = socket.AF_INET6 if ":" in candidate[0] else socket.AF_INET
         entry = self._sockets.get(family)
@@ -155,7 +163,7 @@ class ClientTransport:
         datagram, transaction = stun.build_check(self.ufrag, self._remote.ufrag, self._remote.pwd, self._tie_breaker)
         if len(self._checks) > 256:
             self._checks.clear()  # answers that late are worth nothing
-        self._checks[transaction] = candidate
+        self._checks.add(transaction)
         entry[1].send_plain(datagram, candidate)
 
     def _readable(self, sock: socket.socket, egress: Egress) -> None:
@@ -186,10 +194,11 @@ class ClientTransport:
             message = stun.parse(datagram)
         except stun.BadStun:
             return
-        if self._checks.pop(message.transaction_id, None) is None or not stun.is_success(message):
+        if message.transaction_id not in self._checks or not stun.is_success(message):
             return
         if not stun.is_authentic(message, self._remote.pwd):
             return
+        self._checks.discard(message.transaction_id)
         self._heard_s = asyncio.get_running_loop().time()
         if self._address is None:
             self._address, self._egress = address, egress
@@ -259,9 +268,24 @@ class ClientTransport:
             if self._dtls is not None:
                 self._send_dtls(self._dtls.close())
             self._shut()
-        if self._done is not None and self._done.done() and not self._done.cancelled():
-            self._done.exception()  # seen: nobody waits for it any more
+        if self._done is not None:
+            if not self._done.done():
+                self._done.set_exception(TransportError("the transport was closed"))
+            self._done.exception()  # seen: perhaps nobody waits for it any more
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+
+
+def _usable(candidates: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    """The first few that are IP addresses: to look up a name (mDNS's ".local") would stop the event loop."""
+    found: dict[tuple[str, int], None] = {}
+    for ip, port in candidates:
+        try:
+            ipaddress.ip_address(ip)
+        except ValueError:
+            continue
+        if 0 < port < 65536:
+            found[ip, port] = None
+    return tuple(found)[:MAX_CANDIDATES]
