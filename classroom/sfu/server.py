@@ -18,7 +18,7 @@ from classroom.sfu.core.peers import IncomingMedia, Slot
 from classroom.sfu.negotiate import LocalTransport, SlotPlan, UpPlan, answer_offer, build_fragment, parse_fragment
 from classroom.sfu.negotiate import parse_offer as parse_offer_text
 from classroom.sfu.transport.certificate import Certificate
-from classroom.sfu.transport.mux import UdpMux, local_addresses, total
+from classroom.sfu.transport.mux import UdpMux, total
 from classroom.sfu.transport.peer import Peer
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class MediaServer:
     async def start(self) -> None:
         """Open the media port; raises MediaPortTaken."""
         self.port = self._mux.open(self._settings.host, self._settings.port)
-        addresses = self._settings.addresses or local_addresses(self._settings.host)
+        addresses = self._settings.addresses or self._mux.addresses()
         self._addresses = tuple((address, self.port) for address in addresses)
         self._arm(time.monotonic() + HOUSEKEEPING_S)
 

@@ -44,10 +44,10 @@ class Server:
 
 
 @asynccontextmanager
-async def media_server(host: str = "127.0.0.1"):
+async def media_server(host: str = "127.0.0.1", port: int = 0):
     server = Server(None)
     server.media = MediaServer(
-        MediaSettings(host=host, port=0), lambda _, event: server.events.append(event), time.time() - time.monotonic()
+        MediaSettings(host, port), lambda _, event: server.events.append(event), time.time() - time.monotonic()
     )
     await server.media.start()
     await server.media.open_lesson(LESSON)

@@ -98,6 +98,13 @@ class UdpMux:
             loop.add_reader(sock, self._readable, sock, egress)
         return port
 
+    def addresses(self) -> tuple[str, ...]:
+        """Under which others may reach the open sockets, IPv4 first; loopback only when there is nothing else."""
+        bound = [sock.getsockname()[0] for sock in self._sockets]
+        families = {":" in host for host in bound}
+        found = dict.fromkeys(address for host in bound for address in local_addresses(host))
+        return tuple(address for address in found if (":" in address) in families)
+
     def close(self) -> None:
         """Close the sockets."""
         for sock in self._sockets:
