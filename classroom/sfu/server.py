@@ -228,10 +228,14 @@ class MediaServer:
         entry.sinks[session_id] = sink
         entry.media.add_receiver(session_id, ParticipantId(""), sink, [], time.monotonic(), follow_all=True)
 
+        receive = self._guarded(lesson, entry.media.receive)
+
         def feedback(data: bytes) -> None:
-            entry.media.receive(session_id, data, time.monotonic())
-            self._touched.add(lesson)
-            self._arm(time.monotonic())
+            if self._lessons.get(lesson) is entry:
+                now = time.monotonic()
+                self._touched.add(lesson)
+                self._arm(now)
+                receive(session_id, data, now)
 
         self._touched.add(lesson)
         self._flush()

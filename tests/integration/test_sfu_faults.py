@@ -161,3 +161,27 @@ async def test_a_session_that_could_not_be_answered_is_forgotten(monkeypatch):
         with pytest.raises(RuntimeError):
             await server.media.publish(LESSON, ParticipantId("t"), offer(up, "sendonly"), str)
         assert not server.media._mux._by_ufrag
+
+
+async def test_feedback_of_a_sink_whose_lesson_is_over_does_nothing():
+    async with media_server() as server:
+        feedback = await server.media.attach(LESSON, FaultySink())
+        await server.media.close_lesson(LESSON, "over")
+        await server.media.open_lesson(LESSON)
+        feedback(bytes([0x80, 201, 0, 1, 0, 0, 0, 1]))
+        assert not server.media._touched
+        await server.media.close()
+        feedback(bytes([0x80, 201, 0, 1, 0, 0, 0, 1]))
+        assert server.media._timer is None
+
+
+async def test_feedback_that_meets_a_fault_ends_the_lesson_and_not_the_sink(monkeypatch, caplog):
+    def fail(*_):
+        raise RuntimeError("a fault of the core")
+
+    async with media_server() as server:
+        sink = FaultySink()
+        feedback = await server.media.attach(LESSON, sink)
+        monkeypatch.setattr(server.media._lessons[LESSON].media, "_receive_rtcp", fail)
+        feedback(bytes([0x80, 201, 0, 1, 0, 0, 0, 1]))
+        assert sink.closed == "internal error" and f"lesson={LESSON}" in caplog.text

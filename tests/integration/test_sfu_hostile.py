@@ -241,3 +241,18 @@ async def test_a_peer_that_is_refused_is_told_so():
             told.put_nowait(str(error))
         assert "silent" not in await asyncio.wait_for(told.get(), 5)
         await up.close()
+
+
+async def test_the_credentials_in_use_outlive_restarts_that_came_to_nothing():
+    async with media_server() as server, udp(server.media.port) as sock:
+        up = ClientTransport()
+        session = await server.publish(up)
+        for n in range(3):
+            await server.media.patch(session.id, f"a=ice-ufrag:new{n}\r\na=ice-pwd:{'x' * 24}", "*")
+        used = remote(session.answer)
+        check, _ = stun.build_check(up.ufrag, used.ufrag, used.pwd, 1)
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(sock, check)
+        assert stun.is_authentic(stun.parse(await asyncio.wait_for(loop.sock_recv(sock, 1500), 5)), used.pwd)
+        assert len(server.media._mux._by_ufrag) == 2
+        await up.close()

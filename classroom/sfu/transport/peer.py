@@ -89,9 +89,9 @@ class Peer:
         self._renew_credentials()
 
     def _renew_credentials(self) -> None:
-        while len(self._credentials) > 1:
-            self._forget_credentials(next(iter(self._credentials)))
-        self.ufrag, self.pwd = secrets.token_hex(4), secrets.token_hex(16)
+        if len(self._credentials) > 1:
+            self._forget_credentials(self.ufrag)  # of a restart that came to nothing; the others are in use
+        self.ufrag, self.pwd = secrets.token_hex(8), secrets.token_hex(16)  # all peers of the port differ by ufrag
         self._credentials[self.ufrag] = self.pwd
         self._mux.register(self.ufrag, self)
         self.generation += 1
