@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ParamSpec
 
 from classroom.model import ClassroomError, Label, LessonId, ParticipantId, SessionId
-from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.events import MediaEvent, SessionClosed, SessionConnected
 from classroom.sfu.core.lesson import LessonMedia
-from classroom.sfu.core.peers import IncomingMedia, Slot
-from classroom.sfu.negotiate import LocalTransport, SlotPlan, UpPlan, answer_offer, build_fragment, parse_fragment
+from classroom.sfu.negotiate import LocalTransport, SlotPlan, answer_offer, build_fragment, parse_fragment
 from classroom.sfu.negotiate import parse_offer as parse_offer_text
+from classroom.sfu.planned import incoming_media, make_slots
 from classroom.sfu.transport.certificate import Certificate
 from classroom.sfu.transport.mux import UdpMux, total
 from classroom.sfu.transport.peer import Peer
@@ -170,7 +169,7 @@ class MediaServer:
         def on_connected(peer: Peer) -> None:
             self._touched.add(lesson)
             if not publishing:
-                media.add_receiver(session_id, participant, peer, _slots(slots, peer), time.monotonic())
+                media.add_receiver(session_id, participant, peer, make_slots(slots, peer), time.monotonic())
             self._tell(lesson, SessionConnected(session_id, participant, publishing))
 
         def on_packet(data: bytes) -> None:
@@ -197,7 +196,7 @@ class MediaServer:
         slots += negotiated.slots
         now = time.monotonic()
         if names is not None:
-            incoming = [_incoming(plan) for plan in negotiated.ups]
+            incoming = [incoming_media(plan) for plan in negotiated.ups]
             media.add_publisher(session_id, participant, peer, incoming, names, now)
         self._sessions[session_id] = _Session(lesson, participant, peer, publishing, now)
         return Session(session_id, negotiated.answer, f'"{peer.generation}"')
@@ -397,40 +396,3 @@ def _close_sinks(lesson: LessonId, entry: _Lesson, reason: str) -> None:
 
 def _random32() -> int:
     return secrets.randbits(32)
-
-
-def _incoming(plan: UpPlan) -> IncomingMedia:
-    return IncomingMedia(
-        mid=plan.mid,
-        kind=plan.kind,
-        label=plan.label,
-        pt=plan.pt,
-        clock_rate_hz=plan.clock_rate_hz,
-        rtx_pt=plan.rtx_pt,
-        ssrc=plan.ssrc,
-        rtx_ssrc=plan.rtx_ssrc,
-        nack=plan.nack,
-        mid_ext=plan.mid_ext,
-    )
-
-
-def _slots(plans: list[SlotPlan], sink: Sink) -> list[Slot]:
-    return [
-        Slot(
-            plan.kind,
-            plan.label,
-            DownTrack(
-                sink,
-                ssrc=plan.ssrc,
-                pt=plan.pt,
-                clock_rate_hz=plan.clock_rate_hz,
-                rtx_ssrc=plan.rtx_ssrc,
-                rtx_pt=plan.rtx_pt,
-                capture_time_ext=plan.capture_time_ext,
-                playout_delay_ext=plan.playout_delay_ext,
-                first_seq=secrets.randbits(15),
-                first_ts=secrets.randbits(32),
-            ),
-        )
-        for plan in plans
-    ]

@@ -1,0 +1,54 @@
+"""What was negotiated, made into what the core works with."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from classroom.sfu.core.down_track import DownTrack
+from classroom.sfu.core.peers import IncomingMedia, Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from classroom.sfu.core.sink import Sink
+    from classroom.sfu.negotiate import SlotPlan, UpPlan
+
+
+def incoming_media(plan: UpPlan) -> IncomingMedia:
+    """What a publisher will send in one m-section."""
+    return IncomingMedia(
+        mid=plan.mid,
+        kind=plan.kind,
+        label=plan.label,
+        pt=plan.pt,
+        clock_rate_hz=plan.clock_rate_hz,
+        rtx_pt=plan.rtx_pt,
+        ssrc=plan.ssrc,
+        rtx_ssrc=plan.rtx_ssrc,
+        nack=plan.nack,
+        mid_ext=plan.mid_ext,
+    )
+
+
+def make_slots(plans: Sequence[SlotPlan], sink: Sink) -> list[Slot]:
+    """The slots of a receiver, with first numbers that nobody can guess (RFC 3550 §5.1)."""
+    return [
+        Slot(
+            plan.kind,
+            plan.label,
+            DownTrack(
+                sink,
+                ssrc=plan.ssrc,
+                pt=plan.pt,
+                clock_rate_hz=plan.clock_rate_hz,
+                rtx_ssrc=plan.rtx_ssrc,
+                rtx_pt=plan.rtx_pt,
+                capture_time_ext=plan.capture_time_ext,
+                playout_delay_ext=plan.playout_delay_ext,
+                first_seq=secrets.randbits(15),
+                first_ts=secrets.randbits(32),
+            ),
+        )
+        for plan in plans
+    ]
