@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import stat
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,7 @@ from classroom.capture.sources.routes import (
     sound_route,
     time_s,
 )
-from classroom.capture.sources.source import Outputs, failure
+from classroom.capture.sources.source import Outputs, failure, require_media
 
 if TYPE_CHECKING:
     import threading
@@ -71,6 +72,7 @@ class FileSource:
     def run(self, outputs: Outputs, start_s: float, stop: threading.Event) -> None:
         """Play; returns when the file has ended or ``stop`` is set. Raises SourceError."""
         scan = self._scanned()
+        require_media(self.name, outputs, has_picture=scan.has_picture, has_sound=scan.has_sound)
         self._anchor_s, self._again = max(start_s, time.monotonic() - _LATE_S), False
         while not stop.is_set():
             try:
@@ -85,6 +87,11 @@ class FileSource:
     def _scanned(self) -> _Scan:
         try:
             status = self._path.stat()
+            if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):  # FFmpeg could wait for ever
+                raise SourceError(
+                    f"{self._path}：不是普通文件；USB 摄像头请写设备号，例如 0 / "
+                    f"{self._path}: not a regular file; a USB camera is named by its number, such as 0"
+                )
             known = self._scan
             if known is None or (known.changed_ns, known.size_bytes) != (status.st_mtime_ns, status.st_size):
                 self._scan = known = _scan(self._path, self.name, status.st_mtime_ns, status.st_size)

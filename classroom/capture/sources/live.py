@@ -23,7 +23,7 @@ from classroom.capture.sources.routes import (
     sound_of,
     sound_route,
 )
-from classroom.capture.sources.source import Outputs, failure
+from classroom.capture.sources.source import Outputs, failure, require_media
 
 if TYPE_CHECKING:
     import threading
@@ -80,6 +80,7 @@ class LiveSource:
         with self._open() as container:
             routes: dict[int, Route] = {}
             picture, sound = picture_of(container), sound_of(container)
+            require_media(self.name, outputs, has_picture=picture is not None, has_sound=sound is not None)
             if picture is not None and outputs.video is not None:
                 if picture.codec_context.name == "h264":
                     routes[picture.index] = PassedPicture(picture, outputs.video, self.name)
@@ -87,8 +88,6 @@ class LiveSource:
                     routes[picture.index] = DecodedPicture(picture, outputs.video)
             if sound is not None and outputs.audio is not None:
                 routes[sound.index] = sound_route(sound, outputs.audio)
-            if not routes:
-                raise SourceError(f"{self.name}：没有可用的音视频 / {self.name}: no sound or picture to be used")
             timeline = LiveTimeline()
             try:
                 for packet in _with_times(container.demux([container.streams[index] for index in routes])):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from classroom.capture.frames import Probe
     from classroom.capture.tracks import AudioTrack, VideoTrack
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -37,6 +41,19 @@ class Source(Protocol):
 
         ``start_s`` is the instant (monotonic) at which everything that is played from its beginning begins.
         """
+
+
+def require_media(name: str, outputs: Outputs, *, has_picture: bool, has_sound: bool) -> None:
+    """Raise SourceError when a source has nothing of what is wanted of it; a picture alone that lacks is logged."""
+    picture_lacks = outputs.video is not None and not has_picture
+    if picture_lacks and outputs.audio is not None and has_sound:
+        logger.warning(
+            "%s：里面没有画面，只发送声音 / %s: there is no picture in it, only its sound is sent", name, name
+        )
+    elif picture_lacks:
+        raise SourceError(f"{name}：里面没有画面 / {name}: there is no picture in it")
+    elif outputs.video is None and not has_sound:
+        raise SourceError(f"{name}：里面没有声音 / {name}: there is no sound in it")
 
 
 _REASONS: tuple[tuple[type[Exception], str, str], ...] = (

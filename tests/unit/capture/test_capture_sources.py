@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import threading
 import time
 from fractions import Fraction
@@ -296,6 +297,32 @@ def test_a_file_that_cannot_be_played_is_told_by_name_and_reason(
     with pytest.raises(SourceError, match=complaint) as caught:
         FileSource(path, loop=False).probe()
     assert "课堂.mp4" in str(caught.value)
+
+
+async def test_a_source_says_which_of_the_two_it_lacks(
+    studio: Studio, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    silent, blind = write_file(tmp_path / "silent.mp4", 0.4), tmp_path / "blind.wav"
+    with av.open(str(blind), "w") as container:
+        sound = container.add_stream("pcm_s16le", rate=48_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 19_200), np.int16), "s16", "mono")
+        frame.sample_rate = 48_000
+        container.mux(sound.encode(frame))
+    for path, outputs, complaint in (
+        (silent, Outputs(None, studio.audio), "silent.mp4：里面没有声音.*no sound"),
+        (blind, Outputs(studio.video, None), "blind.wav：里面没有画面.*no picture"),
+    ):
+        with pytest.raises(SourceError, match=complaint):
+            FileSource(path, loop=True).run(outputs, time.monotonic(), studio.stop)
+    await studio.play(FileSource(blind, loop=False))
+    assert len(studio.sounds) >= 19 and not studio.pictures
+    assert "blind.wav：里面没有画面，只发送声音" in caplog.text
+
+
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")  # to open it would wait for ever
+    with pytest.raises(SourceError, match=r"不是普通文件.*its number"):
+        FileSource(tmp_path / "pipe.mp4", loop=False).probe()
 
 
 def test_a_camera_that_is_not_there_is_told_in_both_languages() -> None:
