@@ -8,6 +8,7 @@ import fcntl
 import logging
 import os
 import re
+import resource
 import signal
 import socket
 import time
@@ -111,6 +112,7 @@ async def serve(settings: Settings, announce: Callable[[str], Any]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    _allow_many_files()
     secret = await asyncio.to_thread(secret_of, settings)
     with _only_one(settings.recordings / STATE), _listen(settings.host, settings.port) as listener:
         await _run(settings, secret, listener, stop, announce)
@@ -176,6 +178,15 @@ class Node:
         live = {entry.id for entry in await self._journal.load() if entry.state is LessonState.LIVE}
         await asyncio.to_thread(repair_recordings, self._root, live)
         await self.service.open()
+
+
+def _allow_many_files() -> None:
+    """Take all open files that the system grants.
+
+    The usual 1024 are fewer than the connections we promise, and one too many takes the recorder its next segment.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextmanager

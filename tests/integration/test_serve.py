@@ -1,8 +1,10 @@
 """`classroom serve` and `classroom demo` as processes, with aiortc as an independent client."""
 
 import asyncio
+import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -229,6 +231,21 @@ async def test_a_second_server_is_refused_with_a_reason(tmp_path):
             assert names in error.decode()
             assert "Traceback" not in error.decode()
         assert (await server.ask("GET", "/healthz"))[0] == 200
+
+
+async def test_many_silent_connections_do_not_use_up_the_files_of_the_server(tmp_path):
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, usual[1]))  # as a child of ours the server begins with it
+    try:
+        async with serving(tmp_path) as server:
+            resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+            with contextlib.ExitStack() as silent:
+                for _ in range(300):
+                    silent.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+                async with asyncio.timeout(10):
+                    assert (await server.ask("GET", "/healthz"))[0] == 200
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
 
 
 async def demo(folder, *options):
