@@ -23,6 +23,7 @@ _SEQ = struct.Struct("!H")
 # live edge at once and not behind by a whole group of pictures.
 CATCH_UP_S = 0.001
 CATCH_UP_INTERVAL_S = 1.0  # a receiver that asks more often than this needs a new keyframe, not the old one again
+MIN_RESEND_INTERVAL_S = 0.02  # whatever round trip a receiver claims
 _RESENT_KEPT = 512
 
 
@@ -170,7 +171,7 @@ class DownTrack:
             return None
         up, ext_seq, ts_offset = found
         packet = up.cache.get(ext_seq)
-        if packet is None or now < self._resent.get(seq, float("-inf")) + rtt_s:
+        if packet is None or now < self._resent.get(seq, float("-inf")) + max(rtt_s, MIN_RESEND_INTERVAL_S):
             return None
         if len(self._resent) >= _RESENT_KEPT:
             del self._resent[next(iter(self._resent))]

@@ -15,7 +15,7 @@ from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.events import MediaEvent, PublicationAdded, PublicationLive, PublicationRemoved
 from classroom.sfu.core.ntp import NTP_EPOCH_OFFSET_S
 from classroom.sfu.core.peers import IncomingMedia, Publisher, Receiver, Slot, choose_publication, unique_name
-from classroom.sfu.core.reports import answer_reference_times, read_reports, receiver_report, sender_report
+from classroom.sfu.core.reports import answer_reference_times, read_reports, receiver_report, sender_reports
 from classroom.sfu.core.routing import route, unwrap_rtx
 from classroom.sfu.core.rtp import RtpError, parse_rtp
 from classroom.sfu.core.sink import FanOut
@@ -176,8 +176,11 @@ class LessonMedia:
                 self._recover(down, now)
                 continue
             for seq in packet.seqs:
+                if not receiver.resends.allows(now):
+                    break  # what is still missing is asked for again
                 data = down.retransmission(seq, now, receiver.rtt_s)
                 if data is not None:
+                    receiver.resends.spend(len(data))
                     self._resends.append((receiver.sink, data))
 
     def _recover(self, down: DownTrack, now: float) -> None:
@@ -244,7 +247,7 @@ class LessonMedia:
             self._rtcp.append((publisher.sink, rtcp.build_pli(publisher.ssrc, up.ssrc)))
 
     def _report(self, sink: Sink, downs: list[DownTrack], now: float) -> None:
-        if report := sender_report(downs, self._cname, now + self._ntp_offset_s):
+        for report in sender_reports(downs, self._cname, now + self._ntp_offset_s):
             self._rtcp.append((sink, report))
 
     # --- what goes out -----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from classroom.model import Label, TrackKind
+from classroom.sfu.core.budget import ByteBudget
 from classroom.sfu.core.capture_clock import PublisherClock
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from classroom.sfu.core.up_track import UpTrack
 
 DEFAULT_RTT_S = 0.1
+# What NACKs may draw: a fifth of 8 Mbit/s lost and repaired, and a burst after a short outage. Without a bound a
+# receiver could have everything sent to it many times over.
+RESEND_RATE_BPS = 2_000_000
+RESEND_BURST_BYTES = 512 * 1024
 
 
 @dataclass(slots=True)
@@ -78,6 +83,7 @@ class Receiver:
     rtt_s: float = DEFAULT_RTT_S
     next_report_at_s: float = 0.0
     fraction_lost: float = 0.0
+    resends: ByteBudget = field(default_factory=lambda: ByteBudget(RESEND_RATE_BPS, RESEND_BURST_BYTES))
 
 
 _PROGRAMME = (Label.CAMERA, Label.SLIDES, Label.SCREEN)

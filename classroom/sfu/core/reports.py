@@ -10,27 +10,29 @@ from classroom.sfu.core.peers import Publisher, Receiver
 from classroom.sfu.core.reception import ntp_seconds, round_trip_s
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from classroom.sfu.core.down_track import DownTrack
 
 MAX_EARLY_REPORTS = 64
+REPORTS_IN_A_PACKET = 31  # of 28 bytes each: stays inside one datagram on any path
 
 
-def sender_report(downs: Iterable[DownTrack], cname: str, ntp_s: float) -> bytes:
-    """A compound packet with a sender report for each track that has begun; b"" when none has."""
-    parts = []
-    ssrc = 0
-    for down in downs:
-        if down.up is None or not down.started:
-            continue
-        up_ts = down.up.clock.timestamp(ntp_s)
-        if up_ts is None:
-            continue
-        ssrc = ssrc or down.ssrc
-        report = rtcp.SenderReport(down.ssrc, seconds_to_ntp(ntp_s), down.outgoing_ts(up_ts), down.packets, down.octets)
-        parts.append(rtcp.build_sr(report))
-    return b"".join(parts) + rtcp.build_sdes(ssrc, cname) if parts else b""
+def sender_reports(downs: Iterable[DownTrack], cname: str, ntp_s: float) -> Iterator[bytes]:
+    """Compound packets with a sender report for each track that has begun, none larger than a datagram."""
+    ready = [down for down in downs if down.up is not None and down.started]
+    for at in range(0, len(ready), REPORTS_IN_A_PACKET):
+        some = ready[at : at + REPORTS_IN_A_PACKET]
+        reports = [report for down in some if (report := _sender_report(down, ntp_s)) is not None]
+        if reports:
+            yield b"".join(rtcp.build_sr(report) for report in reports) + rtcp.build_sdes(reports[0].ssrc, cname)
+
+
+def _sender_report(down: DownTrack, ntp_s: float) -> rtcp.SenderReport | None:
+    up_ts = None if down.up is None else down.up.clock.timestamp(ntp_s)
+    if up_ts is None:
+        return None
+    return rtcp.SenderReport(down.ssrc, seconds_to_ntp(ntp_s), down.outgoing_ts(up_ts), down.packets, down.octets)
 
 
 def receiver_report(publisher: Publisher, cname: str, now: float, ntp_s: float) -> bytes:

@@ -10,7 +10,7 @@ from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.events import PublicationAdded, PublicationLive, PublicationRemoved
 from classroom.sfu.core.lesson import MAX_NACK_SEQS, REPORT_INTERVAL_S, TICK_S, LessonMedia
 from classroom.sfu.core.nack import REORDER_GRACE_S
-from classroom.sfu.core.peers import IncomingMedia, Slot
+from classroom.sfu.core.peers import RESEND_BURST_BYTES, RESEND_RATE_BPS, IncomingMedia, Slot
 from classroom.sfu.core.rtp import build_rtp
 
 UP, DOWN = SessionId("up"), SessionId("down")
@@ -347,3 +347,18 @@ def test_feedback_to_a_publisher_that_also_asks_for_the_time():
     media = with_publisher()
     media.receive(UP, rtcp.build_rrtr(5, 7 << 16), 0.0)
     assert feedback(media)[1].lrr == 7
+
+
+def test_nacks_cannot_draw_more_than_their_share():
+    media = with_publisher()
+    with_receiver(media)
+    feed(media, frame(0, IDR + bytes(1000)), *(frame(seq, SLICE + bytes(1000)) for seq in range(1, 200)))
+    drained(media)
+    drawn = 0
+    for number in range(1000):  # ten seconds of asking for everything, a hundred times a second
+        now = number / 100
+        seqs = [(down_seq) & 0xFFFF for down_seq in range(200)]
+        media.receive(DOWN, rtcp.build_nack(1, 9, seqs), now)
+        drawn += sum(len(data) for _, data in media.take_resends())
+    allowed = RESEND_BURST_BYTES + 10 * RESEND_RATE_BPS / 8
+    assert 0.9 * allowed < drawn < 1.1 * allowed

@@ -11,10 +11,11 @@ from classroom.sfu.core.ntp import FRACTION
 from classroom.sfu.core.peers import DEFAULT_RTT_S, IncomingMedia, Publisher, Receiver
 from classroom.sfu.core.reports import (
     MAX_EARLY_REPORTS,
+    REPORTS_IN_A_PACKET,
     answer_reference_times,
     read_reports,
     receiver_report,
-    sender_report,
+    sender_reports,
 )
 from classroom.sfu.core.rtp import build_rtp, parse_rtp
 from classroom.sfu.core.up_track import UpTrack
@@ -55,7 +56,8 @@ def test_a_sender_report_for_each_track_that_has_begun():
     up = fed(up_track(PublisherClock(), 1))
     one, two, waiting, empty = down_track(up, 7), down_track(up, 8), down_track(up, 9), down_track(None, 10)
     one.packets, one.octets, waiting.started = 5, 500, False
-    packets = RtcpPacket.parse(sender_report([empty, one, waiting, two], "the server", NTP_S + 2.0))
+    (report,) = sender_reports([empty, one, waiting, two], "the server", NTP_S + 2.0)
+    packets = RtcpPacket.parse(report)
     assert [type(p) for p in packets] == [RtcpSrPacket, RtcpSrPacket, RtcpSdesPacket]
     assert [p.ssrc for p in packets[:2]] == [7, 8]
     info = packets[0].sender_info
@@ -69,12 +71,21 @@ def test_nothing_to_report():
     up = up_track(PublisherClock(), 1)
     unknown = down_track(up)
     unknown.started = True  # but no packet has told the time
-    assert sender_report([unknown, down_track(None)], "c", NTP_S) == b""
+    assert list(sender_reports([unknown, down_track(None)], "c", NTP_S)) == []
+
+
+def test_reports_of_many_slots_each_fit_a_datagram_and_none_is_left_out():
+    up = fed(up_track(PublisherClock(), 1))
+    reports = list(sender_reports([down_track(up, ssrc) for ssrc in range(100, 164)], "c" * 16, NTP_S + 1))
+    assert len(reports) == -(-64 // REPORTS_IN_A_PACKET) and max(map(len, reports)) < 1200
+    packets = [packet for report in reports for packet in RtcpPacket.parse(report)]
+    assert [p.ssrc for p in packets if isinstance(p, RtcpSrPacket)] == list(range(100, 164))
 
 
 def test_a_report_in_the_second_era_of_ntp():
     up = fed(up_track(PublisherClock(), 1))
-    (sender, _) = RtcpPacket.parse(sender_report([down_track(up)], "c", 2.0**32 + 5))
+    (report,) = sender_reports([down_track(up)], "c", 2.0**32 + 5)
+    (sender, _) = RtcpPacket.parse(report)
     assert sender.sender_info.ntp_timestamp == 5 * FRACTION
 
 
