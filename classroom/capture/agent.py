@@ -22,7 +22,7 @@ from classroom.capture.sources.source import Outputs
 from classroom.capture.threads import Threads
 from classroom.capture.tracks import AudioTrack, Track, VideoTrack
 from classroom.capture.video_encoder import Content
-from classroom.capture.whip import LessonEnded, Refused, WhipClient, WhipError
+from classroom.capture.whip import LessonEnded, LessonNotOpen, Refused, WhipClient, WhipError
 from classroom.model import InvalidLessonId, Label, parse_lesson_id
 from classroom.sfu.transport.client import TransportError
 
@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 EXIT_OK, EXIT_REFUSED = 0, 2
 SOURCE_RETRY_S = 3.0
 ENDED_POLL_S = 5.0
+NOT_OPEN_POLL_S = 2.0
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.3, 2.0
 DRAIN_TIMEOUT_S = 2.0
 JOIN_TIMEOUT_S = 1.0
@@ -203,6 +204,8 @@ class Agent:
                     return EXIT_REFUSED
                 except LessonEnded as error:
                     wait_s, text = ENDED_POLL_S, f"本节课已结束，等待老师重新开始 / the lesson has ended: {error}"
+                except LessonNotOpen as error:
+                    wait_s, text = NOT_OPEN_POLL_S, f"课程还没有开始，等待主讲教师 / the lesson has not begun: {error}"
                 except WhipError as error:
                     wait_s, text = max(backoff_s, min(error.retry_after_s, ENDED_POLL_S)), str(error)
                 except (BadAnswer, TransportError) as error:

@@ -29,8 +29,8 @@ _FINAL = {
     ),
     403: ("令牌不允许在这节课上推流", "the token may not publish in this lesson"),
     404: (
-        "服务器上没有这节课，请检查地址和课程编号",
-        "the server does not know this lesson: check the address and the lesson id",
+        "这个地址不接受推流，请检查服务器地址",
+        "nothing takes a lesson at this address: check the address of the server",
     ),
     413: ("请求过大", "the offer is too large for the server"),
     415: ("这个地址不接受 WHIP 推流", "the address does not take WHIP offers"),
@@ -54,6 +54,10 @@ class LessonEnded(ClassroomError):
     """The lesson is over; a teacher may start it again."""
 
 
+class LessonNotOpen(ClassroomError):
+    """Nobody has opened the lesson yet, and this token may not."""
+
+
 @dataclass(frozen=True, slots=True)
 class WhipSession:
     """A session that the server has made."""
@@ -71,7 +75,7 @@ class WhipClient:
         self._headers = {"Authorization": f"Bearer {token}"}
 
     async def post(self, offer: str) -> WhipSession:
-        """Offer a session; raises Refused, LessonEnded, or WhipError when it may work later."""
+        """Offer a session; raises Refused, LessonEnded, LessonNotOpen, or WhipError when it may work later."""
         headers = {
             **self._headers,
             "Content-Type": "application/sdp",
@@ -102,10 +106,13 @@ class WhipClient:
 
 
 def _refusal(response: ClientResponse, body: bytes) -> ClassroomError:
-    detail = _detail(body) or response.reason or ""
+    problem = _problem(body)
+    detail = str(problem.get("detail", "")) or response.reason or ""
     status = response.status
     if status == 409:
         return LessonEnded(detail)
+    if status == 404 and problem.get("code") == "unknown_lesson":  # not an address that is wrong
+        return LessonNotOpen(detail)
     if status in _FINAL:
         zh, en = _FINAL[status]
         return Refused(f"{zh} / {en} (HTTP {status}: {detail})")
@@ -114,10 +121,10 @@ def _refusal(response: ClientResponse, body: bytes) -> ClassroomError:
     return WhipError(text, float(retry_after) if retry_after.isdigit() else 0.0)
 
 
-def _detail(body: bytes) -> str:
-    """The sentence for people in an RFC 9457 problem, if it is one."""
+def _problem(body: bytes) -> dict[str, object]:
+    """The RFC 9457 problem in an answer, empty when it is none."""
     try:
         problem = json.loads(body)
     except ValueError:
-        return ""
-    return str(problem.get("detail", "")) if isinstance(problem, dict) else ""
+        return {}
+    return problem if isinstance(problem, dict) else {}

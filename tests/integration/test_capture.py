@@ -72,6 +72,7 @@ class Endpoint:
 
     def __init__(self) -> None:
         self.status = 201
+        self.code = "x"
         self.posts: list[str] = []
         self.deleted: list[str] = []
         self.publications: list[str] = []
@@ -122,7 +123,7 @@ class Endpoint:
         self.posts.append(request.headers.get("Authorization", ""))
         self.recorder.changed.set()
         if self.status != 201:
-            problem = {"status": self.status, "code": "x", "detail": "because of the test"}
+            problem = {"status": self.status, "code": self.code, "detail": "because of the test"}
             return web.json_response(problem, status=self.status, content_type="application/problem+json")
         assert request.content_type == "application/sdp" and self._media is not None
         session = await self._media.publish(LESSON, ParticipantId("agent"), await request.text(), str)
@@ -337,7 +338,7 @@ async def test_it_waits_for_a_server_that_is_not_there_yet_and_loses_nothing(
 
 @pytest.mark.parametrize(
     ("status", "said"),
-    [(400, "请检查课程编号"), (401, "令牌无效或已过期"), (403, "不允许"), (404, "没有这节课")],
+    [(400, "请检查课程编号"), (401, "令牌无效或已过期"), (403, "不允许"), (404, "请检查服务器地址")],
 )
 async def test_a_refusal_for_good_ends_the_agent_with_2(
     endpoint: Endpoint, caplog: pytest.LogCaptureFixture, status: int, said: str
@@ -347,6 +348,19 @@ async def test_a_refusal_for_good_ends_the_agent_with_2(
         assert await running == 2
     assert re.search(f"{said}.* / .*HTTP {status}: because of the test", caplog.text)
     assert len(endpoint.posts) == 1
+
+
+async def test_before_the_lesson_it_waits_for_the_teacher(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("classroom.capture.agent.NOT_OPEN_POLL_S", 0.2)
+    endpoint.status, endpoint.code = 404, "unknown_lesson"  # a classroom's token opens no lesson
+    async with agent(endpoint, mic="sample") as running:
+        await endpoint.until(lambda: len(endpoint.posts) >= 3)
+        assert not running.done()
+        endpoint.status = 201
+        await endpoint.until(lambda: endpoint.recorder.frames() != [])
+    assert caplog.text.count("课程还没有开始") == 1
 
 
 async def test_after_the_end_of_the_lesson_it_waits_for_the_teacher(
