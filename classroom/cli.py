@@ -15,7 +15,7 @@ import typer
 import uvloop
 
 from classroom.config import load_settings, parse_duration_s
-from classroom.model import ClassroomError, Role, parse_lesson_id
+from classroom.model import ClassroomError, InvalidLessonId, Role, parse_lesson_id
 from classroom.web.auth import RIGHTS, issue_token, new_claims
 from classroom.web.secret import secret_of
 
@@ -133,6 +133,8 @@ def main() -> NoReturn:
     """Run a command; an error that we foresee is a sentence and exit status 1, never a traceback."""
     try:
         app()
+    except InvalidLessonId as error:
+        _fail(f"课程编号由 1 到 64 个字母、数字、“-”或“_”组成，以字母或数字开头。 The lesson id is wrong: {error}.")
     except ClassroomError as error:
         _fail(str(error))
     sys.exit(0)

@@ -218,6 +218,10 @@ def _listen(host: str, port: int) -> socket.socket:
         return create(("0.0.0.0" if everywhere else host, port), family=family)
     except OSError as error:
         reason = os.strerror(error.errno or 0)  # the text of create_server goes on about its address
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise CannotServe(
+                f"本机没有地址 {host}，请换一个 --host。 This machine has no address {host}; choose another --host."
+            ) from error
         raise CannotServe(
             f"端口 {port}/TCP 无法使用（{reason}），请换一个 --port。 "
             f"The port {port}/TCP cannot be used ({reason}); choose another --port."

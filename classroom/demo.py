@@ -162,6 +162,8 @@ class Demo:
     # --- children ----------------------------------------------------------------------------------------------
 
     async def _start_server(self) -> Child:
+        if self._port == 0:  # the agent and the addresses need it before the server has one
+            raise DemoFailed("请给出确定的端口，例如 make run PORT=8081。 Name a port: make run PORT=8081")
         self._require_free(socket.SOCK_STREAM, self._port, "TCP", "make run PORT=8081")
         settings = self._settings.server
         self._require_free(socket.SOCK_DGRAM, settings.media_port, "UDP", "classroom demo --media-port 8190")

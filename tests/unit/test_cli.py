@@ -50,7 +50,8 @@ def test_token_uses_the_secret_that_is_set(tmp_path):
         (["serve", "--config", "/nowhere.toml"], {}, "/nowhere.toml"),
         (["serve", "--media-address", "example.org"], {}, "media_address"),
         (["serve", "--port", "70000"], {}, "port"),
-        (["demo", "--lesson", "a.b"], {}, "lesson id"),
+        (["serve", "--host", "203.0.113.9"], {}, "--host"),
+        (["demo", "--lesson", "a.b"], {}, "课程编号由"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -60,6 +61,12 @@ def test_what_is_wrong_is_a_sentence_and_not_a_traceback(tmp_path, arguments, en
     assert done.stdout == ""
     assert names in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_demo_wants_a_port_that_is_known(tmp_path):
+    done = classroom("demo", "--port", "0", "--recordings", tmp_path)
+    assert done.returncode == 1
+    assert "PORT=8081" in done.stdout
 
 
 def test_usage_errors_exit_with_2():
