@@ -104,7 +104,7 @@ const en: Texts = {
       interrupted: "Recording interrupted",
       complete: "Recording complete",
     },
-    recordingFailed: "Recording failed! This lesson is not being recorded",
+    recordingFailed: "Recording failed! From here on nothing is being recorded",
     recordingFailedText: "The lesson itself goes on. Please tell your operator at once.",
     recordingInterrupted: "The recording was interrupted; what came before is kept",
     replay: "Watch the replay",

@@ -89,7 +89,7 @@ export default {
       interrupted: "录制中断",
       complete: "录制完成",
     },
-    recordingFailed: "录制失败！这堂课没有录下来",
+    recordingFailed: "录制失败！从这时起没有录下来",
     recordingFailedText: "上课不受影响。请马上联系管理员。",
     recordingInterrupted: "录制曾经中断，中断前的内容已经保存",
     replay: "看回放",
