@@ -54,7 +54,7 @@ class DownTrack:
         self.clock_rate_hz = clock_rate_hz
         self.realtime = realtime
         self.up: UpTrack | None = None
-        self.packets = 0  # sent, counted by the sink
+        self.packets = 0  # written, for sender reports
         self.octets = 0
         self.resent_packets = 0
         self.numbers = Renumberer(first_seq, first_ts)
@@ -89,6 +89,8 @@ class DownTrack:
     def write(self, packet: RtpPacket, view: memoryview, at: int) -> int:
         """Write the packet as this receiver gets it to view[at:] and return its size in bytes."""
         numbers = self.numbers
+        self.packets += 1
+        self.octets += packet.payload_end - packet.payload_start
         if packet.ext_seq >= numbers.start:
             seq, ts = packet.ext_seq + numbers.seq_offset, packet.ts + numbers.ts_offset
         else:

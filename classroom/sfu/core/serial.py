@@ -13,46 +13,44 @@ def distance32(later: int, earlier: int) -> int:
     return ((later - earlier + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
 
 
-class Unwrapper16:
-    """Extends 16-bit sequence numbers: each value is placed next to the latest one seen.
+class _Unwrapper:
+    """Extends numbers of ``bits`` bits: each value is placed next to the latest one seen.
 
     The first value starts in cycle 1, so that reordering around it stays positive.
     """
 
-    __slots__ = ("_latest",)
+    __slots__ = ("_half", "_latest", "_mask")
 
-    def __init__(self) -> None:
+    def __init__(self, bits: int) -> None:
+        self._half = 1 << bits - 1
+        self._mask = (1 << bits) - 1
         self._latest: int | None = None
 
     def unwrap(self, value: int) -> int:
         """Return the extended value and remember it if it is the latest."""
         latest = self._latest
         if latest is None:
-            latest = 0x10000 | value
-            self._latest = latest
+            latest = self._latest = self._mask + 1 | value
             return latest
-        extended = latest + (((value - latest + 0x8000) & 0xFFFF) - 0x8000)
+        extended = latest + ((value - latest + self._half) & self._mask) - self._half
         if extended > latest:
             self._latest = extended
         return extended
 
 
-class Unwrapper32:
-    """Extends 32-bit RTP timestamps the same way."""
+class Unwrapper16(_Unwrapper):
+    """Extends RTP sequence numbers."""
 
-    __slots__ = ("_latest",)
+    __slots__ = ()
 
     def __init__(self) -> None:
-        self._latest: int | None = None
+        super().__init__(16)
 
-    def unwrap(self, value: int) -> int:
-        """Return the extended value and remember it if it is the latest."""
-        latest = self._latest
-        if latest is None:
-            latest = 0x1_0000_0000 | value
-            self._latest = latest
-            return latest
-        extended = latest + distance32(value, latest & 0xFFFF_FFFF)
-        if extended > latest:
-            self._latest = extended
-        return extended
+
+class Unwrapper32(_Unwrapper):
+    """Extends RTP timestamps."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(32)

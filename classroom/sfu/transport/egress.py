@@ -10,10 +10,10 @@ import errno
 import socket
 import struct
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from classroom.sfu.core.down_track import DownTrack
     from classroom.sfu.core.rtp import RtpPacket
@@ -29,6 +29,7 @@ _UNSUPPORTED = (errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP)
 _TOO_LARGE = (errno.EINVAL, errno.EMSGSIZE)  # a segment exceeds the MTU of this one path; EMSGSIZE since Linux 6.13
 
 Address = tuple[str, int] | tuple[str, int, int, int]
+T = TypeVar("T")
 
 
 class Egress:
@@ -44,39 +45,21 @@ class Egress:
 
     def send_track(self, down: DownTrack, packets: Sequence[RtpPacket], srtp: Srtp, address: Address) -> None:
         """Write, protect and send packets of a DownTrack."""
-        buffer = self._buffer
-        view = buffer.view
-        write, protect = down.write, srtp.protect
-        at = group_start = group_size = count = octets = 0
-        for packet in packets:
-            size = write(packet, view, at)
-            octets += packet.payload_end - packet.payload_start
-            size = protect(buffer, at, size)
-            if not size:
-                continue
-            if count and (size > group_size or count == MAX_SEGMENTS):
-                self._flush(group_start, at, group_size, count, address)
-                group_start, count = at, 0
-            if not count:
-                group_size = size
-            at += size
-            count += 1
-            if size < group_size or at > MAX_BURST_BYTES:
-                self._flush(group_start, at, group_size, count, address)
-                count = 0
-                at = group_start = 0
-        if count:
-            self._flush(group_start, at, group_size, count, address)
-        down.packets += len(packets)
-        down.octets += octets
+        self._burst(down.write, packets, srtp, address)
 
     def send_batch(self, packets: Sequence[bytes], srtp: Srtp, address: Address) -> None:
         """Protect and send complete plaintext RTP packets."""
+        self._burst(_copy, packets, srtp, address)
+
+    def _burst(
+        self, write: Callable[[T, memoryview, int], int], packets: Sequence[T], srtp: Srtp, address: Address
+    ) -> None:
         buffer = self._buffer
+        view = buffer.view
+        protect = srtp.protect
         at = group_start = group_size = count = 0
         for packet in packets:
-            buffer.view[at : at + len(packet)] = packet
-            size = srtp.protect(buffer, at, len(packet))
+            size = protect(buffer, at, write(packet, view, at))
             if not size:
                 continue
             if count and (size > group_size or count == MAX_SEGMENTS):
@@ -134,3 +117,9 @@ class Egress:
             self.dropped += 1  # full, unreachable, gone: the peer's feedback or silence will tell
         else:
             self.datagrams += 1
+
+
+def _copy(packet: bytes, view: memoryview, at: int) -> int:
+    size = len(packet)
+    view[at : at + size] = packet
+    return size
