@@ -1,9 +1,20 @@
-"""RTCP (RFC 3550 §6, RFC 4585, RFC 5104, RFC 3611 §4.4–4.5): compound packets to values and back."""
+"""RTCP (RFC 3550 §6, RFC 4585, RFC 5104, RFC 3611 §4.4–4.5): compound packets to values and back.
+
+Transport-wide feedback and PAUSE have modules of their own.
+"""
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+
+from classroom.sfu.core.pause import FMT_PAUSE, PauseResume, parse_pause
+from classroom.sfu.core.twcc import (
+    FMT_TRANSPORT_FEEDBACK,
+    FeedbackError,
+    TransportFeedback,
+    parse_transport_feedback,
+)
 
 SR, RR, SDES, BYE, RTPFB, PSFB, XR = 200, 201, 202, 203, 205, 206, 207
 FMT_NACK, FMT_PLI, FMT_FIR, FMT_AFB = 1, 1, 4, 15
@@ -116,6 +127,8 @@ Rtcp = (
     | Remb
     | ReferenceTime
     | DelaySinceLastRr
+    | TransportFeedback
+    | PauseResume
 )
 
 
@@ -154,6 +167,8 @@ def parse_rtcp(data: bytes) -> list[Rtcp]:
             _parse_one(kind, first & 0x1F, data[at + 4 : body_end], packets)
         except struct.error:
             raise RtcpError(f"packet type {kind} is too short") from None
+        except FeedbackError as error:
+            raise RtcpError(str(error)) from None
         at = end
     return packets
 
@@ -172,6 +187,10 @@ def _parse_one(kind: int, count: int, body: bytes, packets: list[Rtcp]) -> None:
     elif kind == RTPFB and count == FMT_NACK:
         sender, media = struct.unpack_from("!II", body)
         packets.append(Nack(sender, media, _parse_nacks(body)))
+    elif kind == RTPFB and count == FMT_TRANSPORT_FEEDBACK:
+        packets.append(parse_transport_feedback(body))
+    elif kind == RTPFB and count == FMT_PAUSE:
+        packets += parse_pause(body)
     elif kind == PSFB and count == FMT_PLI:
         sender, media = struct.unpack_from("!II", body)
         packets.append(PictureLoss(sender, media))

@@ -165,7 +165,7 @@ def test_blocks_of_extended_reports(data, expected):
     "data",
     [
         pytest.param(bytes.fromhex("80cc000000"[:8]), id="application packet"),
-        pytest.param(bytes.fromhex("8fcd0002" + "0" * 16), id="transport-wide feedback (fmt 15)"),
+        pytest.param(bytes.fromhex("8bcd0002" + "0" * 16), id="RFC 8888 feedback (fmt 11)"),
         pytest.param(
             bytes.fromhex("8fce0003" + "0" * 16 + "00000001"), id="application layer feedback that is no REMB"
         ),
@@ -197,6 +197,9 @@ def test_padding_of_the_last_packet():
         pytest.param("82cb000100000001", id="bye with a source less than counted"),
         pytest.param("81cd000100000001", id="nack without media"),
         pytest.param("81ce000100000001", id="picture loss without media"),
+        pytest.param("8fcd0002" + "0" * 16, id="transport-wide feedback without its head"),
+        pytest.param("8fcd0005" + "0" * 16 + "0000ffff" + "0" * 8 + "7fff0000", id="transport-wide feedback that lies"),
+        pytest.param("89cd000400000001" + "00000000" + "00000002" + "00010000", id="pause that is cut"),
         pytest.param("84ce0000", id="full intra request without sender"),
         pytest.param("8fce0003000000010000000252454d42", id="remb without numbers"),
         pytest.param("8fce0004000000010000000252454d4202000000", id="remb with a source less than counted"),
