@@ -15,12 +15,11 @@ from classroom.model import ClassroomError, RecordingState
 from classroom.recording.holding import open_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from classroom.recording.archive import LessonArchive
     from classroom.sfu.core.down_track import DownTrack
-    from classroom.sfu.core.rtp import RtpPacket
+    from classroom.sfu.core.sink import Burst
 
 logger = logging.getLogger(__name__)
 
@@ -94,10 +93,11 @@ class Recorder:
 
     # --- as a Sink ---------------------------------------------------------------------------------------------
 
-    def send(self, down: DownTrack, packets: Sequence[RtpPacket]) -> None:
+    def send(self, burst: Burst) -> None:
         """Take packets of one DownTrack."""
         if self.state is not RecordingState.RECORDING:
             return
+        down, packets, seq_offset, ts_offset = burst
         now_s = self._now_s()
         ssrc = down.ssrc
         if ssrc not in self._known:
@@ -107,16 +107,15 @@ class Recorder:
             self._known.add(ssrc)
             rate_hz = down.clock_rate_hz
             self._put(0, lambda archive: archive.open_stream(ssrc, publication, rate_hz, now_s))
-        rewrite = down.rewrite
         batch = []
         size = 0
         for packet in packets:
-            seq, ts = rewrite(packet)
+            seq, ts = (packet.ext_seq + seq_offset) & 0xFFFF, (packet.ts + ts_offset) & 0xFFFF_FFFF
             batch.append((seq, ts, packet.marker, packet.data[packet.payload_start : packet.payload_end]))
             size += len(packet.data) + _PACKET_OVERHEAD_BYTES
         self._put(size, lambda archive: archive.packets(ssrc, batch, now_s))
 
-    def resend(self, data: bytes) -> None:
+    def resend(self, down: DownTrack, data: bytes) -> None:
         """Never asked for: nothing is lost between the server and its recorder."""
 
     def send_rtcp(self, data: bytes) -> None:

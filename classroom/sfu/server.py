@@ -308,11 +308,10 @@ class MediaServer:
         try:
             for sink, data in media.take_rtcp():
                 sink.send_rtcp(data)
-            for packets, downs in media.take_fan_outs():
-                for down in downs:
-                    down.sink.send(down, packets)
-            for sink, data in media.take_resends():
-                sink.resend(data)
+            for burst in media.take_bursts():
+                burst.down.sink.send(burst)
+            for down, data in media.take_resends():
+                down.sink.resend(down, data)
             events = media.take_events()
         except Exception:
             self._break(lesson)

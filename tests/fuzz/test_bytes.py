@@ -138,14 +138,15 @@ class CheckedSink:
         self.view = memoryview(bytearray(4096))
         self.left: dict[int, bytes] = {}
 
-    def send(self, down, packets) -> None:
+    def send(self, burst) -> None:
+        down, packets, seq_offset, ts_offset = burst
         for packet in packets:
-            size = down.write(packet, self.view, 0)
+            size = down.write(packet, seq_offset, ts_offset, self.view, 0)
             written = parse_rtp(bytes(self.view[:size]))
             assert written.ssrc == down.ssrc and written.payload == packet.payload
             assert self.left.setdefault(written.seq, written.data) == written.data
 
-    def resend(self, data) -> None:
+    def resend(self, down, data) -> None:
         again = parse_rtp(data)
         assert self.left.get(again.seq) == data
 
@@ -169,11 +170,10 @@ def lesson() -> tuple[LessonMedia, CheckedSink]:
 def drain(media: LessonMedia) -> None:
     for sink, data in media.take_rtcp():
         sink.send_rtcp(data)
-    for packets, downs in media.take_fan_outs():
-        for down in downs:
-            down.sink.send(down, packets)
-    for sink, data in media.take_resends():
-        sink.resend(data)
+    for burst in media.take_bursts():
+        burst.down.sink.send(burst)
+    for down, data in media.take_resends():
+        down.sink.resend(down, data)
     media.take_events()
 
 

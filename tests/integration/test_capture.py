@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from classroom.sfu.core.sink import Burst
+
 LESSON = LessonId("maths")
 
 
@@ -41,11 +43,12 @@ class Recorder:
         self.packets: dict[int, list] = defaultdict(list)
         self.reports: dict[int, rtcp.SenderReport] = {}
         self.unannounced: set[int] = set()
-        self.tracks: dict[int, object] = {}
+        self.bursts: dict[int, Burst] = {}
         self.changed = asyncio.Event()
 
-    def send(self, down, packets) -> None:
-        self.tracks[down.ssrc] = down
+    def send(self, burst) -> None:
+        down, packets = burst.down, burst.packets
+        self.bursts.setdefault(down.ssrc, burst)
         if down.ssrc not in self.reports:
             self.unannounced.add(down.ssrc)
         self.packets[down.ssrc] += packets
@@ -56,7 +59,7 @@ class Recorder:
             if isinstance(packet, rtcp.SenderReport):
                 self.reports.setdefault(packet.ssrc, packet)
 
-    def resend(self, data: bytes) -> None:
+    def resend(self, down, data: bytes) -> None:
         pass
 
     def close(self, reason: str) -> None:
@@ -204,8 +207,8 @@ async def test_the_sample_lesson_arrives_complete_and_on_one_clock(endpoint: End
     for ssrc, packets in recorder.packets.items():
         seqs = [packet.ext_seq for packet in packets]
         assert sorted(seqs) == list(range(min(seqs), max(seqs) + 1)), "nothing is missing, nothing comes twice"
-        down, report = recorder.tracks[ssrc], recorder.reports[ssrc]
-        _, ts = down.rewrite(packets[0])
+        report = recorder.reports[ssrc]
+        ts = packets[0].ts + recorder.bursts[ssrc].ts_offset
         ticks = (ts - report.rtp_ts + 2**31) % 2**32 - 2**31
         starts.append(ntp_to_unix(report.ntp) + ticks / (48_000 if packets[0].pt == 111 else 90_000))
     # Camera and slides begin together; the sound's first packet is early by the encoder's look-ahead, 6.5 ms.

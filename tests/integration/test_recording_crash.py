@@ -15,6 +15,7 @@ from classroom.recording.library import find_recording, manifest
 from classroom.recording.recorder import Recorder
 from classroom.recording.repair import repair_recordings
 from classroom.recording.track import GapReason
+from classroom.sfu.core.sink import Burst
 from tests.unit.recording.lesson_source import Wire, encode_audio, encode_video, in_order
 from tests.unit.recording.playback import as_it_is_now, pictures, sound
 
@@ -39,7 +40,7 @@ async def hold_lesson(root: Path, resume: bool, seconds: float) -> None:
         if isinstance(thing, bytes):
             recorder.send_rtcp(thing)
         else:
-            recorder.send(wire.down, [thing])
+            recorder.send(Burst(wire.down, [thing], 0, 0))
     await recorder.finish(RecordingState.COMPLETE)
 
 

@@ -83,11 +83,10 @@ class Room:
     def flush(self):
         for sink, data in self.media.take_rtcp():
             sink.send_rtcp(data)
-        for packets, downs in self.media.take_fan_outs():
-            for down in downs:
-                down.sink.send(down, packets)
-        for sink, data in self.media.take_resends():
-            sink.resend(data)
+        for burst in self.media.take_bursts():
+            burst.down.sink.send(burst)
+        for down, data in self.media.take_resends():
+            down.sink.resend(down, data)
         self.media.take_events()
 
 

@@ -27,10 +27,10 @@ class FaultySink:
         if self.breaks:
             raise RuntimeError("a fault of the sink")
 
-    def send(self, down, packets) -> None:
+    def send(self, burst) -> None:
         self._take()
 
-    def resend(self, data) -> None:
+    def resend(self, down, data) -> None:
         self._take()
 
     def send_rtcp(self, data) -> None:

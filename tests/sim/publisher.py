@@ -144,10 +144,12 @@ class Publisher:
     def send_rtcp(self, data: bytes) -> None:
         self.downlink.send(data, self.now)
 
-    def send(self, down, packets) -> None:
+    def send(self, burst) -> None:
         raise AssertionError("a publisher is sent no media")
 
-    resend = send
+    def resend(self, down, data) -> None:
+        raise AssertionError("a publisher is sent no media")
+
     now = 0.0
 
     def close(self, reason: str) -> None:

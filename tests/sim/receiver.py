@@ -165,15 +165,14 @@ class Receiver:
 
     # --- as a Sink, at the server --------------------------------------------------------------------------------
 
-    def send(self, down, packets) -> None:
+    def send(self, burst) -> None:
+        down, packets, seq_offset, ts_offset = burst
         self.sends.append((down, len(packets)))
         for packet in packets:
-            size = down.write(packet, self._buffer, 0)
+            size = down.write(packet, seq_offset, ts_offset, self._buffer, 0)
             self.downlink.send(bytes(self._buffer[:size]), self.now)
-            down.octets += packet.payload_end - packet.payload_start
-        down.packets += len(packets)
 
-    def resend(self, data: bytes) -> None:
+    def resend(self, down, data: bytes) -> None:
         self.downlink.send(data, self.now)
 
     def send_rtcp(self, data: bytes) -> None:
@@ -263,7 +262,8 @@ class Recorder:
         self.closed = ""
         self.now = 0.0
 
-    def send(self, down, packets) -> None:
+    def send(self, burst) -> None:
+        down, packets, seq_offset, ts_offset = burst
         track = self.tracks.get(down.ssrc)
         if track is None:
             track = self.tracks[down.ssrc] = Recorded(down.publication.name, down.clock_rate_hz)
@@ -271,11 +271,10 @@ class Recorder:
             track.reports_before_first = len(track.reports)
         assert not track.over, "a packet after BYE"
         for packet in packets:
-            seq, ts = down.rewrite(packet)
+            seq, ts = (packet.ext_seq + seq_offset) & 0xFFFF, (packet.ts + ts_offset) & 0xFFFF_FFFF
             track.packets.append((seq, ts, packet.payload))
-        down.packets += len(packets)
 
-    def resend(self, data: bytes) -> None:
+    def resend(self, down, data: bytes) -> None:
         raise AssertionError("a recorder asks for nothing again")
 
     def send_rtcp(self, data: bytes) -> None:

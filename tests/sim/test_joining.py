@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from classroom.model import Label
 from classroom.sfu.core import rtcp
-from classroom.sfu.core.lesson import CATCH_UP_PACKETS
+from classroom.sfu.core.forwarding import CATCH_UP_PACKETS
 from tests.sim.netem import Conditions
 from tests.sim.publisher import camera, mic, slides
 from tests.sim.world import World, check_numbers

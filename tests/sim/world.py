@@ -117,12 +117,11 @@ class World:
             end.now = self.now
         for sink, data in self.media.take_rtcp():
             sink.send_rtcp(data)
-        for packets, downs in self.media.take_fan_outs():
-            self.forwarded += len(packets) * len(downs)
-            for down in downs:
-                down.sink.send(down, packets)
-        for sink, data in self.media.take_resends():
-            sink.resend(data)
+        for burst in self.media.take_bursts():
+            self.forwarded += len(burst.packets)
+            burst.down.sink.send(burst)
+        for down, data in self.media.take_resends():
+            down.sink.resend(down, data)
         self.events += [(self.now, event) for event in self.media.take_events()]
 
     def happened(self, kind: type) -> list:

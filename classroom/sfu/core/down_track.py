@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from classroom.sfu.core.renumber import Renumberer
 from classroom.sfu.core.rtp import HEADER_BYTES, build_extensions
+from classroom.sfu.core.sink import Burst
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from classroom.model import Publication
     from classroom.sfu.core.rtp import RtpPacket
+    from classroom.sfu.core.send_log import SendLog
     from classroom.sfu.core.sink import Sink
     from classroom.sfu.core.up_track import UpTrack
 
@@ -25,13 +27,17 @@ CATCH_UP_S = 0.001
 CATCH_UP_INTERVAL_S = 1.0  # a receiver that asks more often than this needs a new keyframe, not the old one again
 MIN_RESEND_INTERVAL_S = 0.02  # whatever round trip a receiver claims
 _RESENT_KEPT = 512
+# What was captured so much longer or shorter ago than it took to come is timed by its arrival: a clock was set.
+MAX_CAPTURE_SKEW_S = 1.0
 
 
 class DownTrack:
     """Numbers, header and retransmission of one sent stream.
 
-    ``capture_time_ext`` and ``playout_delay_ext`` are negotiated extension ids, 0 for none; they go on the first packet
-    of every frame. ``realtime`` is False for a sink that wants the true timestamps of cached pictures (a recorder).
+    ``up`` is what flows, ``next_up`` what is to flow from its next keyframe on; see Forwarding, which sets both.
+    ``twcc_ext``, ``capture_time_ext`` and ``playout_delay_ext`` are negotiated extension ids, 0 for none: the first is
+    on every packet and needs ``send_log``, the others on the first packet of every frame. ``realtime`` is False for a
+    sink that wants the true timestamps of cached pictures (a recorder).
     """
 
     def __init__(
@@ -43,8 +49,10 @@ class DownTrack:
         clock_rate_hz: int,
         rtx_ssrc: int | None = None,
         rtx_pt: int | None = None,
+        twcc_ext: int = 0,
         capture_time_ext: int = 0,
         playout_delay_ext: int = 0,
+        send_log: SendLog | None = None,
         first_seq: int = 0,
         first_ts: int = 0,
         realtime: bool = True,
@@ -53,62 +61,61 @@ class DownTrack:
         self.ssrc = ssrc
         self.clock_rate_hz = clock_rate_hz
         self.realtime = realtime
+        self.send_log = send_log
         self.up: UpTrack | None = None
+        self.next_up: UpTrack | None = None
         self.packets = 0  # written, for sender reports
         self.octets = 0
         self.resent_packets = 0
         self.numbers = Renumberer(first_seq, first_ts)
-        self.started = False
         self._pt = pt
         self._rtx_ssrc = rtx_ssrc
         self._rtx_pt = rtx_pt
         self._rtx_seq = first_seq
         self._resent: dict[int, float] = {}
         self._last_out_at_s: float | None = None
-        self._started_at_s = float("-inf")
-        elements = []
-        if playout_delay_ext:
-            elements.append((playout_delay_ext, bytes(3)))  # min = max = 0: show it as soon as it is there
-        self._extensions_without_time = build_extensions(elements)
-        if capture_time_ext:
-            elements.insert(0, (capture_time_ext, bytes(8)))
-        self._extensions = build_extensions(elements)
-        self._time_at = HEADER_BYTES + 5 if capture_time_ext else 0  # block head 4, element head 1
+        self._last_captured_s: float | None = None
+        self.started_at_s = float("-inf")
+        always = [(twcc_ext, bytes(2))] if twcc_ext and send_log is not None else []
+        delay = (
+            [(playout_delay_ext, bytes(3))] if playout_delay_ext else []
+        )  # min = max = 0: show it as soon as it is there
+        time = [(capture_time_ext, bytes(8))] if capture_time_ext else []
+        self._extensions_inside = build_extensions(always)
+        self._extensions_without_time = build_extensions(always + delay)
+        self._extensions = build_extensions(always + time + delay)
+        self._time_at = HEADER_BYTES + 5 + (3 if always else 0) if time else 0  # block head 4, element heads 1
 
     @property
     def publication(self) -> Publication | None:
         """What flows in it now."""
         return None if self.up is None else self.up.publication
 
-    def rewrite(self, packet: RtpPacket) -> tuple[int, int]:
-        """The (seq, ts) under which a packet leaves; the packet must be one that the core handed out for this track."""
-        offsets = self.numbers.offsets(packet.ext_seq)
-        assert offsets is not None
-        return (packet.ext_seq + offsets[0]) & 0xFFFF, (packet.ts + offsets[1]) & 0xFFFF_FFFF
+    def write(self, packet: RtpPacket, seq_offset: int, ts_offset: int, view: memoryview, at: int) -> int:
+        """Write the packet as this receiver gets it to view[at:] and return its size in bytes.
 
-    def write(self, packet: RtpPacket, view: memoryview, at: int) -> int:
-        """Write the packet as this receiver gets it to view[at:] and return its size in bytes."""
-        numbers = self.numbers
+        The transport-wide number, the first extension of a track with a ``send_log``, is stamped by the sender.
+        """
         self.packets += 1
         self.octets += packet.payload_end - packet.payload_start
-        if packet.ext_seq >= numbers.start:
-            seq, ts = packet.ext_seq + numbers.seq_offset, packet.ts + numbers.ts_offset
-        else:
-            seq, ts = self.rewrite(packet)
+        seq, ts = packet.ext_seq + seq_offset, packet.ts + ts_offset
         return self._write(packet, seq & 0xFFFF, ts & 0xFFFF_FFFF, view, at)
 
     def _write(self, packet: RtpPacket, seq: int, ts: int, view: memoryview, at: int) -> int:
         start = at
         marker_pt = self._pt | 0x80 if packet.marker else self._pt
-        if packet.frame_start and self._extensions:
-            extensions = self._extensions if packet.capture_ntp is not None else self._extensions_without_time
+        timed = packet.frame_start and packet.capture_ntp is not None
+        if timed:
+            extensions = self._extensions
+        elif packet.frame_start:
+            extensions = self._extensions_without_time
         else:
-            extensions = b""
+            extensions = self._extensions_inside
         if extensions:
             _HEADER.pack_into(view, at, 0x90, marker_pt, seq, ts, self.ssrc)
             at += HEADER_BYTES
             view[at : at + len(extensions)] = extensions
-            if self._time_at and packet.capture_ntp is not None:
+            if timed and self._time_at:
                 _NTP.pack_into(view, start + self._time_at, packet.capture_ntp)
             at += len(extensions)
         else:
@@ -118,46 +125,57 @@ class DownTrack:
         view[at : at + size] = packet.data[packet.payload_start : packet.payload_end]
         return at + size - start
 
-    def start(self, up: UpTrack, packets: Sequence[RtpPacket], now: float) -> None:
-        """Begin to send ``up`` with these packets, the first of which may be a keyframe from the cache.
+    def start(self, up: UpTrack, packets: Sequence[RtpPacket], now: float, *, catch_up: bool = False) -> list[Burst]:
+        """Begin to send ``up`` with these packets; the result is what is to be sent.
 
-        Pictures from the cache are moved together (see CATCH_UP_S) unless the sink wants their true times.
+        With ``catch_up`` they come from the cache: the latest picture is the present one and those before it are moved
+        together behind it (see CATCH_UP_S), unless the sink wants their true times.
         """
-        out_ts = self._next_ts(now)
-        self._started_at_s = now
-        previous_ts: int | None = None
+        self.up = up
+        self.started_at_s = now
+        numbers = self.numbers
+        runs = _pictures(packets) if catch_up and self.realtime else [packets]
+        at_s = now if self.realtime else packets[0].received_at_s
+        out_ts = self._resumed_ts(up, runs[-1][0], at_s, pictures_before=len(runs) - 1)
         step = round(CATCH_UP_S * self.clock_rate_hz)
-        for packet in packets:
-            if packet.ts == previous_ts:
-                continue
-            if previous_ts is None:
-                self.numbers.begin(up, packet.ext_seq, packet.ts, out_ts)
-            elif self.realtime:
-                out_ts = (out_ts + step) & 0xFFFF_FFFF
-                self.numbers.next_seq = packet.ext_seq + self.numbers.seq_offset
-                self.numbers.begin(up, packet.ext_seq, packet.ts, out_ts)
-            else:
-                break
-            previous_ts = packet.ts
-        self.started = True
+        bursts = []
+        for run in runs:
+            numbers.begin(up, run[0].ext_seq, run[0].ts, out_ts)
+            bursts.append(Burst(self, run, numbers.seq_offset, numbers.ts_offset))
+            numbers.next_seq = run[-1].ext_seq + numbers.seq_offset + 1
+            out_ts = (out_ts + step) & 0xFFFF_FFFF
+        return bursts
+
+    def _resumed_ts(self, up: UpTrack, packet: RtpPacket, now: float, *, pictures_before: int) -> int:
+        """The outgoing timestamp of the first picture when ``packet`` is of the present one.
+
+        By capture time, so that what a receiver knows of this stream's clock stays true whatever flows in it.
+        """
+        next_ts = self.numbers.next_ts
+        if self._last_out_at_s is None:
+            return next_ts
+        elapsed_s = now - self._last_out_at_s
+        captured_s = up.clock.captured_s(packet.ts)
+        if captured_s is not None and self._last_captured_s is not None:
+            between_s = captured_s - self._last_captured_s
+            if abs(between_s - elapsed_s) < MAX_CAPTURE_SKEW_S:
+                elapsed_s = between_s
+        elapsed_s = max(CATCH_UP_S, elapsed_s - pictures_before * CATCH_UP_S)
+        return (next_ts + round(elapsed_s * self.clock_rate_hz)) & 0xFFFF_FFFF
 
     def stop(self, now: float) -> None:
         """Nothing of the present UpTrack follows; the numbers go on where they are when something else begins."""
-        if self.up is not None and self.started:
-            self.numbers.end(self.up.highest)
-            self.numbers.next_ts = (self.up.last_ts + self.numbers.ts_offset) & 0xFFFF_FFFF
-            self._last_out_at_s = min(now, self.up.last_received_at_s)
-        self.started = False
+        up = self.up
+        if up is not None:
+            self.numbers.end(up.highest)
+            self.numbers.next_ts = self.outgoing_ts(up.last_ts)
+            self._last_out_at_s = min(now, up.last_received_at_s)
+            self._last_captured_s = up.clock.captured_s(up.last_ts)
+            self.up = None
 
     def may_catch_up(self, now: float) -> bool:
         """Whether a lost picture is to be mended from the cache."""
-        return self.realtime and now >= self._started_at_s + CATCH_UP_INTERVAL_S
-
-    def _next_ts(self, now: float) -> int:
-        if self._last_out_at_s is None:
-            return self.numbers.next_ts
-        elapsed = max(CATCH_UP_S, now - self._last_out_at_s)
-        return (self.numbers.next_ts + round(elapsed * self.clock_rate_hz)) & 0xFFFF_FFFF
+        return self.realtime and now >= self.started_at_s + CATCH_UP_INTERVAL_S
 
     def outgoing_ts(self, up_ts: int) -> int:
         """The timestamp under which ``up_ts`` of the present UpTrack leaves."""
@@ -193,4 +211,15 @@ class DownTrack:
 
     def __repr__(self) -> str:
         flowing = "nothing" if self.up is None else self.up.publication.name
-        return f"DownTrack(ssrc={self.ssrc}, {flowing}, {'started' if self.started else 'waiting'})"
+        return f"DownTrack(ssrc={self.ssrc}, {flowing}{', waiting' if self.next_up else ''})"
+
+
+def _pictures(packets: Sequence[RtpPacket]) -> list[list[RtpPacket]]:
+    """Packets in order, grouped by picture."""
+    pictures: list[list[RtpPacket]] = []
+    for packet in packets:
+        if pictures and pictures[-1][0].ts == packet.ts:
+            pictures[-1].append(packet)
+        else:
+            pictures.append([packet])
+    return pictures

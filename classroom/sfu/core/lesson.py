@@ -1,6 +1,6 @@
 """The media of one lesson: who publishes, who receives, what flows where. The only stateful entry to the core.
 
-Sans-I/O. After every call that changes something the driver takes RTCP, fan-outs and events, in this order, and arms
+Sans-I/O. After every call that changes something the driver takes RTCP, bursts and events, in this order, and arms
 its timer for ``next_timeout``. Times are monotonic seconds.
 """
 
@@ -13,27 +13,23 @@ from classroom.sfu.core import rtcp
 from classroom.sfu.core.capture_clock import CaptureClock
 from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.events import MediaEvent, PublicationAdded, PublicationLive, PublicationRemoved
+from classroom.sfu.core.forwarding import Forwarding
 from classroom.sfu.core.ntp import NTP_EPOCH_OFFSET_S
 from classroom.sfu.core.peers import IncomingMedia, Publisher, Receiver, Slot, choose_publication, unique_name
 from classroom.sfu.core.reports import answer_reference_times, read_reports, receiver_report, sender_reports
 from classroom.sfu.core.routing import route, unwrap_rtx
 from classroom.sfu.core.rtp import RtpError, parse_rtp
-from classroom.sfu.core.sink import FanOut
 from classroom.sfu.core.up_track import SILENCE_S, UpTrack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from classroom.model import Label, ParticipantId, SessionId
-    from classroom.sfu.core.rtp import RtpPacket
-    from classroom.sfu.core.sink import Sink
+    from classroom.sfu.core.sink import Burst, Sink
 
 TICK_S = 0.1
 REPORT_INTERVAL_S = 1.0
 MAX_NACK_SEQS = 250  # in one packet, so that it fits a datagram even when no two of them share a bit mask
-# A joiner, or a receiver that lost its picture, is served from the cache up to this many packets (2 s at 1.2 Mbit/s);
-# beyond it a new keyframe costs less than the burst.
-CATCH_UP_PACKETS = 400
 
 
 class LessonMedia:
@@ -49,14 +45,12 @@ class LessonMedia:
         self.publishers: dict[SessionId, Publisher] = {}
         self.receivers: dict[SessionId, Receiver] = {}
         self.ups: dict[PublicationId, UpTrack] = {}
-        self._touched: list[UpTrack] = []
+        self._forwarding = Forwarding()
         self._rtcp: list[tuple[Sink, bytes]] = []
         self._byes: list[tuple[Sink, bytes]] = []  # they leave after the last packets
-        self._resends: list[tuple[Sink, bytes]] = []
-        self._fan_outs: list[FanOut] = []
+        self._resends: list[tuple[DownTrack, bytes]] = []
         self._events: list[MediaEvent] = []
         self._next_tick_s = 0.0
-        self._postponed = False  # somebody waits although a keyframe is there
         self.malformed = 0
         self.unroutable = 0
 
@@ -99,7 +93,7 @@ class LessonMedia:
         receiver = self.receivers.pop(session_id, None)
         if receiver is not None:
             for slot in receiver.slots:
-                self._unplug(slot.down, now)
+                self._forwarding.unplug(slot.down, now)
         publisher = self.publishers.pop(session_id, None)
         if publisher is not None:
             for media in publisher.media:
@@ -142,8 +136,7 @@ class LessonMedia:
         if not track.live:
             track.live = True
             self._events.append(PublicationLive(track.publication.id, True))
-        if len(track.fresh) + len(track.late) == 1:
-            self._touched.append(track)
+        self._forwarding.touch(track)
 
     def _receive_rtcp(self, session_id: SessionId, data: bytes, now: float) -> None:
         try:
@@ -181,28 +174,17 @@ class LessonMedia:
                 data = down.retransmission(seq, now, receiver.rtt_s)
                 if data is not None:
                     receiver.resends.spend(len(data))
-                    self._resends.append((receiver.sink, data))
+                    self._resends.append((down, data))
 
     def _recover(self, down: DownTrack, now: float) -> None:
         """A receiver cannot decode: from the cache if that is short, else by a new keyframe for everybody."""
-        up = down.up
-        if up is None:
-            return
-        if down.started and down.may_catch_up(now) and up.cache.since_keyframe(CATCH_UP_PACKETS):
-            self._unplug(down, now)
-            self._plug(down, up, now)
-        else:
-            up.want_keyframe()
+        if not self._forwarding.restart(down, now) and down.up is not None:
+            down.up.want_keyframe()
 
     # --- time --------------------------------------------------------------------------------------------------
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due: NACKs and keyframe requests to publishers, reports, publications that fell silent."""
-        if self._postponed:
-            self._postponed = False
-            self._plan_fan_outs()
-            for up in self.ups.values():
-                self._start_from_cache(up, now)
         for publisher in self.publishers.values():
             for media in publisher.media:
                 if media.track is not None:
@@ -228,7 +210,7 @@ class LessonMedia:
         """When handle_timeout has something to do; None for a lesson without anybody."""
         if not self.publishers and not self.receivers:
             return None
-        due = float("-inf") if self._postponed else self._next_tick_s
+        due = self._next_tick_s
         for up in self.ups.values():
             at = up.next_timeout()
             if at is not None and at < due:
@@ -253,19 +235,18 @@ class LessonMedia:
     # --- what goes out -----------------------------------------------------------------------------------------
 
     def take_rtcp(self) -> list[tuple[Sink, bytes]]:
-        """Drain the RTCP packets to send; before the fan-outs."""
-        self._plan_fan_outs()
+        """Drain the RTCP packets to send; before the bursts."""
+        self._plan()
         taken, self._rtcp, self._byes = self._rtcp, self._byes, []
         return taken
 
-    def take_resends(self) -> list[tuple[Sink, bytes]]:
+    def take_bursts(self) -> list[Burst]:
+        """Drain the packets to send."""
+        return self._forwarding.take_bursts()
+
+    def take_resends(self) -> list[tuple[DownTrack, bytes]]:
         """Drain the retransmissions."""
         taken, self._resends = self._resends, []
-        return taken
-
-    def take_fan_outs(self) -> list[FanOut]:
-        """Drain the packets to send."""
-        taken, self._fan_outs = self._fan_outs, []
         return taken
 
     def take_events(self) -> list[MediaEvent]:
@@ -273,54 +254,10 @@ class LessonMedia:
         taken, self._events = self._events, []
         return taken
 
-    def _plan_fan_outs(self) -> None:
-        for up in self._touched:
-            for packet in up.late:
-                downs = [d for d in up.downs if d.numbers.offsets(packet.ext_seq) is not None]
-                if downs:
-                    self._fan_outs.append(FanOut([packet], downs))
-            if up.downs and up.fresh:
-                self._fan_outs.append(FanOut(up.fresh, tuple(up.downs)))
-            if up.waiting:
-                self._start_waiting(up)
-            up.fresh, up.late = [], []
-        self._touched.clear()
-
-    def _start_waiting(self, up: UpTrack) -> None:
-        """Those who wait start where a keyframe does; with sound, at once."""
-        first = next((packet for packet in up.fresh if packet.keyframe_start or not up.video), None)
-        if first is None:
-            if up.late:  # it may have completed a keyframe
-                self._start_from_cache(up, up.last_received_at_s)
-        elif waiting := self._take_waiting(up):
-            for down in waiting:
-                self._start(down, up, [first], first.received_at_s)
-            since = [packet for packet in (*up.fresh, *up.late) if packet.ext_seq >= first.ext_seq]
-            self._fan_outs.append(FanOut(since, waiting))
-
-    def _start_from_cache(self, up: UpTrack, now: float) -> None:
-        cached = up.cache.since_keyframe(CATCH_UP_PACKETS) if up.video and up.waiting else []
-        if cached and (waiting := self._take_waiting(up)):
-            for down in waiting:
-                self._start(down, up, cached, now)
-            self._fan_outs.append(FanOut(cached, waiting))
-
-    def _take_waiting(self, up: UpTrack) -> list[DownTrack]:
-        """Those of the waiting that may start now.
-
-        Packets get their numbers when the driver sends them. A DownTrack to which packets of its former run are
-        still to be sent keeps that run until the next handle_timeout.
-        """
-        departing = {down for fan_out in self._fan_outs for down in fan_out.downs}
-        waiting = up.waiting
-        up.waiting = [down for down in waiting if down in departing]
-        self._postponed = self._postponed or bool(up.waiting)
-        return [down for down in waiting if down not in departing]
-
-    def _start(self, down: DownTrack, up: UpTrack, packets: Sequence[RtpPacket], now: float) -> None:
-        down.start(up, packets, now)
-        up.downs.append(down)
-        self._report(down.sink, [down], now)
+    def _plan(self) -> None:
+        self._forwarding.plan()
+        for down in self._forwarding.take_started():
+            self._report(down.sink, [down], down.started_at_s)
 
     # --- what flows where --------------------------------------------------------------------------------------
 
@@ -356,14 +293,13 @@ class LessonMedia:
         return track
 
     def _remove_up(self, up: UpTrack, reason: str, now: float) -> None:
-        self._plan_fan_outs()  # what came before goes out before
         del self.ups[up.publication.id]
         self._events.append(PublicationRemoved(up.publication.id, reason))
         for receiver in self.receivers.values():
             for slot in list(receiver.slots):
-                if slot.down.up is not up:
+                if up not in (slot.down.up, slot.down.next_up):
                     continue
-                self._unplug(slot.down, now)
+                self._forwarding.unplug(slot.down, now)
                 if receiver.follow_all:
                     self._byes.append((receiver.sink, rtcp.build_bye([slot.down.ssrc])))
                     receiver.slots.remove(slot)
@@ -378,26 +314,10 @@ class LessonMedia:
         for slot in receiver.slots:
             chosen = choose_publication(slot, publications)
             up = None if chosen is None else self.ups[chosen.id]
-            if up is not slot.down.up:
-                self._unplug(slot.down, now)
-                if up is not None:
-                    self._plug(slot.down, up, now)
-
-    def _plug(self, down: DownTrack, up: UpTrack, now: float) -> None:
-        self._plan_fan_outs()
-        down.up = up
-        up.waiting.append(down)
-        self._start_from_cache(up, now)
-
-    def _unplug(self, down: DownTrack, now: float) -> None:
-        up = down.up
-        if up is None:
-            return
-        self._plan_fan_outs()
-        down.stop(now)
-        down.up = None
-        up.downs = [other for other in up.downs if other is not down]
-        up.waiting = [other for other in up.waiting if other is not down]
+            if up is None:
+                self._forwarding.unplug(slot.down, now)
+            elif up is not (slot.down.next_up or slot.down.up):
+                self._forwarding.plug(slot.down, up, now)
 
     def __repr__(self) -> str:
         return f"LessonMedia({len(self.publishers)} publishers, {len(self.receivers)} receivers, {len(self.ups)} ups)"

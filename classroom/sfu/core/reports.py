@@ -20,7 +20,7 @@ REPORTS_IN_A_PACKET = 31  # of 28 bytes each: stays inside one datagram on any p
 
 def sender_reports(downs: Iterable[DownTrack], cname: str, ntp_s: float) -> Iterator[bytes]:
     """Compound packets with a sender report for each track that has begun, none larger than a datagram."""
-    ready = [down for down in downs if down.up is not None and down.started]
+    ready = [down for down in downs if down.up is not None]
     for at in range(0, len(ready), REPORTS_IN_A_PACKET):
         some = ready[at : at + REPORTS_IN_A_PACKET]
         reports = [report for down in some if (report := _sender_report(down, ntp_s)) is not None]

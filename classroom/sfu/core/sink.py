@@ -11,18 +11,29 @@ if TYPE_CHECKING:
     from classroom.sfu.core.rtp import RtpPacket
 
 
+class Burst(NamedTuple):
+    """Packets of one UpTrack that leave together on one DownTrack, under the same offsets.
+
+    A packet leaves as number ``(ext_seq + seq_offset) & 0xFFFF`` with timestamp ``(ts + ts_offset) & 0xFFFFFFFF``.
+    """
+
+    down: DownTrack
+    packets: Sequence[RtpPacket]
+    seq_offset: int
+    ts_offset: int
+
+
 class Sink(Protocol):
     """The consuming end of a receiver, or the way back to a publisher.
 
-    Called on the event loop, once per receiver and batch; must neither block nor raise for a reason of its own.
-    ``down.rewrite(packet)`` gives the (seq, ts) under which the packet leaves; an RTCP sender report that ties
-    those timestamps to the server's clock precedes the first packet of every DownTrack.
+    Called on the event loop, once per receiver and batch; must neither block nor raise for a reason of its own. An RTCP
+    sender report that ties timestamps to the server's clock precedes the first packet of every DownTrack.
     """
 
-    def send(self, down: DownTrack, packets: Sequence[RtpPacket]) -> None:
+    def send(self, burst: Burst) -> None:
         """Take packets of one DownTrack, in the order in which they were received (late ones come late)."""
 
-    def resend(self, data: bytes) -> None:
+    def resend(self, down: DownTrack, data: bytes) -> None:
         """Take a complete RTP packet again that was asked for by NACK."""
 
     def send_rtcp(self, data: bytes) -> None:
@@ -30,10 +41,3 @@ class Sink(Protocol):
 
     def close(self, reason: str) -> None:
         """Nothing more will come: the lesson or the receiver is gone."""
-
-
-class FanOut(NamedTuple):
-    """Packets of one UpTrack, and everybody who gets them as they are."""
-
-    packets: Sequence[RtpPacket]
-    downs: Sequence[DownTrack]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from classroom.sfu.core.down_track import DownTrack
     from classroom.sfu.core.rtp import RtpPacket
+    from classroom.sfu.core.sink import Burst
+    from classroom.sfu.transport.sender import Address
     from classroom.sfu.transport.srtp import Buffer, Srtp
 
 UDP_SEGMENT = 103  # linux/udp.h
@@ -24,11 +26,12 @@ MAX_SEGMENTS = 64
 MAX_BURST_BYTES = 60_000
 PACKET_ROOM_BYTES = 2048
 BUFFER_BYTES = MAX_BURST_BYTES + PACKET_ROOM_BYTES
+TWCC_AT = 17  # header, head of the extension block, head of its first element
 _SIZE = struct.Struct("=H")
+_TWCC = struct.Struct("!H")
 _UNSUPPORTED = (errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP)
 _TOO_LARGE = (errno.EINVAL, errno.EMSGSIZE)  # a segment exceeds the MTU of this one path; EMSGSIZE since Linux 6.13
 
-Address = tuple[str, int] | tuple[str, int, int, int]
 T = TypeVar("T")
 
 
@@ -43,12 +46,33 @@ class Egress:
         self.calls = 0
         self.dropped = 0
 
-    def send_track(self, down: DownTrack, packets: Sequence[RtpPacket], srtp: Srtp, address: Address) -> None:
+    def send_burst(self, burst: Burst, srtp: Srtp, address: Address, now: float) -> None:
         """Write, protect and send packets of a DownTrack."""
-        self._burst(down.write, packets, srtp, address)
+        down, packets, seq_offset, ts_offset = burst
+        log = down.send_log
 
-    def send_batch(self, packets: Sequence[bytes], srtp: Srtp, address: Address) -> None:
-        """Protect and send complete plaintext RTP packets."""
+        def write(packet: RtpPacket, view: memoryview, at: int) -> int:
+            size = down.write(packet, seq_offset, ts_offset, view, at)
+            if log is not None:
+                _TWCC.pack_into(view, at + TWCC_AT, log.add(now, size))
+            return size
+
+        self._burst(write, packets, srtp, address)
+
+    def resend(self, down: DownTrack, data: bytes, srtp: Srtp, address: Address, now: float) -> None:
+        """Stamp, protect and send a complete packet."""
+        log = down.send_log
+
+        def write(packet: bytes, view: memoryview, at: int) -> int:
+            size = _copy(packet, view, at)
+            if log is not None:
+                _TWCC.pack_into(view, at + TWCC_AT, log.add(now, size))
+            return size
+
+        self._burst(write, (data,), srtp, address)
+
+    def send_batch(self, packets: Sequence[bytes], srtp: Srtp, address: Address, *, voice: bool = False) -> None:
+        """Protect and send complete plaintext RTP packets; ``voice`` overtakes nothing: no datagram waits here."""
         self._burst(_copy, packets, srtp, address)
 
     def _burst(

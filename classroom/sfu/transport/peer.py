@@ -11,13 +11,13 @@ from classroom.sfu.transport.dtls import Dtls
 from classroom.sfu.transport.srtp import Srtp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from classroom.sfu.core.down_track import DownTrack
-    from classroom.sfu.core.rtp import RtpPacket
+    from classroom.sfu.core.sink import Burst
     from classroom.sfu.transport.certificate import Certificate
-    from classroom.sfu.transport.egress import Address, Egress
     from classroom.sfu.transport.mux import UdpMux
+    from classroom.sfu.transport.sender import Address, Sender
     from classroom.sfu.transport.srtp import Buffer
 
 
@@ -28,7 +28,7 @@ class _Path:
     sent again from elsewhere: alone it would lead the media to whoever replays it (RFC 8445 §19.2). SRTP knows replays.
     """
 
-    def __init__(self, peer: Peer, address: Address, egress: Egress) -> None:
+    def __init__(self, peer: Peer, address: Address, egress: Sender) -> None:
         self.peer = peer
         self.address = address
         self.egress = egress
@@ -68,7 +68,7 @@ class Peer:
         self.remote_ufrag = remote_ufrag
         self._credentials: dict[str, str] = {}  # our ufrag: pwd; two during an ICE restart
         self._address: Address | None = None
-        self._egress: Egress | None = None
+        self._egress: Sender | None = None
         self._next_path: _Path | None = None
         self._srtp: Srtp | None = None
         self._dtls_due_s: float | None = None
@@ -102,7 +102,7 @@ class Peer:
 
     # --- incoming, called by the mux ---------------------------------------------------------------------------
 
-    def check(self, check: stun.Check, address: Address, egress: Egress) -> bool:
+    def check(self, check: stun.Check, address: Address, egress: Sender) -> bool:
         """Answer an ICE check and follow the peer to the address that it nominates."""
         pwd = self._credentials.get(check.local_ufrag)
         if pwd is None or not stun.is_authentic(check.message, pwd):
@@ -113,25 +113,33 @@ class Peer:
         if restarted:
             for old in [ufrag for ufrag in self._credentials if ufrag != self.ufrag]:
                 self._forget_credentials(old)
-        if address == self._address:
+        if address == self._address and egress is self._egress:
             self._mux.bind_address(address, self)  # somebody may have claimed it
-        elif self._address is None or (check.nominates and (self._srtp is None or restarted)):
+        elif (self._srtp is None or restarted) and (self._address is None or check.nominates):
             self._move(address, egress)
         elif check.nominates:
             self._expect(address, egress)
         return True
 
-    def _expect(self, address: Address, egress: Egress) -> None:
+    def _expect(self, address: Address, egress: Sender) -> None:
         self._forget_next_path()
         self._next_path = _Path(self, address, egress)
         self._mux.bind_free_address(address, self._next_path)
+
+    def lose_path(self, egress: Sender) -> None:
+        """Send nothing until the peer has come on another path: this connection is gone."""
+        if self._egress is egress and self._address is not None:
+            self._mux.unbind_address(self._address, self)
+            self._address = self._egress = None
+        if self._next_path is not None and self._next_path.egress is egress:
+            self._forget_next_path()
 
     def _forget_next_path(self) -> None:
         if self._next_path is not None:
             self._mux.unbind_address(self._next_path.address, self._next_path)
             self._next_path = None
 
-    def _move(self, address: Address, egress: Egress) -> None:
+    def _move(self, address: Address, egress: Sender) -> None:
         self._forget_next_path()
         first = self._address is None
         if self._address is not None:
@@ -183,15 +191,15 @@ class Peer:
 
     # --- outgoing, as a Sink -----------------------------------------------------------------------------------
 
-    def send(self, down: DownTrack, packets: Sequence[RtpPacket]) -> None:
+    def send(self, burst: Burst) -> None:
         """Send packets of a DownTrack."""
         if self._srtp is not None and self._egress is not None and self._address is not None:
-            self._egress.send_track(down, packets, self._srtp, self._address)
+            self._egress.send_burst(burst, self._srtp, self._address, self._now())
 
-    def resend(self, data: bytes) -> None:
+    def resend(self, down: DownTrack, data: bytes) -> None:
         """Send a retransmission."""
         if self._srtp is not None and self._egress is not None and self._address is not None:
-            self._egress.send_batch((data,), self._srtp, self._address)
+            self._egress.resend(down, data, self._srtp, self._address, self._now())
 
     def send_rtcp(self, data: bytes) -> None:
         """Send a compound RTCP packet."""

@@ -111,9 +111,6 @@ class FakeDown:
     ssrc: int
     clock_rate_hz: int
 
-    def rewrite(self, packet: RtpPacket) -> tuple[int, int]:
-        return packet.seq, packet.ts
-
 
 @dataclass
 class Wire:

@@ -14,6 +14,7 @@ from classroom.recording import recorder as recorder_module
 from classroom.recording.library import manifest
 from classroom.recording.recorder import Recorder, explain
 from classroom.sfu.core.rtcp import PictureLoss, parse_rtcp
+from classroom.sfu.core.sink import Burst
 from tests.unit.recording.lesson_source import EPOCH_S, Wire, encode_audio, encode_video, in_order
 
 REPOSITORY = Path(__file__).parents[3]
@@ -46,7 +47,7 @@ async def play(recorder, clock, events):
         if isinstance(thing, bytes):
             recorder.send_rtcp(thing)
         else:
-            recorder.send(wire.down, [thing])
+            recorder.send(Burst(wire.down, [thing], 0, 0))
         if index % 500 == 0:
             await asyncio.sleep(0)
 
@@ -68,7 +69,7 @@ async def test_a_lesson_from_open_to_complete(tmp_path):
     await play(recorder, clock, in_order(wires))
     await recorder.finish(RecordingState.COMPLETE)
     await recorder.finish(RecordingState.INTERRUPTED)
-    recorder.send(wires[0].down, [wires[0].deliveries[-1][1]])
+    recorder.send(Burst(wires[0].down, [wires[0].deliveries[-1][1]], 0, 0))
     assert states == [(RecordingState.RECORDING, None), (RecordingState.COMPLETE, None)]
     whole = manifest(recorder.folder)
     assert whole["state"] == "complete"

@@ -24,10 +24,10 @@ class Sink:
             raise RuntimeError("the disk of this sink is on fire")
         self.got += 1
 
-    def send(self, down, packets) -> None:
+    def send(self, burst) -> None:
         self._take("send")
 
-    def resend(self, data) -> None:
+    def resend(self, down, data) -> None:
         self._take("resend")
 
     def send_rtcp(self, data) -> None:

@@ -1,6 +1,7 @@
 """LessonMedia call by call; tests/sim has the scenarios."""
 
 import random
+from itertools import groupby
 
 import pytest
 
@@ -47,9 +48,10 @@ def feed(media: LessonMedia, *packets: bytes, now: float = 0.0) -> None:
 
 
 def drained(media: LessonMedia) -> list[tuple[list[int], int]]:
-    """(sequence numbers, how many get them) of each fan-out."""
+    """(sequence numbers, how many get them) of each batch."""
     media.take_rtcp()
-    return [([p.seq for p in packets], len(downs)) for packets, downs in media.take_fan_outs()]
+    batches = groupby(media.take_bursts(), key=lambda burst: [packet.seq for packet in burst.packets])
+    return [(seqs, len(list(bursts))) for seqs, bursts in batches]
 
 
 def feedback(media: LessonMedia) -> list[rtcp.Rtcp]:
@@ -130,7 +132,7 @@ def test_a_batch_that_fills_a_hole_behind_the_keyframe_is_complete_for_those_who
     media = with_publisher()
     with_receiver(media)
     feed(media, frame(4), frame(5, IDR), frame(7), frame(6), frame(3))
-    assert drained(media) == [([5, 7, 6], 1)]
+    assert drained(media) == [([5, 7], 1), ([6], 1)]
 
 
 def test_rtx_from_a_publisher_is_unwrapped():
@@ -139,7 +141,7 @@ def test_rtx_from_a_publisher_is_unwrapped():
     feed(media, frame(1, IDR), frame(3))
     feed(media, build_rtp(pt=97, seq=900, ts=6000, ssrc=500, payload=b"\x00\x02" + SLICE))
     feed(media, build_rtp(pt=97, seq=901, ts=6000, ssrc=500, payload=b""))  # a probe
-    assert drained(media) == [([1, 3, 2], 1)]
+    assert drained(media) == [([1, 3], 1), ([2], 1)]
 
 
 def test_a_report_precedes_the_first_packet():
@@ -199,7 +201,7 @@ def test_nack_of_a_receiver():
     drained(media)
     media.receive(DOWN, rtcp.build_nack(1, down.ssrc, [0, 1, 2]) + rtcp.build_nack(1, 555, [0]), 0.5)
     resends = media.take_resends()
-    assert [(sink is SINK, int.from_bytes(data[2:4], "big")) for sink, data in resends] == [(True, 0), (True, 1)]
+    assert [(to is down, int.from_bytes(data[2:4], "big")) for to, data in resends] == [(True, 0), (True, 1)]
     media.receive(DOWN, rtcp.build_nack(1, down.ssrc, [0]), 0.51)
     assert media.take_resends() == []  # less than a round trip ago
 
@@ -223,35 +225,18 @@ def test_picture_loss_while_waiting_is_no_second_wish():
     assert [type(p) for p in feedback(media)].count(rtcp.PictureLoss) == 1
 
 
-def test_a_switch_within_a_batch_waits_until_the_former_packets_have_left():
-    """Numbers are given when packets leave: those of the former run must not get numbers of the new one."""
+def test_a_helping_from_the_cache_follows_what_came_in_the_same_batch():
     media = with_publisher()
     down = with_receiver(media)
     feed(media, frame(1, IDR), frame(2))
     drained(media)
     feed(media, frame(3), now=2.0)
     media.receive(DOWN, rtcp.build_pli(1, down.ssrc), 2.0)  # to be mended from the cache
-    assert media.next_timeout() == float("-inf")
-    assert drained(media) == [([3], 1)]
-    media.handle_timeout(2.0)
-    assert drained(media) == [([1, 2, 3], 1)]
-    assert down.numbers.next_seq & 0xFFFF == 5  # the last picture of the second helping runs at 5
-    assert media.next_timeout() == 2.0 + TICK_S
-
-
-def test_the_switch_waits_as_long_as_the_driver_has_not_sent():
-    media = with_publisher()
-    down = with_receiver(media)
-    feed(media, frame(1, IDR))
-    drained(media)
-    feed(media, frame(2), now=2.0)
-    media.receive(DOWN, rtcp.build_pli(1, down.ssrc), 2.0)
-    media.handle_timeout(2.0)
-    assert media.next_timeout() == float("-inf")
-    assert drained(media) == [([2], 1)]
-    feed(media, frame(3), now=2.01)
-    media.handle_timeout(2.01)
-    assert drained(media) == [([1, 2, 3], 1)]  # and what came meanwhile once, not twice
+    assert drained(media) == [([3], 1), ([1], 1), ([2], 1), ([3], 1)]
+    assert down.numbers.next_seq & 0xFFFF == 6
+    feed(media, frame(4), now=2.01)
+    (burst,) = (media.take_rtcp(), media.take_bursts())[1]
+    assert (burst.packets[0].ext_seq + burst.seq_offset) & 0xFFFF == 6
 
 
 def test_silence_and_return():
@@ -321,11 +306,11 @@ def test_a_recorder_that_comes_late_and_one_that_is_there():
     media.add_receiver(SessionId("r1"), ParticipantId(""), SINK, [], 0.0, follow_all=True)
     feed(media, frame(1, IDR), frame(2))
     media.add_receiver(SessionId("r2"), ParticipantId(""), SINK, [], 0.0, follow_all=True)
-    assert drained(media) == [([1, 2], 1), ([1, 2], 1)]
+    assert drained(media) == [([1, 2], 2)]
     feed(media, frame(3))
     media.remove(UP, "gone", 1.0)
     assert not [p for p in feedback(media) if isinstance(p, rtcp.Bye)]
-    assert [len(downs) for _, downs in media.take_fan_outs()] == [2]  # the last packets first
+    assert len(media.take_bursts()) == 2  # the last packets first
     byes = [p for p in feedback(media) if isinstance(p, rtcp.Bye)]
     assert len(byes) == 2 and all(not r.slots for r in media.receivers.values())
 
