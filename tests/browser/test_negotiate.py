@@ -33,7 +33,8 @@ ACCEPT = """async answer => {
   await pc.setRemoteDescription({ type: "answer", sdp: answer });
   const transceivers = pc.getTransceivers().map(t => {
     const codecs = t.sender.getParameters().codecs.map(codec => codec.mimeType.toLowerCase());
-    return [t.mid, t.currentDirection, codecs];
+    const rids = t.sender.getParameters().encodings.filter(e => e.active && e.rid).map(e => e.rid);
+    return [t.mid, t.currentDirection, codecs, rids];
   });
   return { state: pc.signalingState, transceivers };
 }"""
@@ -44,7 +45,7 @@ ACCEPT = """async answer => {
     [
         pytest.param({"kinds": ["video", "video", "audio"], "direction": "sendonly"}, True, "sendonly", id="WHIP"),
         pytest.param({"kinds": ["video", "audio"], "direction": "sendrecv"}, True, "sendonly", id="WHIP sendrecv"),
-        pytest.param({"kinds": ["video"], "direction": "sendonly", "rids": ["h", "l"]}, True, "sendonly",
+        pytest.param({"kinds": ["video"], "direction": "sendonly", "rids": ["h", "m", "l"]}, True, "sendonly",
                      id="WHIP simulcast"),
         pytest.param({"kinds": ["audio"], "direction": "sendonly", "channel": True}, True, "sendonly",
                      id="WHIP with a data channel"),
@@ -61,9 +62,10 @@ async def test_chromium_accepts_our_answer(what, publishing, expected):
         accepted = await page.evaluate(ACCEPT, made.answer)
     assert accepted["state"] == "stable"
     plans = {plan.mid: plan for plan in made.ups or made.slots}
-    assert [mid for mid, _, _ in accepted["transceivers"]] == list(plans)
-    for mid, direction, codecs in accepted["transceivers"]:
+    assert [mid for mid, _, _, _ in accepted["transceivers"]] == list(plans)
+    for mid, direction, codecs, rids in accepted["transceivers"]:
         assert direction == expected
         if publishing:
+            assert rids == list(plans[mid].rids) == (what.get("rids", []) if plans[mid].kind == "video" else [])
             assert codecs == (["video/h264", "video/rtx"] if plans[mid].kind == "video" else ["audio/opus"])
     assert len(plans) == len(what["kinds"])

@@ -10,22 +10,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from classroom.model import Label, TrackKind
-from classroom.sfu.negotiate.offer import Codec, MediaOffer, Offer, UnacceptableOffer, is_number
+from classroom.sfu.negotiate.agreed import (
+    EXT_AUDIO_LEVEL,
+    EXT_CAPTURE_TIME,
+    EXT_MID,
+    EXT_PLAYOUT_DELAY,
+    EXT_REPAIRED_RID,
+    EXT_RID,
+    EXT_TRANSPORT_CC,
+    Agreed,
+    agree,
+)
+from classroom.sfu.negotiate.offer import MediaOffer, Offer, UnacceptableOffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EXT_MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
-EXT_CAPTURE_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
-EXT_PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
-_UP_EXTENSIONS = (EXT_MID,)
-_DOWN_EXTENSIONS = (EXT_CAPTURE_TIME, EXT_PLAYOUT_DELAY)  # no MID: the answer names every SSRC
-_VIDEO_FEEDBACK = ("nack", "nack pli", "ccm fir")
-_AUDIO_FEEDBACK = ("nack",)
-# What senders are told to make, best first, and what receivers are told that they get. Baseline with constraints
-# is what everybody has; High comes last because it is more than we promise, though every browser decodes it.
-_UP_PROFILES = ("42e0", "4200", "4d00", "42", "4d", "64")
-_DOWN_PROFILES = ("4d00", "42e0", "4200", "4d", "42", "64")
 _VIDEO_LABELS = (Label.CAMERA, Label.SLIDES, Label.SCREEN)
 
 
@@ -48,7 +48,11 @@ class LocalTransport:
 
 @dataclass(frozen=True, slots=True)
 class UpPlan:
-    """What a publisher will send in one m-section. Extension ids are 0 when not negotiated."""
+    """What a publisher will send in one m-section. Extension ids are 0 when not negotiated.
+
+    With ``rids`` (best first, as offered) each packet names its stream by RID, and no SSRC is known beforehand.
+    ``pause``: the publisher can be told to pause a stream (RFC 7728).
+    """
 
     mid: str
     kind: TrackKind
@@ -58,23 +62,36 @@ class UpPlan:
     clock_rate_hz: int
     ssrc: int | None
     rtx_ssrc: int | None
+    rids: tuple[str, ...]
     nack: bool
+    pause: bool
     mid_ext: int
+    rid_ext: int
+    rrid_ext: int
+    twcc_ext: int
+    audio_level_ext: int
+    capture_time_ext: int
 
 
 @dataclass(frozen=True, slots=True)
 class SlotPlan:
-    """What we will send in one m-section: a slot with its fixed SSRCs. No label means the programme."""
+    """What we will send in one m-section: a slot with its fixed SSRCs. No label means the programme.
+
+    ``red_pt`` when sound may also go as RFC 2198; ``remb`` when the receiver estimates (no transport-wide feedback).
+    """
 
     mid: str
     kind: TrackKind
     label: Label | None
     pt: int
     rtx_pt: int | None
+    red_pt: int | None
     clock_rate_hz: int
     ssrc: int
     rtx_ssrc: int | None
     nack: bool
+    remb: bool
+    twcc_ext: int
     capture_time_ext: int
     playout_delay_ext: int
 
@@ -102,8 +119,8 @@ def answer_offer(
     for index, media in enumerate(offer.media):
         mid = media.mid if media.mid is not None else str(index)
         reason = _why_refused(media, publishing, bundled, bool(accepted))
-        codec = None if reason else _choose_codec(media, publishing)
-        if codec is None:
+        agreed = None if reason else agree(media, publishing)
+        if agreed is None:
             wanted = "H.264 with packetization-mode=1" if media.kind == "video" else "Opus"
             reasons.append(f"m-line {index + 1} ({media.kind}): {reason or f'it does not offer {wanted}'}")
             sections.append([f"m={media.kind} 0 {media.proto} {' '.join(media.formats)}", "c=IN IP4 0.0.0.0"])
@@ -115,18 +132,18 @@ def answer_offer(
         label = _label(media, kind)
         nth = taken[kind]
         taken[kind] += 1
-        section = _common_section(media, mid, codec, local, first=not accepted, dtls_client=result.dtls_client)
+        section = _transport_lines(media, mid, agreed, local, first=not accepted, dtls_client=result.dtls_client)
+        section += _codec_lines(media, agreed)
         if publishing:
-            plan = _up_plan(media, mid, kind, label or _default_label(kind, nth), codec)
-            result.ups.append(plan)
-            section += [*_codec_lines(media, codec, plan.rtx_pt), "a=recvonly"]
+            result.ups.append(_up_plan(media, mid, kind, label or _default_label(kind, nth), agreed))
+            section += ["a=recvonly", *_simulcast_lines(media, agreed)]
         else:
             if label is None and (nth or kind is TrackKind.AUDIO):
                 label = _default_label(kind, nth)
-            slot = _slot_plan(media, mid, kind, label, codec, random32)
+            slot = _slot_plan(mid, kind, label, agreed, random32)
             result.slots.append(slot)
-            section += [*_codec_lines(media, codec, slot.rtx_pt), "a=sendonly", *_source_lines(slot, cname)]
-        section += _extension_lines(media, _UP_EXTENSIONS if publishing else _DOWN_EXTENSIONS)
+            section += ["a=sendonly", *_source_lines(slot, cname)]
+        section += _extension_lines(media, agreed)
         accepted.append(mid)
         sections.append(section)
     if not accepted:
@@ -158,24 +175,6 @@ def _why_refused(media: MediaOffer, publishing: bool, bundled: set[str], has_tra
     return None
 
 
-def _choose_codec(media: MediaOffer, publishing: bool) -> Codec | None:
-    offered = [media.codecs[int(f)] for f in media.formats if is_number(f) and _is_usable_pt(media, int(f))]
-    if media.kind == "audio":
-        return next((c for c in offered if c.name == "opus" and c.clock_rate_hz == 48000), None)
-    h264 = [c for c in offered if c.name == "h264" and c.clock_rate_hz == 90000]
-    usable = [c for c in h264 if c.parameters.get("packetization-mode") == "1"]
-    for profile in _UP_PROFILES if publishing else _DOWN_PROFILES:
-        for codec in usable:
-            if codec.parameters.get("profile-level-id", "42e01f").lower().startswith(profile):
-                return codec
-    return None
-
-
-def _is_usable_pt(media: MediaOffer, pt: int) -> bool:
-    # 64…95 with the marker bit look like RTCP, which shares the port (RFC 5761 §4).
-    return pt in media.codecs and not 64 <= pt <= 95
-
-
 def _label(media: MediaOffer, kind: TrackKind) -> Label | None:
     try:
         label = Label(media.label or "")
@@ -188,56 +187,57 @@ def _default_label(kind: TrackKind, nth: int) -> Label:
     return Label.MIC if kind is TrackKind.AUDIO else _VIDEO_LABELS[min(nth, len(_VIDEO_LABELS) - 1)]
 
 
-def _rtx_pt(media: MediaOffer, codec: Codec) -> int | None:
-    for candidate in media.codecs.values():
-        if candidate.name == "rtx" and candidate.parameters.get("apt") == str(codec.pt):
-            return candidate.pt if _is_usable_pt(media, candidate.pt) else None
-    return None
-
-
-def _up_plan(media: MediaOffer, mid: str, kind: TrackKind, label: Label, codec: Codec) -> UpPlan:
-    rtx_ssrcs = {rtx for _, rtx in media.fid_groups}
-    ssrc = next((s for s in media.ssrcs if s not in rtx_ssrcs), None)
+def _up_plan(media: MediaOffer, mid: str, kind: TrackKind, label: Label, agreed: Agreed) -> UpPlan:
+    ssrc = rtx_ssrc = None
+    if not agreed.rids:
+        rtx_ssrcs = {rtx for _, rtx in media.fid_groups}
+        ssrc = next((s for s in media.ssrcs if s not in rtx_ssrcs), None)
+        rtx_ssrc = next((rtx for main, rtx in media.fid_groups if main == ssrc), None)
     return UpPlan(
         mid=mid,
         kind=kind,
         label=label,
-        pt=codec.pt,
-        rtx_pt=_rtx_pt(media, codec),
-        clock_rate_hz=codec.clock_rate_hz,
+        pt=agreed.codec.pt,
+        rtx_pt=agreed.rtx_pt,
+        clock_rate_hz=agreed.codec.clock_rate_hz,
         ssrc=ssrc,
-        rtx_ssrc=next((rtx for main, rtx in media.fid_groups if main == ssrc), None),
-        nack="nack" in codec.feedback,
-        mid_ext=_extension_id(media, EXT_MID),
+        rtx_ssrc=rtx_ssrc,
+        rids=agreed.rids,
+        nack="nack" in agreed.feedback,
+        pause=any(feedback.startswith("ccm pause") for feedback in agreed.feedback),
+        mid_ext=agreed.extension(EXT_MID),
+        rid_ext=agreed.extension(EXT_RID),
+        rrid_ext=agreed.extension(EXT_REPAIRED_RID),
+        twcc_ext=agreed.extension(EXT_TRANSPORT_CC),
+        audio_level_ext=agreed.extension(EXT_AUDIO_LEVEL),
+        capture_time_ext=agreed.extension(EXT_CAPTURE_TIME),
     )
 
 
-def _slot_plan(
-    media: MediaOffer, mid: str, kind: TrackKind, label: Label | None, codec: Codec, random32: Callable[[], int]
-) -> SlotPlan:
-    rtx_pt = _rtx_pt(media, codec)
+def _slot_plan(mid: str, kind: TrackKind, label: Label | None, agreed: Agreed, random32: Callable[[], int]) -> SlotPlan:
     return SlotPlan(
         mid=mid,
         kind=kind,
         label=label,
-        pt=codec.pt,
-        rtx_pt=rtx_pt,
-        clock_rate_hz=codec.clock_rate_hz,
+        pt=agreed.codec.pt,
+        rtx_pt=agreed.rtx_pt,
+        red_pt=agreed.red_pt,
+        clock_rate_hz=agreed.codec.clock_rate_hz,
         ssrc=random32(),
-        rtx_ssrc=None if rtx_pt is None else random32(),
-        nack="nack" in codec.feedback,
-        capture_time_ext=_extension_id(media, EXT_CAPTURE_TIME),
-        playout_delay_ext=_extension_id(media, EXT_PLAYOUT_DELAY) if kind is TrackKind.VIDEO else 0,
+        rtx_ssrc=None if agreed.rtx_pt is None else random32(),
+        nack="nack" in agreed.feedback,
+        remb="goog-remb" in agreed.feedback,
+        twcc_ext=agreed.extension(EXT_TRANSPORT_CC),
+        capture_time_ext=agreed.extension(EXT_CAPTURE_TIME),
+        playout_delay_ext=agreed.extension(EXT_PLAYOUT_DELAY),
     )
 
 
-def _common_section(
-    media: MediaOffer, mid: str, codec: Codec, local: LocalTransport, *, first: bool, dtls_client: bool
+def _transport_lines(
+    media: MediaOffer, mid: str, agreed: Agreed, local: LocalTransport, *, first: bool, dtls_client: bool
 ) -> list[str]:
-    rtx_pt = _rtx_pt(media, codec)
-    formats = f"{codec.pt}" if rtx_pt is None else f"{codec.pt} {rtx_pt}"
     lines = [
-        f"m={media.kind} 9 {media.proto} {formats}",
+        f"m={media.kind} 9 {media.proto} {' '.join(map(str, agreed.pts))}",
         "c=IN IP4 0.0.0.0",
         "a=rtcp:9 IN IP4 0.0.0.0",
         f"a=ice-ufrag:{local.ufrag}",
@@ -257,20 +257,36 @@ def _common_section(
     return lines
 
 
-def _codec_lines(media: MediaOffer, codec: Codec, rtx_pt: int | None) -> list[str]:
+def _codec_lines(media: MediaOffer, agreed: Agreed) -> list[str]:
+    codec = agreed.codec
     name = "H264" if codec.name == "h264" else codec.name
     channels = f"/{codec.channels}" if codec.channels > 1 else ""
     lines = [f"a=rtpmap:{codec.pt} {name}/{codec.clock_rate_hz}{channels}"]
-    supported = _VIDEO_FEEDBACK if media.kind == "video" else _AUDIO_FEEDBACK
-    lines += [f"a=rtcp-fb:{codec.pt} {feedback}" for feedback in supported if feedback in codec.feedback]
+    lines += [f"a=rtcp-fb:{codec.pt} {feedback}" for feedback in agreed.feedback]
     if media.kind == "video":
         profile = codec.parameters.get("profile-level-id", "42e01f")
         lines.append(f"a=fmtp:{codec.pt} level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={profile}")
     else:
         lines.append(f"a=fmtp:{codec.pt} minptime=10;useinbandfec=1")
-    if rtx_pt is not None:
-        lines += [f"a=rtpmap:{rtx_pt} rtx/{codec.clock_rate_hz}", f"a=fmtp:{rtx_pt} apt={codec.pt}"]
+    if agreed.rtx_pt is not None:
+        lines += [f"a=rtpmap:{agreed.rtx_pt} rtx/{codec.clock_rate_hz}", f"a=fmtp:{agreed.rtx_pt} apt={codec.pt}"]
+    if agreed.red_pt is not None:
+        lines += [
+            f"a=rtpmap:{agreed.red_pt} red/{codec.clock_rate_hz}{channels}",
+            f"a=fmtp:{agreed.red_pt} {codec.pt}/{codec.pt}",
+        ]
     return lines
+
+
+def _simulcast_lines(media: MediaOffer, agreed: Agreed) -> list[str]:
+    if not agreed.rids:
+        return []
+    lines = []
+    for rid in agreed.rids:
+        restrictions = media.rids[rid] | ({"pt": str(agreed.codec.pt)} if "pt" in media.rids[rid] else {})
+        text = ";".join(f"{key}={value}" for key, value in restrictions.items())
+        lines.append(f"a=rid:{rid} recv {text}".rstrip())
+    return [*lines, f"a=simulcast:recv {';'.join(agreed.rids)}"]
 
 
 def _source_lines(slot: SlotPlan, cname: str) -> list[str]:
@@ -282,10 +298,7 @@ def _source_lines(slot: SlotPlan, cname: str) -> list[str]:
     return lines
 
 
-def _extension_lines(media: MediaOffer, supported: tuple[str, ...]) -> list[str]:
-    return [f"a=extmap:{ext_id} {uri}" for uri in supported if (ext_id := _extension_id(media, uri))]
-
-
-def _extension_id(media: MediaOffer, uri: str) -> int:
-    ext_id = media.extensions.get(uri, 0)
-    return ext_id if 1 <= ext_id <= 14 else 0  # ids above need the two-byte form, which we do not send
+def _extension_lines(media: MediaOffer, agreed: Agreed) -> list[str]:
+    # Whoever offers to use an extension in one direction only is answered with the other end of it (RFC 8285 §6).
+    ends = {"sendrecv": "", "sendonly": "/recvonly", "recvonly": "/sendonly"}
+    return [f"a=extmap:{i}{ends[media.extensions[uri].direction]} {uri}" for uri, i in agreed.extensions.items()]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from classroom.model import ClassroomError
 
 MAX_MEDIA_SECTIONS = 64
+_RID = re.compile("[0-9A-Za-z_-]{1,16}")  # RFC 8852 §3.1; no header extension of one byte head holds more
 Setup = Literal["active", "passive", "actpass"]
 
 
@@ -31,9 +33,20 @@ class Codec:
     feedback: set[str] = field(default_factory=set)
 
 
+class Extension(NamedTuple):
+    """A header extension with the direction in which the offerer uses it (RFC 8285 §7)."""
+
+    id: int
+    direction: str = "sendrecv"
+
+
 @dataclass(slots=True)
 class MediaOffer:
-    """One m-section. ``kind`` is the media name on the m-line; ``direction`` is the offerer's."""
+    """One m-section. ``kind`` is the media name on the m-line; ``direction`` is the offerer's.
+
+    ``rids`` are those to send, with their restrictions (RFC 8851); ``simulcast`` the streams to send in the order of
+    the offer, each with its alternatives (RFC 8853).
+    """
 
     kind: str
     proto: str
@@ -43,7 +56,9 @@ class MediaOffer:
     direction: str = "sendrecv"
     label: str | None = None
     codecs: dict[int, Codec] = field(default_factory=dict)
-    extensions: dict[str, int] = field(default_factory=dict)  # URI to id
+    extensions: dict[str, Extension] = field(default_factory=dict)  # by URI
+    rids: dict[str, dict[str, str]] = field(default_factory=dict)
+    simulcast: list[list[str]] = field(default_factory=list)
     ssrcs: list[int] = field(default_factory=list)
     fid_groups: list[tuple[int, int]] = field(default_factory=list)  # (media ssrc, its RTX ssrc)
     cname: str = ""
@@ -146,10 +161,7 @@ def _parse_attribute(media: MediaOffer, name: str, rest: str) -> None:
             codec.channels = int(parts[2]) if len(parts) > 2 else 1
         case "fmtp":
             pt, parameters = rest.split(None, 1)
-            for parameter in parameters.split(";"):
-                key, _, parameter_value = parameter.strip().partition("=")
-                if key:
-                    _codec(media, int(pt)).parameters[key.lower()] = parameter_value
+            _codec(media, int(pt)).parameters.update(_parameters(parameters))
         case "rtcp-fb":
             pt, feedback = rest.split(None, 1)
             targets = [int(f) for f in media.formats if is_number(f)] if pt == "*" else [int(pt)]
@@ -157,7 +169,20 @@ def _parse_attribute(media: MediaOffer, name: str, rest: str) -> None:
                 _codec(media, target).feedback.add(feedback.strip().lower())
         case "extmap":
             ext_id, uri = rest.split()[:2]
-            media.extensions[uri] = int(ext_id.split("/")[0])
+            number, _, direction = ext_id.partition("/")
+            media.extensions[uri] = Extension(int(number), direction or "sendrecv")
+        case "rid":
+            rid, direction, *restrictions = rest.split(None, 2)
+            if not _RID.fullmatch(rid):
+                raise ValueError(rid)
+            if direction == "send":
+                media.rids[rid] = _parameters(restrictions[0]) if restrictions else {}
+        case "simulcast":
+            fields = rest.split()
+            for direction, streams in zip(fields[::2], fields[1::2], strict=True):
+                if direction == "send":
+                    # A stream that starts paused ("~") is wanted none the less.
+                    media.simulcast = [[r.removeprefix("~") for r in s.split(",")] for s in streams.split(";")]
         case "ssrc":
             ssrc_text, _, attribute = rest.partition(" ")
             ssrc = int(ssrc_text)
@@ -187,6 +212,11 @@ def _parse_attribute(media: MediaOffer, name: str, rest: str) -> None:
             media.setup = rest
         case _:
             pass
+
+
+def _parameters(text: str) -> dict[str, str]:
+    pairs = (parameter.strip().partition("=") for parameter in text.split(";"))
+    return {key.lower(): value for key, _, value in pairs if key}
 
 
 def _codec(media: MediaOffer, pt: int) -> Codec:

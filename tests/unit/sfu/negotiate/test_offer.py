@@ -1,19 +1,10 @@
 """Reading offers: real ones from tests/data/offers, and what is wrong with others."""
 
-from pathlib import Path
-
 import pytest
 
 from classroom.sfu.negotiate import BadOffer, UnacceptableOffer, parse_offer
-from classroom.sfu.negotiate.offer import MAX_MEDIA_SECTIONS
-
-OFFERS = Path(__file__).parents[3] / "data" / "offers"
-REAL = sorted(path.stem for path in OFFERS.glob("*.sdp"))
-
-
-def real(name: str) -> str:
-    return (OFFERS / f"{name}.sdp").read_bytes().decode()
-
+from classroom.sfu.negotiate.offer import MAX_MEDIA_SECTIONS, Extension
+from tests.unit.sfu.negotiate.offers import REAL, TRANSPORT, real
 
 VIDEO = [
     "m=video 9 UDP/TLS/RTP/SAVPF 96",
@@ -22,7 +13,6 @@ VIDEO = [
     "a=rtpmap:96 H264/90000",
     "a=fmtp:96 packetization-mode=1",
 ]
-TRANSPORT = ["a=ice-ufrag:abcd", "a=ice-pwd:" + "p" * 22, "a=fingerprint:sha-256 AB:CD", "a=setup:actpass"]
 
 
 def offer(*media_lines: str, session: tuple[str, ...] | list[str] = ("a=group:BUNDLE 0",)) -> str:
@@ -57,7 +47,7 @@ def test_what_chromium_says_of_its_video():
     assert h264.parameters["profile-level-id"] == "42e01f" and h264.parameters["packetization-mode"] == "1"
     assert h264.feedback == {"goog-remb", "transport-cc", "ccm fir", "nack", "nack pli"}
     assert video.codecs[109].parameters == {"apt": "108"}
-    assert video.extensions["urn:ietf:params:rtp-hdrext:sdes:mid"] == 4
+    assert video.extensions["urn:ietf:params:rtp-hdrext:sdes:mid"] == (4, "sendrecv")
     (group,) = video.fid_groups
     assert video.ssrcs == list(group) and len(audio.ssrcs) == 1
     assert audio.codecs[111].channels == 2 and audio.rtcp_xr == {"rcvr-rtt=all"}
@@ -65,9 +55,10 @@ def test_what_chromium_says_of_its_video():
     assert parse_offer(real("chromium-sendonly")).extmap_allow_mixed
 
 
-def test_a_simulcast_offer_names_no_ssrcs():
+def test_a_simulcast_offer_of_chromium_names_rids_and_no_ssrcs():
     video, _ = parse_offer(real("chromium-simulcast")).media
     assert video.ssrcs == [] and video.fid_groups == []
+    assert video.rids == {"h": {}, "m": {}, "l": {}} and video.simulcast == [["h"], ["m"], ["l"]]
 
 
 @pytest.mark.parametrize("newline", ["\r\n", "\n"])
@@ -109,7 +100,15 @@ def test_without_setup_the_offerer_leaves_the_choice():
     ("line", "check"),
     [
         ("a=rtcp-fb:* nack", lambda m: m.codecs[96].feedback == {"nack"}),
-        ("a=extmap:3/recvonly urn:x extra", lambda m: m.extensions == {"urn:x": 3}),
+        ("a=extmap:3/recvonly urn:x extra", lambda m: m.extensions == {"urn:x": Extension(3, "recvonly")}),
+        ("a=rid:a-b_1 send", lambda m: m.rids == {"a-b_1": {}}),
+        (
+            "a=rid:h send pt=96,97; max-width=1280;x",
+            lambda m: m.rids == {"h": {"pt": "96,97", "max-width": "1280", "x": ""}},
+        ),
+        ("a=rid:h recv pt=96", lambda m: m.rids == {}),
+        ("a=simulcast:recv x send h,~m;~l", lambda m: m.simulcast == [["h", "m"], ["l"]]),
+        ("a=simulcast:recv h;m", lambda m: m.simulcast == []),
         ("a=fmtp:97 apt=96; ;flag", lambda m: m.codecs[97].parameters == {"apt": "96", "flag": ""}),
         ("a=ssrc:5", lambda m: m.ssrcs == [5]),
         ("a=ssrc-group:SIM 1 2 3", lambda m: m.fid_groups == []),
@@ -149,6 +148,11 @@ def test_lines(line, check):
         pytest.param(offer(*VIDEO, "a=ssrc:x cname:y"), BadOffer, "ssrc", id="ssrc without a number"),
         pytest.param(offer(*VIDEO, "a=ssrc-group:FID 1"), BadOffer, "ssrc-group", id="group of one"),
         pytest.param(offer(*VIDEO, "a=ssrc-group:"), BadOffer, "ssrc-group", id="group of nothing"),
+        pytest.param(offer(*VIDEO, "a=extmap:/recvonly urn:x"), BadOffer, "extmap", id="extmap of no number"),
+        pytest.param(offer(*VIDEO, "a=rid:h"), BadOffer, "rid", id="rid without a direction"),
+        pytest.param(offer(*VIDEO, "a=rid:h\u00e9 send"), BadOffer, "rid", id="rid of a letter that it may not have"),
+        pytest.param(offer(*VIDEO, f"a=rid:{'h' * 17} send"), BadOffer, "rid", id="rid that no header extension holds"),
+        pytest.param(offer(*VIDEO, "a=simulcast:send"), BadOffer, "simulcast", id="simulcast of nothing"),
         pytest.param(offer(*VIDEO, *TRANSPORT[:3], "a=setup:holdconn"), BadOffer, "setup", id="setup"),
         pytest.param(offer(*VIDEO, *VIDEO, *TRANSPORT), BadOffer, "same a=mid", id="a mid twice"),
         pytest.param(offer(*["m=audio 9 UDP/TLS/RTP/SAVPF 0"] * (MAX_MEDIA_SECTIONS + 1)), BadOffer, "more than",
