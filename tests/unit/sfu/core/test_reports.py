@@ -46,7 +46,6 @@ def fed(up: UpTrack, count: int = 1) -> UpTrack:
 
 def down_track(up: UpTrack | None, ssrc: int = 7) -> DownTrack:
     down = DownTrack(None, ssrc=ssrc, pt=96, clock_rate_hz=90_000, first_ts=1000)
-    down.up = up
     if up is not None and up.fresh:
         down.start(up, up.fresh[:1], 5.0)
     return down
@@ -54,8 +53,8 @@ def down_track(up: UpTrack | None, ssrc: int = 7) -> DownTrack:
 
 def test_a_sender_report_for_each_track_that_has_begun():
     up = fed(up_track(PublisherClock(), 1))
-    one, two, waiting, empty = down_track(up, 7), down_track(up, 8), down_track(up, 9), down_track(None, 10)
-    one.packets, one.octets, waiting.started = 5, 500, False
+    one, two, waiting, empty = down_track(up, 7), down_track(up, 8), down_track(None, 9), down_track(None, 10)
+    one.packets, one.octets, waiting.next_up = 5, 500, up
     (report,) = sender_reports([empty, one, waiting, two], "the server", NTP_S + 2.0)
     packets = RtcpPacket.parse(report)
     assert [type(p) for p in packets] == [RtcpSrPacket, RtcpSrPacket, RtcpSdesPacket]
@@ -70,7 +69,7 @@ def test_a_sender_report_for_each_track_that_has_begun():
 def test_nothing_to_report():
     up = up_track(PublisherClock(), 1)
     unknown = down_track(up)
-    unknown.started = True  # but no packet has told the time
+    unknown.up = up  # but no packet has told the time
     assert list(sender_reports([unknown, down_track(None)], "c", NTP_S)) == []
 
 
