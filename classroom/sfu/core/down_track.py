@@ -31,6 +31,16 @@ _RESENT_KEPT = 512
 MAX_CAPTURE_SKEW_S = 1.0
 
 
+INSIDE, FRAME_START, TIMED = range(3)  # places of a packet in a frame, by the extensions that it carries
+
+
+def extensions_of(packet: RtpPacket) -> int:
+    """Which of a DownTrack's extensions go on the packet."""
+    if not packet.frame_start:
+        return INSIDE
+    return FRAME_START if packet.capture_ntp is None else TIMED
+
+
 class DownTrack:
     """Numbers, header and retransmission of one sent stream.
 
@@ -68,7 +78,8 @@ class DownTrack:
         self.octets = 0
         self.resent_packets = 0
         self.numbers = Renumberer(first_seq, first_ts)
-        self._pt = pt
+        self.pt = pt
+        self.prepared: object | None = None  # what a sender works out once and keeps with this track
         self._rtx_ssrc = rtx_ssrc
         self._rtx_pt = rtx_pt
         self._rtx_seq = first_seq
@@ -81,10 +92,12 @@ class DownTrack:
             [(playout_delay_ext, bytes(3))] if playout_delay_ext else []
         )  # min = max = 0: show it as soon as it is there
         time = [(capture_time_ext, bytes(8))] if capture_time_ext else []
-        self._extensions_inside = build_extensions(always)
-        self._extensions_without_time = build_extensions(always + delay)
-        self._extensions = build_extensions(always + time + delay)
-        self._time_at = HEADER_BYTES + 5 + (3 if always else 0) if time else 0  # block head 4, element heads 1
+        self.extensions = (  # by extensions_of
+            build_extensions(always),
+            build_extensions(always + delay),
+            build_extensions(always + time + delay),
+        )
+        self.time_at = HEADER_BYTES + 5 + (3 if always else 0) if time else 0  # block head 4, element heads 1
 
     @property
     def publication(self) -> Publication | None:
@@ -103,24 +116,16 @@ class DownTrack:
 
     def _write(self, packet: RtpPacket, seq: int, ts: int, view: memoryview, at: int) -> int:
         start = at
-        marker_pt = self._pt | 0x80 if packet.marker else self._pt
-        timed = packet.frame_start and packet.capture_ntp is not None
-        if timed:
-            extensions = self._extensions
-        elif packet.frame_start:
-            extensions = self._extensions_without_time
-        else:
-            extensions = self._extensions_inside
+        marker_pt = self.pt | 0x80 if packet.marker else self.pt
+        which = extensions_of(packet)
+        extensions = self.extensions[which]
+        _HEADER.pack_into(view, at, 0x90 if extensions else 0x80, marker_pt, seq, ts, self.ssrc)
+        at += HEADER_BYTES
         if extensions:
-            _HEADER.pack_into(view, at, 0x90, marker_pt, seq, ts, self.ssrc)
-            at += HEADER_BYTES
             view[at : at + len(extensions)] = extensions
-            if timed and self._time_at:
-                _NTP.pack_into(view, start + self._time_at, packet.capture_ntp)
+            if which == TIMED and self.time_at:
+                _NTP.pack_into(view, start + self.time_at, packet.capture_ntp)
             at += len(extensions)
-        else:
-            _HEADER.pack_into(view, at, 0x80, marker_pt, seq, ts, self.ssrc)
-            at += HEADER_BYTES
         size = packet.payload_end - packet.payload_start
         view[at : at + size] = packet.data[packet.payload_start : packet.payload_end]
         return at + size - start

@@ -99,6 +99,9 @@ class Egress:
         if count:
             self._flush(group_start, at, group_size, count, address)
 
+    def flush(self) -> None:
+        """Send what was noted: nothing, for everything has left already."""
+
     def send_rtcp(self, data: bytes, srtp: Srtp, address: Address) -> None:
         """Protect and send a compound RTCP packet."""
         self._buffer.view[: len(data)] = data

@@ -36,6 +36,7 @@ class Srtp:
         # The session handles themselves: looking them up for every packet would cost as much as the call.
         self._send: Any = self._sending._srtp[0]
         self._receive: Any = self._receiving._srtp[0]
+        self.sending_address = int(ffi.cast("uintptr_t", self._send))  # for a compiled sender
 
     def protect(self, buffer: Buffer, at: int, size: int) -> int:
         """Protect the RTP packet buffer[at:at+size] in place; its new size, or 0 when libsrtp refuses."""
