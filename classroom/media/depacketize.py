@@ -17,6 +17,7 @@ REORDER_CAPACITY = 4096  # packets held back at most: about a second at 40 Mbit/
 NAL_SLICE, NAL_IDR, NAL_SPS, NAL_PPS = 1, 5, 7, 8
 _STAP_A, _FU_A = 24, 28
 _MAX_HEADERS = 16
+MAX_UNIT_PACKETS = 4096  # 5 MB; a publisher whose picture never ends must not fill the memory
 
 
 class RtpPart(NamedTuple):
@@ -116,6 +117,7 @@ class H264Depacketizer:
         self._ts: int | None = None
         self._nals: list[bytes] = []
         self._fragments: list[bytes] | None = None
+        self._packets = 0  # of the access unit at hand
         self._damaged = False
         self.needs_keyframe = True
 
@@ -146,7 +148,11 @@ class H264Depacketizer:
             if part.ts != self._ts:
                 self._finish_unit(out)
                 self._ts = part.ts
-            self._unpack(part.payload)
+            self._packets += 1
+            if self._packets <= MAX_UNIT_PACKETS:
+                self._unpack(part.payload)
+            else:
+                self._nals, self._fragments, self._damaged = [], None, True
             if part.marker:
                 self._finish_unit(out)
         return out
@@ -196,6 +202,7 @@ class H264Depacketizer:
             at += size
 
     def _finish_unit(self, out: list[AccessUnit | Lost]) -> None:
+        self._packets = 0
         ts = self._ts
         if ts is None:
             self._damaged = False

@@ -1,12 +1,14 @@
 """RTP payloads back to frames: order, loss, malformed packets."""
 
 import random
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classroom.media.depacketize import (
+    MAX_UNIT_PACKETS,
     REORDER_WINDOW_S,
     AccessUnit,
     H264Depacketizer,
@@ -187,6 +189,24 @@ def test_what_is_held_back_is_bounded():
     for n in range(2, 5000):
         out += depacketizer.push(n, 960 * n, b"\xf8a", 0.0)
     assert out[0] == Lost(1) and len(out) == 4999
+
+
+@pytest.mark.parametrize(
+    "payload", [b"\x41" + b"x" * 999, b"\x7c\x01" + b"x" * 998], ids=["slices", "fragments of one slice"]
+)
+def test_a_picture_that_never_ends_is_dropped_and_held_no_longer(payload):
+    depacketizer = H264Depacketizer()
+    first = depacketizer.push(0, 0, False, b"\x7c\x85\x80", 0.0)
+    tracemalloc.start()
+    try:
+        for n in range(1, 3 * MAX_UNIT_PACKETS):
+            first += depacketizer.push(n, 0, False, payload[:2] + bytes(payload[2:]), 0.0)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert not first and peak_bytes < 1.2 * MAX_UNIT_PACKETS * (len(payload) + 100)
+    after = depacketizer.push(3 * MAX_UNIT_PACKETS, 3000, True, b"\x65\x80", 0.0)
+    assert after == [AccessUnit(3000, [b"\x65\x80"], True)]
 
 
 def test_opus_frames_in_order_with_what_is_lost():

@@ -1,0 +1,224 @@
+"""A whole lesson under sequences of packets that a fuzzer chooses; what must hold whatever comes."""
+
+from __future__ import annotations
+
+import random
+import struct
+
+from classroom.model import Label, ParticipantId, SessionId, TrackKind
+from classroom.sfu.core import rtcp
+from classroom.sfu.core.down_track import DownTrack
+from classroom.sfu.core.lesson import LessonMedia
+from classroom.sfu.core.nack import MAX_MISSING
+from classroom.sfu.core.peers import RESEND_BURST_BYTES, RESEND_RATE_BPS, IncomingMedia, Slot
+from classroom.sfu.core.reports import MAX_EARLY_REPORTS
+from classroom.sfu.core.rtp import build_extensions, build_rtp, parse_rtp
+from tests.fuzz.choices import Choices
+
+PAYLOADS = (
+    b"\x67\x42", b"\x65\x91", b"\x41\x9a", b"\x7c\x85\x91", b"\x7c\x05\x01", b"\x7c\x45\x02", b"\x5c\x81\x91",
+    b"\x78\x00\x02\x67\x42\x00\x02\x68\xce", b"\x78\x00\x00", b"\x06\x05\x01", b"",
+)  # fmt: skip
+TEACHER, VILLAGE = SessionId("teacher"), SessionId("village")  # two publishers
+SCREEN, RECORDER = SessionId("screen"), SessionId("recorder")  # two receivers
+SESSIONS = (TEACHER, VILLAGE, SCREEN, RECORDER)
+DOWN_SSRCS = (9, 10)
+STEPS = 200
+# What one datagram of at most 1500 bytes may lead to at once, a retransmission apart.
+MAX_ANSWERS = 1500
+
+
+class Watched:
+    """A sink that looks at everything: well formed, no number used for two packets."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(4096))
+        self.left: dict[tuple[int, int], tuple[int, bytes]] = {}
+        self.resent_bytes = 0
+        self.rtcp_packets = 0
+
+    def send(self, burst) -> None:
+        for packet in burst.packets:
+            size = burst.down.write(packet, burst.seq_offset, burst.ts_offset, self.view, 0)
+            written = parse_rtp(bytes(self.view[:size]))
+            assert written.ssrc == burst.down.ssrc and written.payload == packet.payload
+            self._keep(written.ssrc, packet.ext_seq + burst.seq_offset, written.ts, written.payload)
+
+    def _keep(self, ssrc: int, ext_seq: int, ts: int, payload: bytes) -> None:
+        assert self.left.setdefault((ssrc, ext_seq), (ts, payload)) == (ts, payload), "one number, two packets"
+
+    def resend(self, down, data) -> None:
+        self.resent_bytes += len(data)
+        again = parse_rtp(data)
+        seqs = {ext_seq & 0xFFFF for ssrc, ext_seq in self.left if ssrc == down.ssrc}
+        assert (again.seq if again.ssrc == down.ssrc else int.from_bytes(again.payload[:2], "big")) in seqs
+
+    def send_rtcp(self, data) -> None:
+        self.rtcp_packets += 1
+        assert len(data) <= 1500 and rtcp.parse_rtcp(data)
+
+    def close(self, reason: str) -> None:
+        raise AssertionError("the core closes nobody")
+
+
+class Play:
+    """One lesson and what has been chosen so far."""
+
+    def __init__(self) -> None:
+        rng = random.Random(1)
+        self.media = LessonMedia(lambda: rng.getrandbits(32), 1_700_000_000.0, "sfu")
+        self.sinks = {session: Watched() for session in SESSIONS}
+        self.now = 100.0
+        self.seqs = {1: 65_530, 3: 65_500, 5: 7}
+        self.ts = 2**32 - 9000
+        self.joined_s = self.now
+        for session in SESSIONS:
+            self.join(session)
+
+    def join(self, session: SessionId) -> None:
+        sink = self.sinks[session]
+        if session in (TEACHER, VILLAGE):
+            ssrc = 1 if session == TEACHER else None  # the other one's come to be known by MID, and may be the same
+            incoming = [
+                IncomingMedia(
+                    "0", TrackKind.VIDEO, Label.CAMERA, 96, 90_000, rtx_pt=97, ssrc=ssrc, nack=True, mid_ext=4,
+                ),
+                IncomingMedia("1", TrackKind.AUDIO, Label.MIC, 111, 48_000, mid_ext=4),
+            ]  # fmt: skip
+            self.media.add_publisher(session, ParticipantId(session), sink, incoming, str, self.now)
+        elif session == SCREEN:
+            self.joined_s = self.now
+            sink.left.clear()
+            sink.resent_bytes = 0
+            downs = [
+                DownTrack(
+                    sink, ssrc=9, pt=102, clock_rate_hz=90_000, rtx_ssrc=19, rtx_pt=103, capture_time_ext=3,
+                    playout_delay_ext=6, first_seq=65_000, first_ts=2**32 - 20_000,
+                ),
+                DownTrack(sink, ssrc=10, pt=111, clock_rate_hz=48_000, first_seq=1),
+            ]  # fmt: skip
+            slots = [Slot(TrackKind.VIDEO, None, downs[0]), Slot(TrackKind.AUDIO, Label.MIC, downs[1])]
+            self.media.add_receiver(session, ParticipantId(session), sink, slots, self.now)
+        else:
+            self.media.add_receiver(session, ParticipantId(session), sink, [], self.now, follow_all=True)
+
+    def receive(self, session: SessionId, data: bytes) -> None:
+        before = len(self.media._rtcp)
+        self.media.receive(session, data, self.now)
+        assert len(self.media._rtcp) - before <= MAX_ANSWERS
+
+    def drain(self) -> None:
+        for sink, data in self.media.take_rtcp():
+            sink.send_rtcp(data)
+        for burst in self.media.take_bursts():
+            burst.down.sink.send(burst)
+        for down, data in self.media.take_resends():
+            down.sink.resend(down, data)
+        self.media.take_events()
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        self.media.handle_timeout(self.now)
+        self.drain()
+
+    def check_bounds(self) -> None:
+        """Whatever came, what is kept is bounded."""
+        for up in self.media.ups.values():
+            assert up.nack is None or len(up.nack._missing) <= MAX_MISSING
+        for publisher in self.media.publishers.values():
+            assert len(publisher.early_reports) <= MAX_EARLY_REPORTS
+        assert len(self.media.ups) <= 4
+        allowed = RESEND_BURST_BYTES + RESEND_RATE_BPS / 8 * (self.now - self.joined_s) + 1500
+        assert self.sinks[SCREEN].resent_bytes <= allowed
+
+    # --- what may happen ---------------------------------------------------------------------------------------
+
+    def media_packet(self, choices: Choices) -> None:
+        how = choices.number(1)
+        session = VILLAGE if how & 1 else TEACHER
+        ssrc = (1, 1, 3, 5, 9, 2)[choices.below(6)] if how & 2 else (1, 3)[how >> 2 & 1]
+        pt = (96, 111, 97, 50)[choices.below(4)] if how & 8 else (111 if ssrc == 3 else 96)
+        seq = choices.near(self.seqs.get(ssrc, 0), 16)
+        if how & 0x10:
+            self.ts = choices.near(self.ts + 3000, 32)
+        payload = choices.some(20) if how & 0x20 else PAYLOADS[choices.below(len(PAYLOADS))]
+        if pt == 97:
+            payload = struct.pack("!H", choices.near(self.seqs.get(1, 0), 16)) + payload
+        extensions = build_extensions([(4, (b"0", b"1", b"7")[choices.below(3)])]) if how & 0x40 else b""
+        self.seqs[ssrc] = (seq + 1) & 0xFFFF
+        self.receive(
+            session,
+            build_rtp(
+                pt=pt, seq=seq, ts=self.ts, ssrc=ssrc, payload=payload, marker=how >= 0x80, extensions=extensions
+            ),
+        )
+
+    def feedback(self, choices: Choices) -> None:
+        session = SESSIONS[choices.below(4)]
+        ssrc = (*DOWN_SSRCS, 1, 3)[choices.below(4)]
+        match choices.below(8):
+            case 0 | 1:
+                first = choices.near(65_000, 16)
+                data = rtcp.build_nack(7, ssrc, [(first + n) & 0xFFFF for n in range(1 + choices.below(64))])
+            case 2:
+                data = rtcp.build_pli(7, ssrc)
+            case 3:
+                data = rtcp.build_sr(rtcp.SenderReport(ssrc, choices.number(8), choices.number(4), 0, 0))
+            case 4:
+                block = rtcp.ReportBlock(ssrc, choices.number(1), -1, 0, 0, choices.number(4), choices.number(2))
+                data = rtcp.build_rr(7, [block])
+            case 5:
+                data = rtcp.build_rr(7, []) + rtcp.build_rrtr(7, choices.number(8)) * (1 + choices.below(80))
+            case 6:
+                data = rtcp.build_bye([ssrc])
+            case _:
+                data = struct.pack("!BBHII4sBBHI", 0x8F, 206, 5, 7, 0, b"REMB", 1, choices.number(1), 7, ssrc)
+        self.receive(session, data)
+
+    def raw(self, choices: Choices) -> None:
+        self.receive(SESSIONS[choices.below(4)], choices.some(80))
+
+    def raw_rtcp(self, choices: Choices) -> None:
+        kind, count, body = 200 + choices.below(8), choices.below(32), choices.some(80)
+        body = body[: len(body) // 4 * 4]
+        self.receive(SESSIONS[choices.below(4)], struct.pack("!BBH", 0x80 | count, kind, len(body) // 4) + body)
+
+    def come_or_go(self, choices: Choices) -> None:
+        session = SESSIONS[choices.below(4)]
+        if session in self.media.publishers or session in self.media.receivers:
+            self.media.remove(session, "left", self.now)
+            self.drain()
+        else:
+            self.join(session)
+
+
+def play(data: bytes) -> None:
+    """Read ``data`` as what happens in a lesson; raises when something that must hold does not."""
+    choices, playing = Choices(data), Play()
+    for _ in range(STEPS):
+        if not choices:
+            break
+        match choices.below(16):
+            case 0 | 1 | 2 | 3 | 4 | 5 | 6:
+                playing.media_packet(choices)
+            case 7 | 8:
+                playing.feedback(choices)
+            case 9:
+                playing.raw(choices)
+            case 10:
+                playing.raw_rtcp(choices)
+            case 11:
+                playing.come_or_go(choices)
+            case 12:
+                playing.pass_time(choices.number(1) / 10)
+            case 13:
+                playing.pass_time(0.02)
+            case _:
+                playing.drain()
+    playing.drain()
+    playing.pass_time(1.0)
+    playing.check_bounds()
+    for session in SESSIONS:
+        playing.media.remove(session, "the end", playing.now)
+    playing.drain()
+    assert not playing.media.ups and playing.media.next_timeout() is None
