@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 TRAILER_BYTES = 16 + 4 + 4  # authentication tag, SRTCP index, and room to spare
 _REPLAY_WINDOW = 1024
+# libsrtp keeps a context for each SSRC that it has heard: a connected peer must not fill the memory with them. 64 media
+# sections with RTX need half.
+MAX_SSRCS = 256
 _OK = lib.srtp_err_status_ok
 
 
@@ -36,6 +39,7 @@ class Srtp:
         # The session handles themselves: looking them up for every packet would cost as much as the call.
         self._send: Any = self._sending._srtp[0]
         self._receive: Any = self._receiving._srtp[0]
+        self._heard: set[bytes] = set()  # SSRCs of authentic packets
         self.sending_address = int(ffi.cast("uintptr_t", self._send))  # for a compiled sender
 
     def protect(self, buffer: Buffer, at: int, size: int) -> int:
@@ -54,17 +58,26 @@ class Srtp:
         return int(buffer.length[0])
 
     def unprotect(self, buffer: Buffer, size: int) -> int:
-        """Check and decrypt the RTP packet at the beginning of the buffer; 0 when it is forged or a replay."""
-        buffer.length[0] = size
-        if lib.srtp_unprotect(self._receive, buffer.pointer, buffer.length) != _OK:
-            return 0
-        return int(buffer.length[0])
+        """Check and decrypt the RTP packet at the beginning of the buffer.
+
+        0 when it is forged, a replay, or of an SSRC beyond MAX_SSRCS.
+        """
+        return self._unprotect(lib.srtp_unprotect, buffer, size, bytes(buffer.view[8:12]))
 
     def unprotect_rtcp(self, buffer: Buffer, size: int) -> int:
-        """Check and decrypt the RTCP packet at the beginning of the buffer."""
-        buffer.length[0] = size
-        if lib.srtp_unprotect_rtcp(self._receive, buffer.pointer, buffer.length) != _OK:
+        """Check and decrypt the RTCP packet at the beginning of the buffer; 0 as ``unprotect``."""
+        return self._unprotect(lib.srtp_unprotect_rtcp, buffer, size, bytes(buffer.view[4:8]))
+
+    def _unprotect(self, function: Any, buffer: Buffer, size: int, ssrc: bytes) -> int:
+        heard = self._heard
+        known = ssrc in heard
+        if not known and len(heard) >= MAX_SSRCS:
             return 0
+        buffer.length[0] = size
+        if function(self._receive, buffer.pointer, buffer.length) != _OK:
+            return 0
+        if not known:
+            heard.add(ssrc)
         return int(buffer.length[0])
 
 
