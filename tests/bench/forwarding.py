@@ -1,0 +1,89 @@
+"""What forwarding costs: one publisher, many receivers; and how much one core carries."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tests.bench.doors import OwnDoor
+from tests.bench.process import LineProcess
+from tests.bench.servers import OURS, Cores, Measured, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+BITRATE_BPS = 2_000_000
+SETTLE_S = 1.5
+
+
+class Load(NamedTuple):
+    """The two processes that make the load."""
+
+    publishers: LineProcess
+    crowd: LineProcess
+
+
+@contextlib.asynccontextmanager
+async def loading(cores: Cores) -> AsyncIterator[Load]:
+    """Start the load's processes, idle."""
+    load = Load(LineProcess("tests.bench.publishers", cores.load), LineProcess("tests.bench.crowd", cores.load))
+    try:
+        yield load
+    finally:
+        for process in load:
+            process.close()
+
+
+async def measure(name: str, receivers: int, seconds: float, cores: Cores, *, gro: bool = True) -> dict[str, Any]:
+    """One publisher and its receivers."""
+    async with serving(name, cores) as server, loading(cores) as load:
+        await load.publishers.ask("start", door=server.door, lesson=1, bitrate_bps=BITRATE_BPS)
+        await asyncio.sleep(0.5)
+        rss_bytes = server.rss_bytes()
+        joined = await load.crowd.ask(
+            "join", door=server.door, lesson=1, count=receivers, eyes=max(1, receivers // 10), gro=gro
+        )
+        await asyncio.sleep(SETTLE_S)
+        rss_bytes = server.rss_bytes() - rss_bytes
+        figures = await window(server, load, seconds)
+        return {
+            "server": name,
+            "receivers": joined["joined"],
+            **figures,
+            "rss_kib_per_receiver": rss_bytes / joined["joined"] / 1024,
+        }
+
+
+async def window(server: Measured, load: Load, seconds: float) -> dict[str, Any]:
+    """Measure what flows during some seconds."""
+    numbers = await _numbers(server)
+    sent = await load.publishers.ask("read")
+    started = await load.crowd.ask("start")
+    began_s, cpu_s = time.monotonic(), server.cpu_s()
+    await asyncio.sleep(seconds)
+    cpu_s, took_s = server.cpu_s() - cpu_s, time.monotonic() - began_s
+    got = await load.crowd.ask("read")
+    sent_after = await load.publishers.ask("read")
+    after = await _numbers(server)
+    load_cpu_s = got["cpu_s"] - started["cpu_s"] + sent_after["cpu_s"] - sent["cpu_s"]
+    figures = {
+        "packets_per_s": got["received"] / took_s,
+        "cpu_us_per_packet": cpu_s / max(got["received"], 1) * 1e6,
+        "cpu_percent": cpu_s / took_s * 100,
+        "delay_p50_ms": got["delay_p50_ms"],
+        "delay_p99_ms": got["delay_p99_ms"],
+        "lost_percent": (1 - got["received"] / max(got["expected"], 1)) * 100,
+        "load_percent": load_cpu_s / took_s * 100,
+        "publisher_late_ms": sent_after["late_s"] * 1e3,
+    }
+    if after:
+        calls = after["send_calls_total"] - numbers["send_calls_total"]
+        figures["datagrams_per_call"] = (after["datagrams_sent_total"] - numbers["datagrams_sent_total"]) / calls
+    return figures
+
+
+async def _numbers(server: Measured) -> dict[str, Any]:
+    """Counters of our own server; others don't tell."""
+    return await (await OwnDoor.open(server.door)).ask("stats") if server.name == OURS else {}
