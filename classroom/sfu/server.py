@@ -19,6 +19,7 @@ from classroom.sfu.planned import incoming_media, make_slots
 from classroom.sfu.transport.certificate import Certificate
 from classroom.sfu.transport.mux import UdpMux, total
 from classroom.sfu.transport.peer import Peer
+from classroom.sfu.transport.tcp_listener import TcpListener
 
 if TYPE_CHECKING:
     from classroom.sfu.core.sink import Sink
@@ -47,11 +48,16 @@ class EtagMismatch(ClassroomError):
 
 @dataclass(frozen=True, slots=True)
 class MediaSettings:
-    """``port`` 0 takes any free one. ``addresses`` are announced to peers; empty means those of this machine."""
+    """``port`` 0 takes any free one. ``addresses`` are announced to peers; empty means those of this machine.
+
+    With ``tcp``, media come over TCP, too: on ``tcp_port``, or the port of the same number when that is None.
+    """
 
     host: str = "0.0.0.0"
     port: int = 8189
     addresses: tuple[str, ...] = ()
+    tcp: bool = True
+    tcp_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,9 @@ class MediaServer:
         self._wall_offset_s = wall_offset_s
         self._certificate = Certificate()
         self._mux = UdpMux(self._flush)
+        self._tcp = TcpListener(self._mux, self._flush)
         self._addresses: tuple[tuple[str, int], ...] = ()
+        self._tcp_addresses: tuple[tuple[str, int], ...] = ()
         self._lessons: dict[LessonId, _Lesson] = {}
         self._sessions: dict[SessionId, _Session] = {}
         self._touched: set[LessonId] = set()
@@ -108,14 +116,24 @@ class MediaServer:
         self._housekeeping_at_s = 0.0
         self._cname = secrets.token_hex(8)
         self.port = 0
+        self.tcp_port: int | None = None
 
     # --- life --------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Open the media port; raises MediaPortTaken."""
-        self.port = self._mux.open(self._settings.host, self._settings.port)
-        addresses = self._settings.addresses or self._mux.addresses()
+        """Open the media ports; raises MediaPortTaken."""
+        settings = self._settings
+        self.port = self._mux.open(settings.host, settings.port)
+        addresses = settings.addresses or self._mux.addresses()
         self._addresses = tuple((address, self.port) for address in addresses)
+        if settings.tcp:
+            wanted = settings.port if settings.tcp_port is None else settings.tcp_port
+            try:
+                tcp_port = self.tcp_port = self._tcp.open(settings.host, wanted)
+            except ClassroomError:
+                self._mux.close()
+                raise
+            self._tcp_addresses = tuple((address, tcp_port) for address in addresses)
         self._arm(time.monotonic() + HOUSEKEEPING_S)
 
     async def close(self) -> None:
@@ -125,6 +143,7 @@ class MediaServer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._tcp.close()
         self._mux.close()
 
     async def open_lesson(self, lesson: LessonId) -> None:
@@ -258,7 +277,7 @@ class MediaServer:
         self._tell(session.lesson, SessionClosed(session_id, session.participant, session.publishing, reason))
 
     def _local(self, peer: Peer) -> LocalTransport:
-        return LocalTransport(peer.ufrag, peer.pwd, self._certificate.fingerprint, self._addresses)
+        return LocalTransport(peer.ufrag, peer.pwd, self._certificate.fingerprint, self._addresses, self._tcp_addresses)
 
     # --- the loop ----------------------------------------------------------------------------------------------
 
@@ -349,6 +368,7 @@ class MediaServer:
         self._arm(now if self._touched else due_s)  # a sink may answer at once to what it gets
 
     def _keep_house(self, now: float) -> None:
+        self._tcp.handle_timeout(now)
         for session_id, session in list(self._sessions.items()):
             self._guarded(session.lesson, self._watch)(session_id, session, now)
 
@@ -375,6 +395,7 @@ class MediaServer:
             "send_calls_total": total(mux.egresses, "calls"),
             "datagrams_unsent_total": total(mux.egresses, "dropped"),
             "datagrams_dropped_total": mux.dropped.total(),
+            **self._tcp.stats(),
         }
         medias = [entry.media for entry in self._lessons.values()]
         numbers["packets_malformed_total"] = sum(media.malformed for media in medias)

@@ -77,7 +77,7 @@ async def test_candidates_that_are_no_addresses_are_passed_over():
         await up.close()
         none = ClientTransport()
         with pytest.raises(TransportError, match="reached"):
-            await none.connect(replace(await described(server, none), candidates=strange))
+            await none.connect(replace(await described(server, none), candidates=strange, tcp_candidates=strange[:2]))
         await none.close()
 
 

@@ -77,15 +77,16 @@ def offer(transport: ClientTransport, direction: str, audio: bool = False) -> st
 
 def remote(answer: str) -> RemoteDescription:
     fields = {}
-    candidates = []
+    candidates = {"udp": [], "tcp": []}
     for line in answer.splitlines():
         name, _, value = line[2:].partition(":")
         fields[name] = value
         if name == "candidate":
-            candidates.append((value.split()[4], int(value.split()[5])))
+            candidates[value.split()[2]].append((value.split()[4], int(value.split()[5])))
     return RemoteDescription(
-        fields["ice-ufrag"], fields["ice-pwd"], fields["fingerprint"], "passive", tuple(candidates)
-    )
+        fields["ice-ufrag"], fields["ice-pwd"], fields["fingerprint"], "passive",
+        tuple(candidates["udp"]), tuple(candidates["tcp"]),
+    )  # fmt: skip
 
 
 def frame(seq: int, nal: bytes, ts: int | None = None) -> bytes:

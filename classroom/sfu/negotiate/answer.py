@@ -31,19 +31,25 @@ _VIDEO_LABELS = (Label.CAMERA, Label.SLIDES, Label.SCREEN)
 
 @dataclass(frozen=True, slots=True)
 class LocalTransport:
-    """Our end: ICE credentials, "sha-256 AB:CD…", host candidates as (ip, port)."""
+    """Our end: ICE credentials, "sha-256 AB:CD…", host candidates as (ip, port), and those that listen for TCP."""
 
     ufrag: str
     pwd: str
     fingerprint: str
     candidates: tuple[tuple[str, int], ...]
+    tcp_candidates: tuple[tuple[str, int], ...] = ()
 
     def candidate_lines(self) -> list[str]:
-        """The candidates in SDP, the first with the highest priority (RFC 8445 §5.1.2.1)."""
-        return [
+        """The candidates in SDP, the first with the highest priority (RFC 8445 §5.1.2.1), TCP last (RFC 6544 §4.2)."""
+        udp = [
             f"candidate:{n} 1 udp {126 << 24 | (65535 - n) << 8 | 255} {ip} {port} typ host"
             for n, (ip, port) in enumerate(self.candidates, 1)
         ]
+        tcp = [
+            f"candidate:{n} 1 tcp {90 << 24 | (4 << 13 | 8191 - n) << 8 | 255} {ip} {port} typ host tcptype passive"
+            for n, (ip, port) in enumerate(self.tcp_candidates, len(udp) + 1)
+        ]
+        return udp + tcp
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """The offerer's end of a WebRTC transport towards an ICE-lite server: for the capture agent, other nodes, tests.
 
-The server tells where it is, so this side gathers nothing: it checks the candidates of the answer from one socket
-per address family, takes the first that answers, and keeps checking once a second. A path without any answer for
-three seconds is dead.
+The server tells where it is, so this side gathers nothing: it checks the candidates of the answer from one UDP socket
+per address family, a little later over TCP, too, takes the first that answers, and keeps checking once a second. When
+answers fail to come it checks all candidates again, so that another path may carry on (the address has changed, UDP
+is blocked all at once); without any answer for three seconds the transport is dead.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from classroom.model import ClassroomError
 from classroom.sfu.core.rtcp import is_rtcp
 from classroom.sfu.transport import stun
 from classroom.sfu.transport.certificate import Certificate
+from classroom.sfu.transport.dialler import TcpDialler
 from classroom.sfu.transport.dtls import Dtls
 from classroom.sfu.transport.egress import BUFFER_BYTES, Egress
 from classroom.sfu.transport.mux import BATCH, MAX_DATAGRAM_BYTES
@@ -26,10 +28,13 @@ from classroom.sfu.transport.srtp import Buffer, Srtp
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from classroom.sfu.transport.egress import Address
+    from classroom.sfu.transport.sender import Address, Sender
+    from classroom.sfu.transport.tcp import TcpConnection
 
 CHECK_INTERVAL_S = 0.05
 CONSENT_INTERVAL_S = 1.0
+DOUBT_S = 1.5  # without an answer: look for another path
+TCP_DELAY_S = 0.3  # that UDP has for itself: more than most round trips
 SILENCE_S = 3.0
 MAX_CANDIDATES = 16
 
@@ -40,13 +45,17 @@ class TransportError(ClassroomError):
 
 @dataclass(frozen=True, slots=True)
 class RemoteDescription:
-    """The server's end as its answer tells it. ``fingerprint`` is "sha-256 AB:CD…", candidates are (ip, port)."""
+    """The server's end as its answer tells it. ``fingerprint`` is "sha-256 AB:CD…", candidates are (ip, port).
+
+    ``tcp_candidates`` are those of them that say ``tcptype passive``, the others are for UDP.
+    """
 
     ufrag: str
     pwd: str
     fingerprint: str
     setup: Literal["active", "passive", "actpass"]
     candidates: tuple[tuple[str, int], ...]
+    tcp_candidates: tuple[tuple[str, int], ...] = ()
 
 
 class ClientTransport:
@@ -74,13 +83,17 @@ class ClientTransport:
         self._sockets: dict[socket.AddressFamily, tuple[socket.socket, Egress]] = {}
         self._incoming = Buffer(2048)
         self._address: Address | None = None
-        self._egress: Egress | None = None
+        self._egress: Sender | None = None
+        self._dialler: TcpDialler | None = None
         self._dtls: Dtls | None = None
         self._srtp: Srtp | None = None
         self._checks: set[bytes] = set()
         self._done: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._ending: list[asyncio.Task[None]] = []
         self._heard_s = 0.0
+        self._searching_since_s = 0.0
+        self._hurry = asyncio.Event()  # the next check is not to wait
         self._closed = False
 
     @property
@@ -93,24 +106,33 @@ class ClientTransport:
         """Whether media can flow."""
         return self._srtp is not None and not self._closed
 
+    @property
+    def over_tcp(self) -> bool:
+        """Whether the present path is a TCP connection."""
+        return self._address is not None and self._address[2:] == ("tcp",)
+
     async def connect(self, remote: RemoteDescription, timeout_s: float = 5.0) -> None:
         """Connect to what the answer describes; raises TransportError. What fails is closed for good."""
         if self._closed:
             raise TransportError("the transport is closed")
         loop = asyncio.get_running_loop()
-        self._remote = replace(remote, candidates=_usable(remote.candidates))
+        self._remote = replace(
+            remote, candidates=_usable(remote.candidates), tcp_candidates=_usable(remote.tcp_candidates)
+        )
         self._dtls = Dtls(self._certificate, remote.fingerprint, client=remote.setup != "active")
         self._done = loop.create_future()
-        self._heard_s = loop.time()
+        self._heard_s = self._searching_since_s = loop.time()
         self._open_sockets()
-        if not self._sockets:
+        self._dialler = TcpDialler(self._remote.tcp_candidates, self._receive_frames, self._lost_connection)
+        if not self._sockets and not self._remote.tcp_candidates:
             raise TransportError("none of the server's media addresses can be reached from here")
         self._task = loop.create_task(self._keep_checking(), name="transport checks")
         try:
             await asyncio.wait_for(asyncio.shield(self._done), timeout_s)
         except TimeoutError:
             await self.close()
-            raise TransportError(f"no media connection within {timeout_s:g} s: is the media port open (UDP)?") from None
+            text = f"no media connection within {timeout_s:g} s: is the media port open (UDP or TCP)?"
+            raise TransportError(text) from None
         except BaseException:
             await self.close()
             raise
@@ -138,33 +160,68 @@ class ClientTransport:
             asyncio.get_running_loop().add_reader(sock, self._readable, sock, egress)
 
     async def _keep_checking(self) -> None:
-        assert self._remote is not None
         loop = asyncio.get_running_loop()
         while not self._closed:
             now = loop.time()
-            if self._address is None:
-                for candidate in self._remote.candidates:
-                    self._check(candidate)
-            elif now - self._heard_s > SILENCE_S:
+            silent_s = now - self._heard_s
+            if self.connected and silent_s > SILENCE_S:
                 self._fail("the media path is silent")
                 return
+            searching = self._address is None or silent_s > DOUBT_S
+            if searching:
+                self._search(now)
             else:
-                self._check(self._address)
+                self._searching_since_s = now
+                if self._egress is not None and self._address is not None:
+                    self._check(self._egress, self._address)
             if self._dtls is not None and (timeout_s := self._dtls.next_timeout_s()) is not None and timeout_s <= 0:
                 self._send_dtls(self._dtls.handle_timeout())
-            await asyncio.sleep(CONSENT_INTERVAL_S if self.connected else CHECK_INTERVAL_S)
+            interval_s = CONSENT_INTERVAL_S if self.connected and not searching else CHECK_INTERVAL_S
+            try:
+                async with asyncio.timeout(interval_s):
+                    await self._hurry.wait()
+            except TimeoutError:
+                pass
+            self._hurry.clear()
 
-    def _check(self, candidate: Address) -> None:
+    def _search(self, now: float) -> None:
+        """Check every candidate. The first answer decides, and the present path may be the one that gives it."""
+        assert self._remote is not None and self._dialler is not None
+        for candidate in self._remote.candidates:
+            entry = self._sockets.get(socket.AF_INET6 if ":" in candidate[0] else socket.AF_INET)
+            if entry is not None:
+                self._check(entry[1], candidate)
+        if now - self._searching_since_s >= TCP_DELAY_S or not self._sockets:
+            self._dialler.dial()
+        for connection in list(self._dialler.connections.values()):
+            self._check(connection, connection.address)
+
+    def _check(self, sender: Sender, address: Address) -> None:
         assert self._remote is not None
-        family = socket.AF_INET6 if ":" in candidate[0] else socket.AF_INET
-        entry = self._sockets.get(family)
-        if entry is None:
-            return
         datagram, transaction = stun.build_check(self.ufrag, self._remote.ufrag, self._remote.pwd, self._tie_breaker)
         if len(self._checks) > 256:
             self._checks.clear()  # answers that late are worth nothing
         self._checks.add(transaction)
-        entry[1].send_plain(datagram, candidate)
+        sender.send_plain(datagram, address)
+
+    def _receive_frames(self, connection: TcpConnection, frames: list[bytes]) -> None:
+        for frame in frames:
+            if self._closed:
+                return
+            if frame[0] <= 3:
+                self._receive_stun(frame, connection.address, connection)
+            elif connection is not self._egress:
+                continue
+            elif 128 <= frame[0] <= 191:
+                self._incoming.view[: len(frame)] = frame
+                self._receive_srtp(self._incoming, len(frame))
+            elif 20 <= frame[0] <= 63:
+                self._receive_dtls(frame)
+
+    def _lost_connection(self, connection: TcpConnection, _: str) -> None:
+        if connection is self._egress:
+            self._address = self._egress = None
+            self._hurry.set()
 
     def _readable(self, sock: socket.socket, egress: Egress) -> None:
         buffer = self._incoming
@@ -188,7 +245,7 @@ class ClientTransport:
             elif 20 <= first <= 63 and address == self._address:
                 self._receive_dtls(bytes(buffer.view[:size]))
 
-    def _receive_stun(self, datagram: bytes, address: Address, egress: Egress) -> None:
+    def _receive_stun(self, datagram: bytes, address: Address, sender: Sender) -> None:
         assert self._remote is not None
         try:
             message = stun.parse(datagram)
@@ -199,11 +256,17 @@ class ClientTransport:
         if not stun.is_authentic(message, self._remote.pwd):
             return
         self._checks.discard(message.transaction_id)
-        self._heard_s = asyncio.get_running_loop().time()
-        if self._address is None:
-            self._address, self._egress = address, egress
-            if self._dtls is not None and self._remote.setup != "active":
-                self._send_dtls(self._dtls.start())
+        now = asyncio.get_running_loop().time()
+        silent_s, self._heard_s = now - self._heard_s, now
+        if self._address is None or (silent_s > DOUBT_S and sender is not self._egress):
+            self._take_path(address, sender)
+
+    def _take_path(self, address: Address, sender: Sender) -> None:
+        assert self._remote is not None and self._dtls is not None and self._dialler is not None
+        self._address, self._egress = address, sender
+        self._dialler.close(but=sender)
+        if self._srtp is None and self._remote.setup != "active":
+            self._send_dtls(self._dtls.start())
 
     def _receive_dtls(self, datagram: bytes) -> None:
         assert self._dtls is not None and self._done is not None
@@ -234,10 +297,13 @@ class ClientTransport:
             for datagram in datagrams:
                 self._egress.send_plain(datagram, self._address)
 
-    def send_rtp(self, packets: Sequence[bytes]) -> None:
-        """Protect plaintext RTP packets and send them now, equal-sized neighbours in one system call."""
+    def send_rtp(self, packets: Sequence[bytes], *, voice: bool = False) -> None:
+        """Protect plaintext RTP packets and send them now, equal-sized neighbours in one system call.
+
+        Over TCP, where packets may have to wait, ``voice`` overtakes what is not.
+        """
         if self._srtp is not None and self._egress is not None and self._address is not None:
-            self._egress.send_batch(packets, self._srtp, self._address)
+            self._egress.send_batch(packets, self._srtp, self._address, voice=voice)
 
     def send_rtcp(self, data: bytes) -> None:
         """Protect and send a compound RTCP packet."""
@@ -260,6 +326,8 @@ class ClientTransport:
             loop.remove_reader(sock)
             sock.close()
         self._sockets.clear()
+        if self._dialler is not None:
+            self._ending += self._dialler.close()
         self._srtp = None
 
     async def close(self) -> None:
@@ -274,8 +342,9 @@ class ClientTransport:
             self._done.exception()  # seen: perhaps nobody waits for it any more
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.gather(self._task, *self._ending, return_exceptions=True)
             self._task = None
+            self._ending.clear()
 
 
 def _usable(candidates: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:

@@ -17,7 +17,7 @@ from classroom.sfu.transport.srtp import Buffer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from classroom.sfu.transport.egress import Address
+    from classroom.sfu.transport.sender import Address, Sender
 
 BATCH = 64  # datagrams per wake-up and socket: enough to drain a burst, little enough that nothing else starves
 SOCKET_BUFFER_BYTES = 8 << 20
@@ -41,8 +41,13 @@ class Receiver(Protocol):
 class MuxPeer(Receiver, Protocol):
     """What the mux needs of a peer."""
 
-    def check(self, check: stun.Check, address: Address, egress: Egress) -> bool:
+    over: str | None
+
+    def check(self, check: stun.Check, address: Address, egress: Sender) -> bool:
         """Answer an ICE check; False when it is not authentic."""
+
+    def lose_path(self, egress: Sender) -> None:
+        """Know that nothing can be sent there any more."""
 
 
 class UdpMux:
@@ -68,8 +73,7 @@ class UdpMux:
 
         Must run in the event loop that will read. Raises MediaPortTaken.
         """
-        everywhere = host in ("0.0.0.0", "::", "")
-        wanted = [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")] if everywhere else [(_family(host), host)]
+        everywhere, wanted = families_of(host)
         loop = asyncio.get_running_loop()
         for family, address in wanted:
             try:
@@ -131,6 +135,10 @@ class UdpMux:
         """The same, unless somebody has the address."""
         self._by_address.setdefault(address, receiver)
 
+    def receiver_at(self, address: Address) -> Receiver | None:
+        """Who gets what comes from the address."""
+        return self._by_address.get(address)
+
     def unbind_address(self, address: Address, receiver: Receiver) -> None:
         """Forget an address if it is still the receiver's."""
         if self._by_address.get(address) is receiver:
@@ -160,7 +168,7 @@ class UdpMux:
                 else:
                     peer.receive_srtp(buffer, size)
             elif first <= 3:
-                self._receive_stun(bytes(view[:size]), address, egress)
+                self.check(bytes(view[:size]), address, egress)
             elif 20 <= first <= 63:
                 peer = by_address.get(address)
                 if peer is None:
@@ -171,17 +179,24 @@ class UdpMux:
                 self.dropped["unknown protocol"] += 1
         self._on_batch()
 
-    def _receive_stun(self, datagram: bytes, address: Address, egress: Egress) -> None:
+    def check(self, datagram: bytes, address: Address, egress: Sender, only: MuxPeer | None = None) -> MuxPeer | None:
+        """Let the peer that a STUN check is for answer it, and return that peer.
+
+        None, and counted as dropped, when it is no check, not authentic, or for nobody (but ``only``).
+        """
         try:
             check = stun.parse_check(stun.parse(datagram))
         except stun.BadStun:
             self.dropped["bad STUN"] += 1
-            return
+            return None
         peer = self._by_ufrag.get(check.local_ufrag)
-        if peer is None:
+        if peer is None or only not in (None, peer):
             self.dropped["unknown ufrag"] += 1
         elif not peer.check(check, address, egress):
             self.dropped["unauthentic STUN"] += 1
+        else:
+            return peer
+        return None
 
 
 def local_addresses(host: str) -> tuple[str, ...]:
@@ -198,8 +213,11 @@ def local_addresses(host: str) -> tuple[str, ...]:
     return tuple(found) or ("127.0.0.1",)
 
 
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
+def families_of(host: str) -> tuple[bool, list[tuple[socket.AddressFamily, str]]]:
+    """What to bind for ``host``, and whether that is every address of both families, of which one may be missing."""
+    if host in ("0.0.0.0", "::", ""):
+        return True, [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
+    return False, [(socket.AF_INET6 if ":" in host else socket.AF_INET, host)]
 
 
 def _enlarge_buffers(sock: socket.socket) -> None:
