@@ -41,13 +41,13 @@ Source = Annotated[
 def serve(
     host: Annotated[str | None, typer.Option(help="网页监听地址 Address of pages and API [0.0.0.0]")] = None,
     port: Annotated[int | None, typer.Option(help="网页端口 Port of pages and API, TCP [8080]")] = None,
-    media_port: Annotated[int | None, typer.Option(help="媒体端口 Port of all media, UDP [8189]")] = None,
+    media_port: Annotated[int | None, typer.Option(help="首个媒体端口 First media port, UDP [8189]")] = None,
     media_address: Annotated[
         list[str] | None,
         typer.Option(metavar="IP", help="告知终端的地址，可重复 Address announced to peers; may be repeated"),
     ] = None,
     recordings: Recordings = None,
-    workers: Annotated[int | None, typer.Option(help="媒体进程数 SFU processes [1]")] = None,
+    workers: Annotated[int | None, typer.Option(help="媒体进程数 SFU processes [one a core]")] = None,
     config: Config = None,
 ) -> None:
     """运行服务器：网页、接口、媒体、录制。 Run the server: pages, API, media, recording."""
@@ -64,6 +64,15 @@ def serve(
     )
     _log_to_stderr()
     _run(run_server(settings, _say))
+
+
+@app.command(hidden=True)
+def worker(channel: Annotated[int, typer.Argument(help="文件描述符 File descriptor of its channel")]) -> None:
+    """媒体进程，由 serve 启动。 A media worker; `serve` starts it."""
+    from classroom.worker import run_worker
+
+    _log_to_stderr()
+    _run(run_worker(channel))
 
 
 @app.command()
@@ -156,4 +165,4 @@ def _fail(text: str) -> NoReturn:
 
 
 def _log_to_stderr() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")

@@ -16,33 +16,36 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
 
 import classroom.web
+from classroom.live import ports
 from classroom.live.journal import Journal
 from classroom.live.service import LessonService
 from classroom.model import ClassroomError, LessonState
 from classroom.recording.folders import holdings
 from classroom.recording.lesson_file import DamagedRecording
 from classroom.recording.library import manifest, media_file
-from classroom.recording.recorder import Recorder
 from classroom.recording.repair import repair_recordings
-from classroom.sfu.server import MediaServer, MediaSettings
+from classroom.sfu.server import MediaSettings
 from classroom.sfu.transport.mux import local_addresses
+from classroom.sfu.workers.pool import WorkerPool
 from classroom.web.app import make_app
 from classroom.web.context import Context, RecordedFile
 from classroom.web.limits import RateLimit
 from classroom.web.secret import STATE, secret_of
+from classroom.worker import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from classroom.config import Settings
-    from classroom.live.ports import OnRecordingState
+    from classroom.live.ports import Record
     from classroom.model import LessonId
     from classroom.sfu.core.events import MediaEvent
+    from classroom.sfu.server import OnEvent
 
 logger = logging.getLogger(__name__)
 
@@ -107,8 +110,11 @@ async def serve(settings: Settings, announce: Callable[[str], Any]) -> None:
 
     Raises ClassroomError when it cannot start.
     """
-    if settings.workers != 1:
-        raise CannotServe("目前只支持 --workers 1。 Only --workers 1 is supported for now.")
+    if settings.media_port and settings.media_port + worker_count(settings) > 65536:
+        raise CannotServe(
+            "媒体端口不够：每个媒体进程用一个，从 --media-port 起往上数。 "
+            "There are not enough media ports: each worker takes one, from --media-port upwards."
+        )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -127,7 +133,7 @@ async def _run(
     try:
         await node.open()
         await web.SockSite(runner, listener).start()
-        announce(_addresses(settings, listener.getsockname()[1], node.media.port))
+        announce(_addresses(settings, listener.getsockname()[1], node.media.ports))
         await stop.wait()
         announce("正在停止，正在进行的课程会在重启后继续。 Stopping; live lessons go on after a restart.")
     finally:
@@ -136,22 +142,57 @@ async def _run(
         await node.media.close()
 
 
+class NodeMedia(ports.MediaServer, Protocol):
+    """The SFU of a node: what the lesson service sees of it, and its life."""
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The media ports."""
+
+    async def start(self) -> None:
+        """Open the media ports; raises MediaPortTaken."""
+
+    async def close(self) -> None:
+        """Close everything."""
+
+    def stats(self) -> dict[str, float]:
+        """Counters since the start, by Prometheus-like names."""
+
+
+def worker_count(settings: Settings) -> int:
+    """How many SFU processes there are: one a core unless the settings say otherwise."""
+    return settings.workers or len(os.sched_getaffinity(0))
+
+
+def worker_pool(settings: Settings, wall_offset_s: float, on_event: OnEvent) -> tuple[NodeMedia, Record]:
+    """Media in processes of their own, which record, too."""
+    pool = WorkerPool(
+        worker_count(settings),
+        COMMAND,
+        MediaSettings(settings.media_host, settings.media_port, settings.media_address),
+        wall_offset_s,
+        str(settings.recordings) if settings.record else None,
+        on_event,
+    )
+    return pool, pool.record
+
+
 class Node:
     """One server: its media, its lessons, its doors."""
 
-    def __init__(self, settings: Settings, secret: str, ui: Path = UI) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        secret: str,
+        ui: Path = UI,
+        make_media: Callable[[Settings, float, OnEvent], tuple[NodeMedia, Record]] = worker_pool,
+    ) -> None:
         root = self._root = settings.recordings
-        wall_offset_s = time.time() - time.monotonic()
-
-        async def open_recorder(lesson: LessonId, title: str, on_state: OnRecordingState, resume: bool) -> Recorder:
-            return await Recorder.open(root, lesson, title, wall_offset_s, on_state, resume)
-
-        media = MediaSettings(settings.media_host, settings.media_port, settings.media_address)
-        self.media = MediaServer(media, on_event=self._on_event, wall_offset_s=wall_offset_s)
+        self.media, record = make_media(settings, time.time() - time.monotonic(), self._on_event)
         self._journal = Journal(root / STATE / "lessons.json")
         self.service = LessonService(
             self.media,
-            open_recorder if settings.record else None,
+            record if settings.record else None,
             self._journal,
             max_sessions=settings.max_sessions,
         )
@@ -173,7 +214,7 @@ class Node:
         self.service.on_event(lesson, event)
 
     async def open(self) -> None:
-        """Open the media port, mend what a crash left, go on with the lessons that were live. Raises MediaPortTaken."""
+        """Open media ports, mend what a crash left, go on with the lessons that were live. Raises MediaPortTaken."""
         await self.media.start()
         live = {entry.id for entry in await self._journal.load() if entry.state is LessonState.LIVE}
         await asyncio.to_thread(repair_recordings, self._root, live)
@@ -228,10 +269,10 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _addresses(settings: Settings, port: int, media_port: int) -> str:
+def _addresses(settings: Settings, port: int, media_ports: tuple[int, ...]) -> str:
     hosts = [f"[{host}]" if ":" in host else host for host in local_addresses(settings.host)]
     lines = [f"联体课堂 Lianti Classroom {version('lianti-classroom')}"]
     lines += [f"  网页 pages       http://{host}:{port}/" for host in hosts]
-    lines.append(f"  媒体 media       {media_port}/UDP")
+    lines.append(f"  媒体 media       {', '.join(map(str, media_ports))}/UDP")
     lines.append(f"  录像 recordings  {settings.recordings.resolve()}")
     return "\n".join(lines)

@@ -41,13 +41,17 @@ class Settings(BaseSettings):
     host: str = Field("0.0.0.0", description="Address on which pages, API, WHIP and WHEP listen (TCP).")
     port: Port = Field(8080, description="Port of pages, API, WHIP and WHEP (TCP); 0 takes a free one.")
     media_host: str = Field("0.0.0.0", description="Address on which media listen; 0.0.0.0 is every IPv4 and IPv6 one.")
-    media_port: Port = Field(8189, description="Port of all media (UDP); 0 takes a free one.")
+    media_port: Port = Field(8189, description="First port of media (UDP), one for each worker; 0 takes free ones.")
     media_address: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="IP addresses announced to peers, with commas between; empty: those of this machine."
     )
     recordings: Path = Field(Path("recordings"), description="Data directory: recordings, and the server's own state.")
     record: bool = Field(True, description="Record every lesson while it is live.")
-    workers: int = Field(1, ge=1, description="SFU processes. Only 1 for now.")
+    workers: int | None = Field(
+        None,
+        ge=1,
+        description="SFU processes, each with its media port: media_port, media_port + 1…; empty: one a core.",
+    )
     secret: SecretStr | None = Field(
         None, description="Key that signs tokens, at least 32 bytes; empty: one made once in the data directory."
     )

@@ -161,6 +161,16 @@ class PublicationRemoved:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """To its owner only: a WHIP or WHEP session is over; who still wants media posts again."""
+
+    seq: int
+    session_id: str
+    reason: str
+    type: Literal["session_ended"] = "session_ended"
+
+
+@dataclass(frozen=True, slots=True)
 class Ack:
     """The command with this id was carried out (or had been already)."""
 
@@ -192,6 +202,7 @@ ServerMessage = Annotated[
     | ParticipantLeft
     | PublicationChanged
     | PublicationRemoved
+    | SessionEnded
     | Ack
     | ErrorMessage
     | Ping

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import psutil
 from aiohttp import ClientError, ClientSession
 from playwright.async_api import Browser, async_playwright
 
@@ -29,19 +30,31 @@ def free_port(kind: socket.SocketKind) -> int:
         return int(sock.getsockname()[1])
 
 
+def free_ports(count: int) -> int:
+    """The first of so many neighbouring UDP ports."""
+    while True:
+        first = free_port(socket.SOCK_DGRAM)
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind(("127.0.0.1", port))
+            return first
+
+
 class Server:
     """`classroom serve` with a data directory of its own; it can be killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, workers: int = 1) -> None:
         self.folder = folder
-        self.port, self.media_port = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
+        self.workers = workers
+        self.port, self.media_port = free_port(socket.SOCK_STREAM), free_ports(workers)
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
             *CLASSROOM, "serve", "--port", str(self.port), "--media-port", str(self.media_port),
-            "--recordings", str(self.folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            "--workers", str(self.workers), "--recordings", str(self.folder),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         await self.until(lambda answer: answer is not None, "/healthz")
 
@@ -50,6 +63,12 @@ class Server:
         if self.process is not None and self.process.returncode is None:
             self.process.kill()
             await self.process.wait()
+
+    def media_processes(self) -> list[psutil.Process]:
+        """Its workers, those that were started first in front."""
+        assert self.process is not None
+        children = psutil.Process(self.process.pid).children()
+        return sorted((child for child in children if "worker" in child.cmdline()), key=lambda p: p.create_time())
 
     async def token(self, role: str, name: str = "") -> str:
         command = [*CLASSROOM, "token", "--lesson", LESSON, "--role", role, "--recordings", str(self.folder)]
@@ -87,9 +106,9 @@ def published(answer: dict[str, Any] | None) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[Server]:
+async def serving(folder: Path, workers: int = 1) -> AsyncIterator[Server]:
     """A server that is gone afterwards."""
-    server = Server(folder)
+    server = Server(folder, workers)
     try:
         await server.start()
         yield server

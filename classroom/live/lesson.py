@@ -15,6 +15,7 @@ from classroom.messages import (
     PublicationChanged,
     PublicationRemoved,
     PublicationView,
+    SessionEnded,
     Snapshot,
 )
 from classroom.model import Label, LessonState, RecordingState, Role
@@ -22,7 +23,7 @@ from classroom.model import Label, LessonState, RecordingState, Role
 if TYPE_CHECKING:
     from classroom.model import LessonId, ParticipantId, Publication, PublicationId, SessionId
 
-Delta = LessonChanged | ParticipantChanged | ParticipantLeft | PublicationChanged | PublicationRemoved
+Delta = LessonChanged | ParticipantChanged | ParticipantLeft | PublicationChanged | PublicationRemoved | SessionEnded
 
 FORGET_AFTER = timedelta(minutes=10)  # a classroom whose link is down is shown as offline for so long
 UNNUMBERED = 0  # the feed of each connection gives a delta its own ``seq``
@@ -222,6 +223,10 @@ class LiveLesson:
         if self._published.pop(publication_id, None) is None:
             return []
         return [PublicationRemoved(UNNUMBERED, publication_id)]
+
+    def lose_media(self) -> list[Delta]:
+        """All tracks are gone at once."""
+        return [delta for publication_id in list(self._published) for delta in self.remove_publication(publication_id)]
 
     # --- views -------------------------------------------------------------------------------------------------
 

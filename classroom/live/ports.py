@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from classroom.sfu.core.sink import Sink
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
-    from classroom.model import LessonId, ParticipantId, RecordingState, SessionId
-    from classroom.sfu.server import Patched, PublicationNames, Session
+    from classroom.model import Label, LessonId, ParticipantId, RecordingState, SessionId
+    from classroom.sfu.server import Patched, Session
 
 
 class MediaServer(Protocol):
-    """The SFU as the lesson service sees it (classroom.sfu.server.MediaServer).
+    """The SFU as the lesson service sees it (classroom.sfu.workers.pool.WorkerPool, or one in this process).
 
     It tells what happens through the listener that it was made with, on the event loop.
     """
@@ -26,9 +24,9 @@ class MediaServer(Protocol):
         """End the sessions and sinks of a lesson."""
 
     async def publish(
-        self, lesson: LessonId, participant: ParticipantId, offer: str, names: PublicationNames
+        self, lesson: LessonId, participant: ParticipantId, offer: str, names: Mapping[Label, str]
     ) -> Session:
-        """Accept a publisher (WHIP); raises BadOffer, UnacceptableOffer, UnknownLesson."""
+        """Accept a publisher (WHIP) and what it names by label; raises BadOffer, UnacceptableOffer, UnknownLesson."""
 
     async def subscribe(self, lesson: LessonId, participant: ParticipantId, offer: str) -> Session:
         """Accept a receiver (WHEP); raises BadOffer, UnacceptableOffer, UnknownLesson."""
@@ -39,14 +37,9 @@ class MediaServer(Protocol):
     async def close_session(self, session: SessionId, reason: str) -> None:
         """End a session; raises UnknownSession."""
 
-    async def attach(self, lesson: LessonId, sink: Sink) -> Callable[[bytes], None]:
-        """Let a sink follow every publication; returns where its RTCP feedback goes."""
 
-
-class Recorder(Sink, Protocol):
-    """Consumes a lesson's media and writes it; a Sink like any other, and more."""
-
-    feedback: Callable[[bytes], None]
+class Recording(Protocol):
+    """A recording that is being written."""
 
     def add_event(self, name: str, /, **data: object) -> None:
         """Note what happened, at the present time."""
@@ -62,8 +55,8 @@ class OnRecordingState(Protocol):
         """``detail`` is for people; None when there is nothing to say."""
 
 
-class OpenRecorder(Protocol):
-    """Opens the recording of a lesson. ``resume``: the lesson goes on after a restart, it does not begin."""
+class Record(Protocol):
+    """Records an open lesson from now on. ``resume``: the lesson goes on after a restart, it does not begin."""
 
-    async def __call__(self, lesson: LessonId, title: str, on_state: OnRecordingState, resume: bool) -> Recorder:
-        """A recorder that cannot write says so through ``on_state``; what is raised counts as failed, too."""
+    async def __call__(self, lesson: LessonId, title: str, on_state: OnRecordingState, resume: bool) -> Recording:
+        """A recording that cannot be written says so through ``on_state``; what is raised counts as failed, too."""

@@ -10,7 +10,7 @@ from classroom.model import RecordingState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from classroom.live.ports import MediaServer, OpenRecorder, Recorder
+    from classroom.live.ports import Record, Recording
     from classroom.messages import ParticipantView
     from classroom.model import LessonId
 
@@ -18,29 +18,29 @@ logger = logging.getLogger(__name__)
 
 
 class LessonRecording:
-    """Opens, follows and finishes one recorder at a time; owned by the lesson service.
+    """Begins, follows and finishes one recording at a time; owned by the lesson service.
 
-    ``on_state`` hears the state of the present recorder only. A recorder that fails is a state, never an exception.
+    ``on_state`` hears the state of the present recording only. One that fails is a state, never an exception.
     """
 
     def __init__(
         self,
         lesson: LessonId,
-        open_recorder: OpenRecorder | None,
+        record: Record | None,
         on_state: Callable[[RecordingState, str | None], None],
     ) -> None:
         self._lesson = lesson
-        self._open_recorder = open_recorder
+        self._record = record
         self._on_state = on_state
-        self._recorder: Recorder | None = None
-        self._turn = 0  # which recorder may speak: a former one may still be finishing
+        self._recording: Recording | None = None
+        self._turn = 0  # which recording may speak: a former one may still be finishing
         self._state = RecordingState.OFF
 
-    async def open(self, media: MediaServer, title: str, resume: bool) -> None:
-        """Record from now on. Media must not flow yet if nothing is to be missed."""
-        if self._open_recorder is None:
+    async def open(self, title: str, resume: bool) -> None:
+        """Record from now on. The lesson is open; media must not flow yet if nothing is to be missed."""
+        if self._record is None:
             return
-        if self._recorder is not None:
+        if self._recording is not None:
             await self.finish(RecordingState.INTERRUPTED)
         self._turn += 1
         turn = self._turn
@@ -51,8 +51,7 @@ class LessonRecording:
 
         self._state = RecordingState.OFF
         try:
-            self._recorder = await self._open_recorder(self._lesson, title, on_state, resume)
-            self._recorder.feedback = await media.attach(self._lesson, self._recorder)
+            self._recording = await self._record(self._lesson, title, on_state, resume)
         except Exception as error:
             logger.exception("lesson=%s is not recorded", self._lesson)
             self._set(RecordingState.FAILED, _sentence(error))
@@ -61,12 +60,12 @@ class LessonRecording:
             self._set(RecordingState.RECORDING, None)
 
     async def finish(self, state: RecordingState) -> None:
-        """Close the recorder; COMPLETE or INTERRUPTED is said only of one that did not fail."""
-        recorder, self._recorder = self._recorder, None
-        if recorder is None:
+        """Close the recording; COMPLETE or INTERRUPTED is said only of one that did not fail."""
+        recording, self._recording = self._recording, None
+        if recording is None:
             return
         try:
-            await recorder.finish(state)
+            await recording.finish(state)
         except Exception as error:
             logger.exception("lesson=%s: its recording could not be finished", self._lesson)
             self._set(RecordingState.FAILED, _sentence(error))
@@ -76,8 +75,8 @@ class LessonRecording:
 
     def note_participant(self, participant: ParticipantView) -> None:
         """Keep a record of who was there, and with what."""
-        if self._recorder is not None:
-            self._recorder.add_event(
+        if self._recording is not None:
+            self._recording.add_event(
                 "participant",
                 id=participant.id,
                 role=participant.role.value,

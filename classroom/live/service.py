@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, TypeVar
 from classroom.live.errors import Busy, Draining, LessonEnded, NotYours, unknown_lesson
 from classroom.live.feed import Feed
 from classroom.live.journal import Entry, Journal
-from classroom.live.lesson import Delta, LiveLesson, Person
+from classroom.live.lesson import UNNUMBERED, Delta, LiveLesson, Person
 from classroom.live.recording import LessonRecording
-from classroom.messages import ParticipantChanged
-from classroom.model import LessonId, LessonState, RecordingState, SessionId
+from classroom.messages import ParticipantChanged, SessionEnded
+from classroom.model import Label, LessonId, LessonState, RecordingState, SessionId
 from classroom.sfu import server as sfu
 from classroom.sfu.core.events import (
     MediaEvent,
+    MediaLost,
     PublicationAdded,
     PublicationLive,
     PublicationRemoved,
@@ -31,8 +32,8 @@ from classroom.sfu.negotiate import parse_offer
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
-    from classroom.live.ports import MediaServer, OpenRecorder
-    from classroom.model import Label
+    from classroom.live.ports import MediaServer, Record
+    from classroom.model import ParticipantId
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ class _Held:
     lesson: LiveLesson
     recording: LessonRecording
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # one start, end or new session at a time
-    feeds: set[Feed] = field(default_factory=set)
+    feeds: dict[Feed, ParticipantId] = field(default_factory=dict)  # and whose they are
+    media_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Owner:
 class LessonService:
     """The lessons of this node. Everything runs on one event loop.
 
-    ``media`` must tell its events to ``on_event``. Without ``open_recorder`` nothing is recorded.
+    ``media`` must tell its events to ``on_event``. Without ``record`` nothing is recorded.
     State changes and the deltas they give are made without an await in between; what takes time (media, files) follows
     under the lock of the lesson, in a task of the service, so that a client that goes away interrupts nothing.
     """
@@ -71,14 +73,14 @@ class LessonService:
     def __init__(
         self,
         media: MediaServer,
-        open_recorder: OpenRecorder | None,
+        record: Record | None,
         journal: Journal,
         *,
         max_sessions: int = 1000,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._media = media
-        self._open_recorder = open_recorder
+        self._record = record
         self._journal = journal
         self._max_sessions = max_sessions
         self._wall = wall
@@ -152,13 +154,13 @@ class LessonService:
         held = self._hold(lesson)
         feed = Feed(lambda: held.lesson.snapshot(person.id, self._wall()))
         self._tell(held, held.lesson.join(person, self._wall()))
-        held.feeds.add(feed)
+        held.feeds[feed] = person.id
         if self.draining:
             feed.close(DRAINING)
         try:
             yield feed
         finally:
-            held.feeds.discard(feed)
+            del held.feeds[feed]
             self._tell(held, held.lesson.leave(person.id, self._wall()))
             self._let_go(held)
 
@@ -172,10 +174,8 @@ class LessonService:
         parse_offer(offer)  # nonsense starts no lesson
 
         def accept(held: _Held) -> Awaitable[sfu.Session]:
-            def name(label: Label) -> str:
-                return held.lesson.publication_name(person, label)
-
-            return self._media.publish(lesson, person.id, offer, name)
+            names = {label: held.lesson.publication_name(person, label) for label in Label}
+            return self._media.publish(lesson, person.id, offer, names)
 
         return await self._open_session(Owner(lesson, person, True), accept, may_open)
 
@@ -243,7 +243,7 @@ class LessonService:
                 await self._go_live(held)
             try:
                 session = await accept(held)
-            except sfu.UnknownLesson:  # a fault closed its media; the lesson goes on
+            except sfu.UnknownLesson:  # its media were lost this moment; the lesson goes on
                 await self._open_media(held, resume=True)
                 session = await accept(held)
             self._sessions[session.id] = owner
@@ -253,8 +253,7 @@ class LessonService:
     def on_event(self, lesson: LessonId, event: MediaEvent) -> None:
         """Hear what the media server says happened."""
         held = self._lessons.get(lesson)
-        if isinstance(event, SessionClosed):
-            self._sessions.pop(event.session_id, None)
+        owner = self._sessions.pop(event.session_id, None) if isinstance(event, SessionClosed) else None
         if held is None:
             return
         live, wall = held.lesson, self._wall()
@@ -267,8 +266,15 @@ class LessonService:
                 deltas = live.remove_publication(publication_id)
             case SessionConnected(session_id, participant_id, _):
                 deltas = live.connect_session(session_id, participant_id, wall)
-            case SessionClosed(session_id, participant_id, _, _):
+            case SessionClosed(session_id, participant_id, _, reason):
                 deltas = live.close_session(session_id, participant_id, wall)
+                if owner is not None:
+                    self._tell_owner(held, owner, SessionEnded(UNNUMBERED, session_id, reason))
+            case MediaLost(reason):
+                logger.warning("lesson=%s has lost its media: %s", lesson, reason)
+                deltas = live.lose_media()
+                held.media_lost = True
+                self._begin(self._reopen(held))
         self._tell(held, deltas)
 
     # --- transitions, under the lock of the lesson -------------------------------------------------------------
@@ -296,7 +302,14 @@ class LessonService:
     async def _open_media(self, held: _Held, resume: bool) -> None:
         """Media can come when this is done, and all of it is recorded."""
         await self._media.open_lesson(held.lesson.id)
-        await held.recording.open(self._media, held.lesson.title, resume)
+        held.media_lost = False  # what is lost from here on is another loss
+        await held.recording.open(held.lesson.title, resume)
+
+    async def _reopen(self, held: _Held) -> None:
+        """Let media come again before anybody asks for it: the recording goes on, and nobody waits for it."""
+        async with held.lock:
+            if held.media_lost and held.lesson.state is LessonState.LIVE and not self.draining:
+                await self._open_media(held, resume=True)
 
     async def _close_media(self, held: _Held, reason: str, state: RecordingState) -> None:
         await self._media.close_lesson(held.lesson.id, reason)
@@ -327,7 +340,7 @@ class LessonService:
     def _hold(self, lesson_id: LessonId, lesson: LiveLesson | None = None) -> _Held:
         held = self._lessons.get(lesson_id)
         if held is None:
-            recording = LessonRecording(lesson_id, self._open_recorder, partial(self._on_recording, lesson_id))
+            recording = LessonRecording(lesson_id, self._record, partial(self._on_recording, lesson_id))
             held = self._lessons[lesson_id] = _Held(lesson or LiveLesson(lesson_id), recording)
         return held
 
@@ -349,16 +362,25 @@ class LessonService:
             if isinstance(delta, ParticipantChanged):
                 held.recording.note_participant(delta.participant)
 
+    def _tell_owner(self, held: _Held, owner: Owner, message: SessionEnded) -> None:
+        """Only its owner is told of a session: its id is nobody else's business."""
+        for feed, participant_id in held.feeds.items():
+            if participant_id == owner.person.id:
+                feed.put(message)
+
     def _refuse_when_draining(self) -> None:
         if self.draining:
             raise Draining("服务器正在重启，请稍后再试。 The server is restarting; try again in a moment.")
 
     async def _to_the_end(self, work: Coroutine[object, object, _T]) -> _T:
         """Do the work even when the client that asked for it goes away meanwhile."""
+        return await asyncio.shield(self._begin(work))
+
+    def _begin(self, work: Coroutine[object, object, _T]) -> asyncio.Task[_T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+        return task
 
     async def _keep_house(self) -> None:
         while True:

@@ -44,7 +44,7 @@ class Server:
     async def start(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "classroom", "serve", "--port", str(self.port)),
-            *("--media-port", str(self.media_port), "--recordings", str(self.folder)),
+            *("--media-port", str(self.media_port), "--workers", "1", "--recordings", str(self.folder)),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )

@@ -19,7 +19,7 @@ def empty_surroundings(tmp_path, monkeypatch):
 
 def test_the_defaults_run_a_single_node():
     settings = load_settings()
-    assert (settings.host, settings.port, settings.media_port, settings.workers) == ("0.0.0.0", 8080, 8189, 1)
+    assert (settings.host, settings.port, settings.media_port, settings.workers) == ("0.0.0.0", 8080, 8189, None)
     assert settings.media_address == ()
     assert settings.record
 

@@ -49,4 +49,14 @@ class SessionClosed:
     reason: str
 
 
-MediaEvent = PublicationAdded | PublicationRemoved | PublicationLive | SessionConnected | SessionClosed
+@dataclass(frozen=True, slots=True)
+class MediaLost:
+    """All media of a lesson are gone, sessions and publications: a fault closed them or their process died.
+
+    The lesson may be opened again.
+    """
+
+    reason: str
+
+
+MediaEvent = PublicationAdded | PublicationRemoved | PublicationLive | SessionConnected | SessionClosed | MediaLost

@@ -61,21 +61,16 @@ class Media:
     async def subscribe(self, lesson, participant, offer):
         return self.accept(lesson, "subscribe")
 
-    async def attach(self, lesson, sink):
-        self.log.append("attach recorder")
-        return self.log.append
-
     async def close_session(self, session, reason):
         self.log.append("close session")
         self.service.on_event(MATHS, SessionClosed(session, CAPTURE.id, True, reason))
 
 
-class Recorder:
+class Recording:
     """Notes what it is told; can refuse to finish."""
 
     def __init__(self, log, on_state, error=None) -> None:
         self.log, self.on_state, self.error = log, on_state, error
-        self.feedback = None
         self.events: list[tuple[str, dict]] = []
 
     def add_event(self, name, /, **data):
@@ -92,22 +87,22 @@ class House:
 
     def __init__(self, folder) -> None:
         self.log: list[str] = []
-        self.recorders: list[Recorder] = []
+        self.recordings: list[Recording] = []
         self.refuse: Exception | None = None
         self.refuse_finish: Exception | None = None
         self.now = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
         self.journal = Journal(folder / "lessons.json")
         self.media = Media(self.log)
         self.service = self.media.service = LessonService(
-            self.media, self.open_recorder, self.journal, wall=lambda: self.now
+            self.media, self.record, self.journal, wall=lambda: self.now
         )
 
-    async def open_recorder(self, lesson, title, on_state, resume):
-        self.log.append("resume recorder" if resume else "open recorder")
+    async def record(self, lesson, title, on_state, resume):
+        self.log.append("resume recording" if resume else "record")
         if self.refuse is not None:
             raise self.refuse
-        self.recorders.append(Recorder(self.log, on_state, self.refuse_finish))
-        return self.recorders[-1]
+        self.recordings.append(Recording(self.log, on_state, self.refuse_finish))
+        return self.recordings[-1]
 
     def recording(self) -> RecordingState:
         return self.service.find(MATHS).recording
@@ -125,16 +120,15 @@ def offer() -> str:
 
 async def test_the_recorder_is_there_before_the_first_frame(house, offer):
     await house.service.publish(MATHS, CAPTURE, offer, may_open=True)
-    assert house.log == ["open media", "open recorder", "attach recorder", "publish"]
-    assert house.recorders[0].feedback == house.log.append
+    assert house.log == ["open media", "record", "publish"]
     assert house.recording() is RecordingState.RECORDING
     await house.service.publish(MATHS, CAPTURE, offer, may_open=True)
-    assert house.log[4:] == ["publish"]
+    assert house.log[3:] == ["publish"]
 
 
 async def test_publishers_that_come_at_once_open_one_lesson(house, offer):
     await asyncio.gather(*(house.service.publish(MATHS, CAPTURE, offer, may_open=True) for _ in range(5)))
-    assert house.log.count("open recorder") == 1
+    assert house.log.count("record") == 1
     assert house.log.count("publish") == 5
 
 
@@ -173,7 +167,7 @@ async def test_a_recorder_that_cannot_finish_is_never_called_complete(house):
 
 async def test_a_recorder_that_failed_meanwhile_is_never_called_complete(house):
     await house.service.start(MATHS)
-    house.recorders[0].on_state(RecordingState.FAILED, "disk full")
+    house.recordings[0].on_state(RecordingState.FAILED, "disk full")
     assert (house.recording(), house.service.find(MATHS).recording_detail) == (RecordingState.FAILED, "disk full")
     await house.service.end(MATHS)
     assert house.recording() is RecordingState.FAILED
@@ -183,7 +177,7 @@ async def test_a_former_recorder_is_not_listened_to(house):
     await house.service.start(MATHS)
     await house.service.end(MATHS)
     await house.service.start(MATHS)
-    house.recorders[0].on_state(RecordingState.FAILED, "late")
+    house.recordings[0].on_state(RecordingState.FAILED, "late")
     assert house.recording() is RecordingState.RECORDING
 
 
@@ -192,13 +186,13 @@ async def test_a_fault_in_its_media_does_not_end_the_lesson(house, offer):
     house.media.open.clear()  # what the media server does after a fault of ours
     del house.log[:]
     await house.service.publish(MATHS, CAPTURE, offer, may_open=True)
-    assert house.log == ["open media", "finish interrupted", "resume recorder", "attach recorder", "publish"]
+    assert house.log == ["open media", "finish interrupted", "resume recording", "publish"]
     assert house.recording() is RecordingState.RECORDING
 
 
 async def test_events_become_what_others_are_told(house, offer):
     await house.service.publish(MATHS, CAPTURE, offer, may_open=True)
-    assert house.media.names(Label.CAMERA) == "camera"
+    assert house.media.names[Label.CAMERA] == "camera"
     with house.service.connect(MATHS, VILLAGE) as feed:
         snapshot = await feed.take()
         assert [participant.role for participant in snapshot.participants] == [Role.CAPTURE, Role.CLASSROOM]
@@ -216,8 +210,8 @@ async def test_events_become_what_others_are_told(house, offer):
             "publication_removed",
         ]
         assert [message.seq for message in told] == [2, 3, 4]
-    assert house.recorders[0].events[-1][1]["name"] == "三小"  # who was there is part of the recording
-    assert [data["online"] for _, data in house.recorders[0].events if data["id"] == VILLAGE.id] == [True, False]
+    assert house.recordings[0].events[-1][1]["name"] == "三小"  # who was there is part of the recording
+    assert [data["online"] for _, data in house.recordings[0].events if data["id"] == VILLAGE.id] == [True, False]
     house.service.on_event(LessonId("other"), PublicationAdded(camera))  # of a lesson that is over
 
 
@@ -240,7 +234,7 @@ async def test_drained_lessons_are_interrupted_and_go_on(house, tmp_path):
     assert "finish interrupted" in house.log
     again = House(tmp_path)
     await again.service.open()
-    assert again.log == ["open media", "resume recorder", "attach recorder"]
+    assert again.log == ["open media", "resume recording"]
     assert again.service.find(MATHS).started_at == house.now
     music = again.service.find(LessonId("music"))
     assert (music.state, music.recording) == (LessonState.ENDED, RecordingState.COMPLETE)
@@ -254,7 +248,7 @@ async def test_a_client_that_gives_up_interrupts_no_start(house):
     with pytest.raises(asyncio.CancelledError):
         await task
     await house.service.start(MATHS)
-    assert house.log == ["open media", "open recorder", "attach recorder"]
+    assert house.log == ["open media", "record"]
     assert [entry.state for entry in await house.journal.load()] == [LessonState.LIVE]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp.test_utils import TestClient, TestServer
@@ -13,7 +14,10 @@ from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 from classroom.composition import UI, Node
 from classroom.config import Settings
 from classroom.model import LessonId, Role
+from classroom.sfu.server import MediaServer, MediaSettings
+from classroom.sfu.workers.recording import record
 from classroom.web.auth import issue_token, new_claims
+from classroom.worker import recorders_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,6 +27,23 @@ if TYPE_CHECKING:
 
 SECRET = "s" * 32
 SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
+
+
+class MediaHere(MediaServer):
+    """The media of a node without processes: the SFU itself."""
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        return (self.port,)
+
+    async def publish(self, lesson: Any, participant: Any, offer: str, names: Any) -> Any:
+        return await super().publish(lesson, participant, offer, names.__getitem__)
+
+
+def media_here(settings: Settings, wall_offset_s: float, on_event: Any) -> Any:
+    """A MediaServer and its recorders on the loop of the test."""
+    server = MediaHere(MediaSettings(settings.media_host, settings.media_port), on_event, wall_offset_s)
+    return server, partial(record, server, recorders_in(settings.recordings, wall_offset_s))
 
 
 class Doors:
@@ -52,7 +73,7 @@ class Doors:
 async def running(folder: Path, ui: Path = UI, **settings: Any) -> AsyncIterator[Doors]:
     """A node that is drained and closed afterwards, as SIGTERM does it."""
     given = Settings(recordings=folder, media_host="127.0.0.1", media_port=0, **settings)
-    node = Node(given, SECRET, ui)
+    node = Node(given, SECRET, ui, media_here)
     await node.open()
     async with TestClient(TestServer(node.app)) as client:
         try:

@@ -52,6 +52,7 @@ let peers: Inbox<Peer>;
 let states: Inbox<LessonSnapshot>;
 let statuses: Inbox<[string, Refusal | null]>;
 let offsets: Inbox<number>;
+let ended: Inbox<string>;
 let client: ControlClient;
 
 function makeClient(timing: Partial<ControlTiming> = {}): ControlClient {
@@ -63,6 +64,7 @@ function makeClient(timing: Partial<ControlTiming> = {}): ControlClient {
       status: (status, refusal) => statuses.put([status, refusal]),
       state: (state) => states.put(state),
       clockOffset: (offset_ms) => offsets.put(offset_ms),
+      sessionEnded: (session_id) => ended.put(session_id),
     },
     socket: (url) => new NodeSocket(url) as unknown as WebSocket,
     timing: { ...QUICK, ...timing },
@@ -75,6 +77,7 @@ beforeEach(async () => {
   peers = new Inbox();
   states = new Inbox();
   statuses = new Inbox();
+  ended = new Inbox();
   offsets = new Inbox();
   server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
   server.on("connection", (socket) => peers.put(new Peer(socket)));
@@ -101,6 +104,18 @@ describe("ControlClient", () => {
     );
     peer.send({ type: "lesson_changed", seq: 2, lesson: lesson({ state: "ended" }) });
     expect(await states.take()).toMatchObject({ seq: 2, lesson: { state: "ended" } });
+  });
+
+  it("says which media session the server has ended", async () => {
+    makeClient();
+    const peer = await peers.take();
+    peer.send(snapshot());
+    peer.send({ type: "session_ended", seq: 2, session_id: "s1", reason: "its media process died" });
+    expect(await ended.take()).toBe("s1");
+    peer.send({ type: "lesson_changed", seq: 3, lesson: lesson({ state: "ended" }) });
+    await states.take();
+    await states.take();
+    expect(await states.take()).toMatchObject({ seq: 3 });
   });
 
   it("reconnects when a delta is missing", async () => {

@@ -56,6 +56,11 @@ describe("applyMessage", () => {
     expect(state?.publications.map((p) => p.id)).toEqual(["q"]);
   });
 
+  it("counts the news of a session, which changes nothing else", () => {
+    const after = applyMessage(start, { type: "session_ended", seq: 2, session_id: "s", reason: "" });
+    expect(after).toEqual({ ...start, seq: 2 });
+  });
+
   it("never changes a state that was handed out", () => {
     const before = structuredClone(start);
     applyMessage(start, { type: "publication_removed", seq: 2, publication_id: "p" });

@@ -19,6 +19,8 @@ export interface ControlEvents {
   state(state: LessonSnapshot): void;
   /** The clock of the server minus ours, in milliseconds; half the journey of the snapshot is ignored. */
   clockOffset(offset_ms: number): void;
+  /** A media session of ours is over at the server, whatever the transport still believes. */
+  sessionEnded(session_id: string): void;
 }
 
 export interface ControlOptions {
@@ -176,6 +178,10 @@ export class ControlClient {
         this.#options.events.clockOffset(Date.parse(message.server_time) - Date.now());
         this.#apply(socket, message);
         this.#options.events.status("connected", null);
+        return;
+      case "session_ended":
+        this.#apply(socket, message);
+        this.#options.events.sessionEnded(message.session_id);
         return;
       default:
         this.#apply(socket, message);

@@ -42,6 +42,8 @@ export function applyMessage(state: LessonSnapshot | null, message: ServerMessag
       const next = following(state, message.seq);
       return { ...next, publications: next.publications.filter((p) => p.id !== message.publication_id) };
     }
+    case "session_ended": // nothing of the lesson changes, and it counts
+      return following(state, message.seq);
     default:
       return state;
   }

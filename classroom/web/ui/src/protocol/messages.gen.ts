@@ -101,6 +101,13 @@ export interface PublicationRemoved {
   type: "publication_removed";
 }
 
+export interface SessionEnded {
+  seq: number;
+  session_id: string;
+  reason: string;
+  type: "session_ended";
+}
+
 export interface Ack {
   id: string;
   type: "ack";
@@ -124,6 +131,7 @@ export type ServerMessage =
   | ParticipantLeft
   | PublicationChanged
   | PublicationRemoved
+  | SessionEnded
   | Ack
   | ErrorMessage
   | Ping

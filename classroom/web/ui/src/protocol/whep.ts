@@ -101,6 +101,14 @@ export class WhepClient {
     this.#connect();
   }
 
+  /** The server says that a session is over: if it is the present one, begin another without waiting for silence. */
+  sessionEnded(session_id: string): void {
+    if (this.#session?.id !== session_id) return;
+    this.#failures = 0;
+    this.#drop(true);
+    this.#failed(null);
+  }
+
   #connect(): void {
     if (this.#target === null) return;
     const session = new WhepSession(this.#target, this.#slots);

@@ -39,6 +39,11 @@ export class WhepSession {
     return this.#pc.connectionState;
   }
 
+  /** What the server calls this session; null before it has answered. */
+  get id(): string | null {
+    return this.#resource?.split("/").at(-1) ?? null;
+  }
+
   set onconnectionstatechange(listener: () => void) {
     this.#pc.onconnectionstatechange = listener;
   }

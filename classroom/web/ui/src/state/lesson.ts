@@ -13,6 +13,8 @@ export interface Lesson {
   refusal: Readonly<ShallowRef<Refusal | null>>;
   /** Server clock minus ours: the clocks of village PCs are often wrong. */
   clockOffset_ms: Readonly<Ref<number>>;
+  /** The media session of ours that the server has ended last. */
+  endedSession: Readonly<ShallowRef<string | null>>;
   control: ControlClient;
 }
 
@@ -21,6 +23,7 @@ export function useLesson({ token, claims }: Credentials): Lesson {
   const status = ref<ControlStatus>("connecting");
   const refusal = shallowRef<Refusal | null>(null);
   const clockOffset_ms = ref(0);
+  const endedSession = shallowRef<string | null>(null);
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const control = new ControlClient({
     url: `${scheme}//${location.host}/ws/${encodeURIComponent(claims.lesson)}`,
@@ -33,6 +36,7 @@ export function useLesson({ token, claims }: Credentials): Lesson {
       },
       state: (next) => (state.value = next),
       clockOffset: (offset_ms) => (clockOffset_ms.value = offset_ms),
+      sessionEnded: (session_id) => (endedSession.value = session_id),
     },
   });
   const retry = () => control.retryNow();
@@ -42,5 +46,5 @@ export function useLesson({ token, claims }: Credentials): Lesson {
     window.removeEventListener("online", retry);
     control.stop();
   });
-  return { id: claims.lesson, state, status, refusal, clockOffset_ms, control };
+  return { id: claims.lesson, state, status, refusal, clockOffset_ms, endedSession, control };
 }

@@ -53,6 +53,14 @@ export function useReceiver(lesson: Lesson, { token }: Credentials, slots: reado
     { flush: "sync" },
   );
 
+  watch(
+    lesson.endedSession,
+    (session_id) => {
+      if (session_id !== null) client.sessionEnded(session_id);
+    },
+    { flush: "sync" },
+  );
+
   // A closed tab says goodbye; a page that the browser froze and brings back starts afresh.
   const leave = () => client.stop();
   window.addEventListener("pagehide", leave);

@@ -1,0 +1,341 @@
+"""The media server of the control plane: a number of worker processes, each with a port of its own.
+
+A lesson is held by one worker, the least loaded one when it is opened. A worker that dies is started again; what it
+held is reported as lost and may be opened on another one at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from classroom.model import ClassroomError, LessonId, RecordingState
+from classroom.sfu.core.events import MediaLost, SessionClosed
+from classroom.sfu.server import Patched, Session, UnknownLesson, UnknownSession
+from classroom.sfu.workers import messages
+from classroom.sfu.workers.messages import Configure, RecordingChanged
+from classroom.sfu.workers.process import WorkerGone, WorkerProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from classroom.model import Label, ParticipantId, SessionId
+    from classroom.sfu.server import MediaSettings, OnEvent
+    from classroom.sfu.workers.messages import Ref, Request
+    from classroom.sfu.workers.recording import OnRecordingState
+
+logger = logging.getLogger(__name__)
+
+STEADY_S = 10.0  # who has lived so long is started again at once
+FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.5, 10.0
+NO_WORKER_S = 8.0
+# A lesson that was just opened has no load yet, and at the bell all are opened at once.
+NEW_LESSON_LOAD, NEW_LESSON_S = 0.05, 10.0
+LOAD_STEP = 0.05  # differences below it are noise
+DIED = "its media process died"
+
+
+class NoWorker(ClassroomError):
+    """No media worker is there at the moment."""
+
+
+@dataclass(slots=True, eq=False)
+class _Lesson:
+    worker: WorkerProcess
+    opened_s: float
+
+
+@dataclass(slots=True)
+class _Session:
+    lesson: LessonId
+    participant: ParticipantId
+    publishing: bool
+    worker: WorkerProcess
+
+
+class WorkerPool:
+    """Implements classroom.live.ports.MediaServer over processes. Everything runs on one event loop.
+
+    ``command`` starts a worker; the number of the file descriptor of its channel is added to it.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        command: Sequence[str],
+        media: MediaSettings,
+        wall_offset_s: float,
+        recordings: str | None,
+        on_event: OnEvent,
+    ) -> None:
+        self._command = command
+        self._configures = [
+            Configure(
+                replace(media, port=media.port + number if media.port else 0), wall_offset_s, recordings, relay_path=""
+            )
+            for number in range(workers)
+        ]
+        self._on_event = on_event
+        self._workers: dict[int, WorkerProcess] = {}
+        self._lessons: dict[LessonId, _Lesson] = {}
+        self._sessions: dict[SessionId, _Session] = {}
+        self._recordings: dict[int, tuple[WorkerProcess, OnRecordingState]] = {}
+        self._recording_numbers = count(1)
+        self._keepers: list[asyncio.Task[None]] = []
+        self._came = asyncio.Condition()
+        self._past: Counter[str] = Counter()  # totals of the dead
+        self._restarts = 0
+
+    # --- life --------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start all workers; raises MediaPortTaken, WorkerGone."""
+        started = await asyncio.gather(
+            *(self._start(number) for number in range(len(self._configures))), return_exceptions=True
+        )
+        faults = [fault for fault in started if isinstance(fault, BaseException)]
+        if faults:
+            await self.close()
+            raise faults[0]
+        self._keepers = [
+            asyncio.create_task(self._keep(worker), name=f"keeper of worker {worker.number}")
+            for worker in self._workers.values()
+        ]
+
+    async def close(self) -> None:
+        """Stop all workers."""
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The media ports of the workers."""
+        return tuple(worker.port for _, worker in sorted(self._workers.items()))
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The process ids of the workers."""
+        return tuple(worker.pid for _, worker in sorted(self._workers.items()))
+
+    async def _start(self, number: int) -> WorkerProcess:
+        worker = WorkerProcess(number, self._hear)
+        await worker.start(self._command, self._configures[number])
+        logger.info("worker %d: pid %d, media port %d/UDP", number, worker.pid, worker.port)
+        self._workers[number] = worker
+        async with self._came:
+            self._came.notify_all()
+        return worker
+
+    async def _keep(self, worker: WorkerProcess) -> None:
+        """Start a worker again whenever it dies."""
+        while True:
+            began_s = time.monotonic()
+            assert worker.gone is not None
+            await asyncio.shield(worker.gone)
+            logger.error("worker %d (pid %d) has died", worker.number, worker.pid)
+            self._bury(worker)
+            wait_s = 0.0 if time.monotonic() - began_s >= STEADY_S else FIRST_BACKOFF_S
+            while True:
+                await asyncio.sleep(wait_s)
+                self._restarts += 1
+                try:
+                    worker = await self._start(worker.number)
+                except ClassroomError as error:
+                    logger.error("worker %d cannot be started: %s", worker.number, error)
+                    wait_s = min(LAST_BACKOFF_S, 2 * wait_s or FIRST_BACKOFF_S)
+                else:
+                    break
+
+    def _bury(self, worker: WorkerProcess) -> None:
+        """Tell of everything that died with a worker; again it does nothing."""
+        self._past.update({name: int(value) for name, value in worker.stats.items() if name.endswith("_total")})
+        worker.stats = {}
+        for number, (holder, _) in list(self._recordings.items()):
+            if holder is worker:
+                del self._recordings[number]
+        for session_id, session in list(self._sessions.items()):
+            if session.worker is worker:
+                del self._sessions[session_id]
+                self._on_event(session.lesson, SessionClosed(session_id, session.participant, session.publishing, DIED))
+        for lesson, entry in list(self._lessons.items()):
+            if entry.worker is worker:
+                del self._lessons[lesson]
+                self._on_event(lesson, MediaLost(DIED))
+
+    # --- lessons -----------------------------------------------------------------------------------------------
+
+    async def open_lesson(self, lesson: LessonId) -> None:
+        """Let media into a lesson; opening it again does nothing. Raises NoWorker."""
+        while True:
+            entry = self._lessons.get(lesson)
+            if entry is None:
+                entry = self._lessons[lesson] = _Lesson(await self._least_loaded(), time.monotonic())
+            try:
+                await entry.worker.ask(messages.OpenLesson(lesson))
+                return
+            except WorkerGone:
+                assert entry.worker.gone is not None
+                await asyncio.shield(entry.worker.gone)  # nobody else writes to the lesson's recording then
+                self._bury(entry.worker)
+
+    async def close_lesson(self, lesson: LessonId, reason: str) -> None:
+        """End the sessions and sinks of a lesson."""
+        entry = self._lessons.pop(lesson, None)
+        if entry is not None:
+            try:
+                await entry.worker.ask(messages.CloseLesson(lesson, reason))
+            except WorkerGone:
+                pass  # and its sessions with it
+
+    async def record(self, lesson: LessonId, title: str, on_state: OnRecordingState, resume: bool) -> PoolRecording:
+        """Record a lesson where it is held; raises UnknownLesson, WorkerError."""
+        worker = self._holder(lesson)
+        number = next(self._recording_numbers)
+        self._recordings[number] = (worker, on_state)
+        try:
+            await self._ask(worker, messages.StartRecording(number, lesson, title, resume), lesson)
+        except BaseException:
+            self._recordings.pop(number, None)
+            raise
+        return PoolRecording(worker, number, partial(self._recordings.pop, number, None))
+
+    # --- sessions ----------------------------------------------------------------------------------------------
+
+    async def publish(
+        self, lesson: LessonId, participant: ParticipantId, offer: str, names: Mapping[Label, str]
+    ) -> Session:
+        """Accept a publisher (WHIP); raises BadOffer, UnacceptableOffer, UnknownLesson."""
+        worker = self._holder(lesson)
+        request = messages.Publish(lesson, participant, offer, dict(names))
+        return self._opened(await self._ask(worker, request, lesson), lesson, participant, worker, publishing=True)
+
+    async def subscribe(self, lesson: LessonId, participant: ParticipantId, offer: str) -> Session:
+        """Accept a receiver (WHEP); raises BadOffer, UnacceptableOffer, UnknownLesson."""
+        worker = self._holder(lesson)
+        request = messages.Subscribe(lesson, participant, offer)
+        return self._opened(await self._ask(worker, request, lesson), lesson, participant, worker, publishing=False)
+
+    async def patch(self, session: SessionId, fragment: str, if_match: str | None) -> Patched:
+        """Take trickled candidates or restart ICE; raises UnknownSession, BadFragment, EtagMismatch."""
+        answer = await self._ask_session(session, messages.Patch(session, fragment, if_match))
+        assert isinstance(answer, Patched)
+        return answer
+
+    async def close_session(self, session: SessionId, reason: str) -> None:
+        """End a session; raises UnknownSession."""
+        await self._ask_session(session, messages.CloseSession(session, reason))
+
+    def _holder(self, lesson: LessonId) -> WorkerProcess:
+        entry = self._lessons.get(lesson)
+        if entry is None:
+            raise UnknownLesson(f"课堂 {lesson} 没有打开。 The lesson {lesson} is not open.")
+        return entry.worker
+
+    async def _ask(self, worker: WorkerProcess, request: Request, lesson: LessonId) -> messages.Answer:
+        try:
+            return await worker.ask(request)
+        except WorkerGone as error:
+            raise UnknownLesson(f"课堂 {lesson} 的媒体进程已退出。 The media of {lesson} were lost.") from error
+
+    async def _ask_session(self, session: SessionId, request: Request) -> messages.Answer:
+        entry = self._sessions.get(session)
+        try:
+            if entry is not None:
+                return await entry.worker.ask(request)
+        except WorkerGone:
+            pass
+        raise UnknownSession("没有这个媒体会话(可能已结束)。 There is no such media session (it may have ended).")
+
+    def _opened(
+        self,
+        session: messages.Answer,
+        lesson: LessonId,
+        participant: ParticipantId,
+        worker: WorkerProcess,
+        *,
+        publishing: bool,
+    ) -> Session:
+        assert isinstance(session, Session)
+        self._sessions[session.id] = _Session(lesson, participant, publishing, worker)
+        return session
+
+    # --- where -------------------------------------------------------------------------------------------------
+
+    async def _least_loaded(self) -> WorkerProcess:
+        async with self._came:
+            try:
+                async with asyncio.timeout(NO_WORKER_S):
+                    await self._came.wait_for(lambda: any(worker.alive for worker in self._workers.values()))
+            except TimeoutError:
+                raise NoWorker(
+                    "媒体进程正在重启，请稍后再试。 The media workers are being restarted; try again in a moment."
+                ) from None
+        return min((worker for worker in self._workers.values() if worker.alive), key=self._load)
+
+    def _load(self, worker: WorkerProcess) -> tuple[int, int, int]:
+        now = time.monotonic()
+        held = [entry for entry in self._lessons.values() if entry.worker is worker]
+        new = sum(now - entry.opened_s < NEW_LESSON_S for entry in held)
+        return round((worker.cpu + new * NEW_LESSON_LOAD) / LOAD_STEP), len(held), worker.number
+
+    # --- what workers say --------------------------------------------------------------------------------------
+
+    def _hear(self, worker: WorkerProcess, message: Any, ref: Ref) -> None:
+        if isinstance(message, RecordingChanged):
+            known = self._recordings.get(ref) if isinstance(ref, int) else None
+            if known is not None:
+                known[1](message.state, message.detail)
+            return
+        assert isinstance(ref, str)
+        lesson = LessonId(ref)
+        entry = self._lessons.get(lesson)
+        if isinstance(message, SessionClosed):
+            if self._sessions.pop(message.session_id, None) is None:
+                return  # told already
+        elif entry is None or entry.worker is not worker:
+            return
+        self._on_event(lesson, message)
+
+    def stats(self) -> dict[str, float]:
+        """Counters and gauges of all workers together, and of the pool."""
+        numbers = Counter[str](self._past)
+        for worker in self._workers.values():
+            numbers.update(worker.stats)
+        alive = [worker for worker in self._workers.values() if worker.alive]
+        return {
+            **numbers,
+            "workers": len(alive),
+            "worker_restarts_total": self._restarts,
+            "busiest_worker_cpu_ratio": max((worker.cpu for worker in alive), default=0.0),
+        }
+
+
+class PoolRecording:
+    """A recording that a worker writes. When the worker is gone it ends as a crash would leave it."""
+
+    def __init__(self, worker: WorkerProcess, number: int, forget: Callable[[], object]) -> None:
+        self._worker = worker
+        self._number = number
+        self._forget = forget
+
+    def add_event(self, name: str, /, **data: object) -> None:
+        """Note what happened, at the present time."""
+        self._worker.tell(messages.AddRecordingEvent(self._number, name, data))
+
+    async def finish(self, state: RecordingState) -> None:
+        """Write what is left and close the files; raises WorkerGone when it cannot be COMPLETE."""
+        try:
+            await self._worker.ask(messages.FinishRecording(self._number, state))
+        except WorkerGone:
+            if state is RecordingState.COMPLETE:
+                raise
+        finally:
+            self._forget()
