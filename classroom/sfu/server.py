@@ -50,6 +50,7 @@ class EtagMismatch(ClassroomError):
 class MediaSettings:
     """``port`` 0 takes any free one. ``addresses`` are announced to peers; empty means those of this machine.
 
+    ``compiled`` False does without the compiled kernel.
     With ``tcp``, media come over TCP, too: on ``tcp_port``, or the port of the same number when that is None.
     """
 
@@ -58,6 +59,7 @@ class MediaSettings:
     addresses: tuple[str, ...] = ()
     tcp: bool = True
     tcp_port: int | None = None
+    compiled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class MediaServer:
         self._on_event = on_event
         self._wall_offset_s = wall_offset_s
         self._certificate = Certificate()
-        self._mux = UdpMux(self._flush)
+        self._mux = UdpMux(self._flush, compiled=settings.compiled)
         self._tcp = TcpListener(self._mux, self._flush)
         self._addresses: tuple[tuple[str, int], ...] = ()
         self._tcp_addresses: tuple[tuple[str, int], ...] = ()
@@ -331,6 +333,7 @@ class MediaServer:
                 burst.down.sink.send(burst)
             for down, data in media.take_resends():
                 down.sink.resend(down, data)
+            self._mux.flush()
             events = media.take_events()
         except Exception:
             self._break(lesson)

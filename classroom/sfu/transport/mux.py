@@ -11,7 +11,9 @@ import ifaddr
 
 from classroom.model import ClassroomError
 from classroom.sfu.transport import stun
+from classroom.sfu.transport.compiled_egress import CompiledEgress
 from classroom.sfu.transport.egress import BUFFER_BYTES, Egress
+from classroom.sfu.transport.kernel import load
 from classroom.sfu.transport.srtp import Buffer
 
 if TYPE_CHECKING:
@@ -54,11 +56,13 @@ class UdpMux:
     """Owns the sockets of the media port and knows who is behind which address.
 
     ``on_batch`` is called after each wake-up, when everything that had arrived is with its peer. What belongs to
-    nobody is dropped and counted in ``dropped`` by reason.
+    nobody is dropped and counted in ``dropped`` by reason. ``compiled`` lets it send with the compiled kernel, if there
+    is one.
     """
 
-    def __init__(self, on_batch: Callable[[], None]) -> None:
+    def __init__(self, on_batch: Callable[[], None], *, compiled: bool = True) -> None:
         self._on_batch = on_batch
+        self._kernel = load() if compiled else None
         self._sockets: list[socket.socket] = []
         self._by_ufrag: dict[str, MuxPeer] = {}
         self._by_address: dict[Address, Receiver] = {}
@@ -96,7 +100,10 @@ class UdpMux:
                     f"The media port {port}/UDP cannot be used ({error.strerror}); choose another --media-port."
                 ) from error
             port = sock.getsockname()[1]
-            egress = Egress(sock, self._outgoing)
+            if self._kernel is None:
+                egress = Egress(sock, self._outgoing)
+            else:
+                egress = CompiledEgress(sock, self._outgoing, self._kernel)
             self._sockets.append(sock)
             self.egresses.append(egress)
             loop.add_reader(sock, self._readable, sock, egress)
@@ -108,6 +115,11 @@ class UdpMux:
         families = {":" in host for host in bound}
         found = dict.fromkeys(address for host in bound for address in local_addresses(host))
         return tuple(address for address in found if (":" in address) in families)
+
+    def flush(self) -> None:
+        """Send what is noted to be sent; after each round of bursts."""
+        for egress in self.egresses:
+            egress.flush()
 
     def close(self) -> None:
         """Close the sockets."""
