@@ -22,7 +22,11 @@ from tests.unit.sfu.negotiate.offers import answered, m_section, offer, real, se
         ("chromium-sendonly", True, "42e01f"),
         ("chromium-simulcast", True, "42e01f"),
         ("ffmpeg-whip", True, "42000d"),
+        ("firefox-simulcast", True, "42e01f"),
+        ("obs-whip", True, "42e01f"),
         ("chromium-recvonly", False, "4d001f"),
+        ("firefox-recvonly-slots", False, "42e01f"),
+        ("safari-recvonly", False, "42e01f"),
         ("aiortc-recvonly", False, "42e01f"),
     ],
 )
@@ -44,6 +48,33 @@ def test_what_chromium_is_told_of_its_simulcast():
     assert [line.split() for line in values(section, "extmap")] == [
         ["9", EXT_MID], ["10", EXT_RID], ["11", EXT_REPAIRED_RID], ["4", EXT_TRANSPORT_CC],
     ]  # fmt: skip
+
+
+def test_what_firefox_is_told_of_its_simulcast():
+    """RIDs tell its streams apart, though it names SSRCs; what it only sends it is told that we receive."""
+    made = answered(real("firefox-simulcast"), True)
+    video, sound = made.ups
+    assert video.rids == ("h", "m", "l") and (video.ssrc, video.rtx_ssrc) == (None, None)
+    assert (video.rid_ext, video.rrid_ext, video.twcc_ext) == (9, 10, 7)
+    assert (sound.twcc_ext, sound.audio_level_ext) == (7, 1) and sound.ssrc is not None
+    section = sections(made.answer)[0]
+    assert f"9/recvonly {EXT_RID}" in values(section, "extmap") and f"7 {EXT_TRANSPORT_CC}" in values(section, "extmap")
+    assert values(section, "simulcast") == ["recv h;m;l"]
+
+
+@pytest.mark.parametrize("name", ["firefox-recvonly-slots", "safari-recvonly"])
+def test_other_browsers_get_the_same_as_chromium(name):
+    made = answered(real(name), False)
+    picture, sound = made.slots[0], made.slots[-1]
+    assert picture.nack and picture.rtx_pt is not None and picture.twcc_ext and not picture.remb
+    assert picture.playout_delay_ext, "lowest delay"
+    assert (sound.red_pt is not None) is (name == "safari-recvonly"), "Firefox has no redundant sound"
+
+
+def test_obs_has_neither_rtx_nor_extensions():
+    sound, video = answered(real("obs-whip"), True).ups
+    assert (video.ssrc, video.rtx_pt, video.mid_ext, video.twcc_ext, video.nack) == (3957928346, None, 0, 0, True)
+    assert sound.ssrc == 3957928345 and not sound.nack
 
 
 def test_chromium_gets_transport_wide_numbers_on_its_pictures_and_redundant_sound():

@@ -20,7 +20,7 @@ def offer(*media_lines: str, session: tuple[str, ...] | list[str] = ("a=group:BU
 
 
 def test_the_real_offers_are_here():
-    assert len(REAL) == 9
+    assert len(REAL) == 14
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -59,6 +59,14 @@ def test_a_simulcast_offer_of_chromium_names_rids_and_no_ssrcs():
     video, _ = parse_offer(real("chromium-simulcast")).media
     assert video.ssrcs == [] and video.fid_groups == []
     assert video.rids == {"h": {}, "m": {}, "l": {}} and video.simulcast == [["h"], ["m"], ["l"]]
+
+
+def test_what_firefox_says_of_its_simulcast():
+    video, sound = parse_offer(real("firefox-simulcast")).media
+    assert video.rids == {"h": {}, "m": {}, "l": {}} and video.simulcast == [["h"], ["m"], ["l"]]
+    assert len(video.ssrcs) == 6 and len(video.fid_groups) == 3, "it names SSRCs all the same"
+    assert video.extensions["urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"].direction == "sendonly"
+    assert sound.extensions["urn:ietf:params:rtp-hdrext:csrc-audio-level"].direction == "recvonly"
 
 
 @pytest.mark.parametrize("newline", ["\r\n", "\n"])
