@@ -12,7 +12,7 @@ import uvloop
 from classroom.model import ParticipantId
 from classroom.sfu.core.events import SessionClosed, SessionConnected
 from classroom.sfu.server import MediaServer, MediaSettings
-from classroom.sfu.transport.client import ClientTransport, TransportError
+from classroom.sfu.transport.client import REFUSED_S, ClientTransport, TransportError
 from tests.integration.test_sfu_transport import IDR, LESSON, frame, media_server, offer, remote
 
 
@@ -44,6 +44,42 @@ async def test_a_connect_that_is_cancelled_leaves_nothing():
         with pytest.raises(asyncio.CancelledError):
             await connecting
         assert open_sockets() == before and len(asyncio.all_tasks()) == tasks
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_server_that_is_gone_is_noticed_long_before_the_silence_is(host):
+    """With uvloop, as the agent runs: an error on a socket stops its reader there."""
+
+    async def lose() -> float:
+        lost = asyncio.get_running_loop().create_future()
+        up = ClientTransport(on_close=lost.set_result)
+        async with media_server(host) as server:
+            await server.publish(up)
+            await server.until(SessionConnected)
+            server.media._mux.close()  # as the kernel does it for a process that is killed: without a goodbye
+            server.media._tcp.close()
+            gone_s = time.monotonic()
+            while not lost.done():
+                up.send_rtp([frame(1, IDR)])
+                await asyncio.sleep(0.02)
+                assert time.monotonic() - gone_s < 5
+            return time.monotonic() - gone_s
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(lose()) < 1.5
+
+
+async def test_a_forged_refusal_does_no_harm(monkeypatch):
+    lost = asyncio.get_running_loop().create_future()
+    up = ClientTransport(on_close=lost.set_result)
+    async with media_server() as server:
+        await server.publish(up)
+        monkeypatch.setattr("classroom.sfu.transport.client.take_refusals", lambda _: [up._address])
+        for sock, egress in up._sockets.values():
+            up._hear_refusals(sock, egress)
+        await asyncio.sleep(REFUSED_S + 0.2)
+        assert not lost.done()
+        await up.close()
 
 
 async def test_close_ends_a_connect_at_once_and_a_closed_transport_does_not_connect():

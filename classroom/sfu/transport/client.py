@@ -3,7 +3,8 @@
 The server tells where it is, so this side gathers nothing: it checks the candidates of the answer from one UDP socket
 per address family, a little later over TCP, too, takes the first that answers, and keeps checking once a second. When
 answers fail to come it checks all candidates again, so that another path may carry on (the address has changed, UDP
-is blocked all at once); without any answer for three seconds the transport is dead.
+is blocked all at once); without any answer for three seconds the transport is dead, and after half a second when the
+network says that nobody is there any more.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ from classroom.sfu.transport.dialler import TcpDialler
 from classroom.sfu.transport.dtls import Dtls
 from classroom.sfu.transport.egress import BUFFER_BYTES, Egress
 from classroom.sfu.transport.mux import BATCH, MAX_DATAGRAM_BYTES
+from classroom.sfu.transport.refusals import ask_for_refusals, take_refusals
 from classroom.sfu.transport.srtp import Buffer, Srtp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from aioice.stun import Message
 
     from classroom.sfu.transport.sender import Address, Sender
     from classroom.sfu.transport.tcp import TcpConnection
@@ -36,6 +40,8 @@ CONSENT_INTERVAL_S = 1.0
 DOUBT_S = 1.5  # without an answer: look for another path
 TCP_DELAY_S = 0.3  # that UDP has for itself: more than most round trips
 SILENCE_S = 3.0
+# A refusal may be forged or from before. Whoever is there answers within this: more than most round trips.
+REFUSED_S = 0.5
 MAX_CANDIDATES = 16
 
 
@@ -94,6 +100,7 @@ class ClientTransport:
         self._heard_s = 0.0
         self._searching_since_s = 0.0
         self._hurry = asyncio.Event()  # the next check is not to wait
+        self._verdict: asyncio.TimerHandle | None = None  # on a path that was refused
         self._closed = False
 
     @property
@@ -151,6 +158,7 @@ class ClientTransport:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 21)
                 sock.setblocking(False)
+                ask_for_refusals(sock)
                 sock.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", 0))
             except OSError:
                 sock.close()
@@ -225,13 +233,18 @@ class ClientTransport:
 
     def _readable(self, sock: socket.socket, egress: Egress) -> None:
         buffer = self._incoming
-        for _ in range(BATCH):
+        for attempt in range(BATCH):
             try:
                 size, address = sock.recvfrom_into(buffer.view)
-            except (BlockingIOError, InterruptedError):
+            except InterruptedError:
+                return
+            except BlockingIOError:
+                if attempt == 0:
+                    self._hear_refusals(sock, egress)  # it was woken up for nothing else
                 return
             except OSError:
-                continue
+                self._hear_refusals(sock, egress)
+                return
             if self._closed:
                 return
             if size == 0 or size > MAX_DATAGRAM_BYTES:
@@ -245,13 +258,30 @@ class ClientTransport:
             elif 20 <= first <= 63 and address == self._address:
                 self._receive_dtls(bytes(buffer.view[:size]))
 
+    def _hear_refusals(self, sock: socket.socket, egress: Egress) -> None:
+        refused = take_refusals(sock)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(sock)
+        loop.add_reader(sock, self._readable, sock, egress)  # uvloop stops reading at an error
+        if self.connected and self._address in refused and self._verdict is None:
+            self._verdict = loop.call_later(REFUSED_S, self._judge, self._heard_s)
+            self._hurry.set()
+
+    def _judge(self, heard_s: float) -> None:
+        self._verdict = None
+        if self._heard_s == heard_s:
+            self._fail("nobody listens at the server's media port any more")
+
     def _receive_stun(self, datagram: bytes, address: Address, sender: Sender) -> None:
         assert self._remote is not None
         try:
             message = stun.parse(datagram)
         except stun.BadStun:
             return
-        if message.transaction_id not in self._checks or not stun.is_success(message):
+        if not stun.is_success(message):
+            self._answer(message, address, sender)
+            return
+        if message.transaction_id not in self._checks:
             return
         if not stun.is_authentic(message, self._remote.pwd):
             return
@@ -260,6 +290,15 @@ class ClientTransport:
         silent_s, self._heard_s = now - self._heard_s, now
         if self._address is None or (silent_s > DOUBT_S and sender is not self._egress):
             self._take_path(address, sender)
+
+    def _answer(self, message: Message, address: Address, sender: Sender) -> None:
+        """The server asks whether we are there."""
+        try:
+            check = stun.parse_check(message)
+        except stun.BadStun:
+            return
+        if check.local_ufrag == self.ufrag and stun.is_authentic(message, self.pwd):
+            sender.send_plain(stun.build_success(check, (address[0], address[1]), self.pwd), address)
 
     def _take_path(self, address: Address, sender: Sender) -> None:
         assert self._remote is not None and self._dtls is not None and self._dialler is not None
@@ -321,6 +360,8 @@ class ClientTransport:
 
     def _shut(self) -> None:
         self._closed = True
+        if self._verdict is not None:
+            self._verdict.cancel()
         loop = asyncio.get_running_loop()
         for sock, _ in self._sockets.values():
             loop.remove_reader(sock)

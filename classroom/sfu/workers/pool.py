@@ -76,10 +76,7 @@ class WorkerPool:
     ) -> None:
         self._command = command
         self._configures = [
-            Configure(
-                replace(media, port=media.port + number if media.port else 0), wall_offset_s, recordings, relay_path=""
-            )
-            for number in range(workers)
+            Configure(_ports_of(media, number), wall_offset_s, recordings, relay_path="") for number in range(workers)
         ]
         self._on_event = on_event
         self._workers: dict[int, WorkerProcess] = {}
@@ -316,6 +313,12 @@ class WorkerPool:
             "worker_restarts_total": self._restarts,
             "busiest_worker_cpu_ratio": max((worker.cpu for worker in alive), default=0.0),
         }
+
+
+def _ports_of(media: MediaSettings, number: int) -> MediaSettings:
+    """The settings of one worker: neighbouring ports, unless any will do."""
+    tcp_port = media.tcp_port + number if media.tcp_port else media.tcp_port
+    return replace(media, port=media.port + number if media.port else 0, tcp_port=tcp_port)
 
 
 class PoolRecording:
