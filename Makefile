@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 UI := classroom/web/ui
+CLIENTS := tests/browser/clients
 UI_SOURCES := $(shell find $(UI) -path '*/node_modules' -prune -o -path '*/dist' -prune -o -type f -print 2>/dev/null)
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
@@ -12,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-in
 run: .venv/.ready $(UI)/dist/index.html  ## a whole lesson on this machine: server, capture agent, recorder
 	@$(BIN)/classroom demo $(if $(CAMERA),--camera "$(CAMERA)") $(if $(SLIDES),--slides "$(SLIDES)") $(if $(MIC),--mic "$(MIC)") $(if $(PORT),--port $(PORT)) $(if $(LOOP),--loop)
 
-test: .venv/.dev-ready $(UI)/dist/index.html  ## everything that can fail
+test: .venv/.dev-ready $(UI)/dist/index.html $(CLIENTS)/node_modules/.ready  ## everything that can fail
 	@sh tests/prepare
 	cd $(UI) && npm test
 	$(BIN)/pytest $(ARGS)
@@ -33,7 +34,7 @@ lock:  ## after a change of the dependencies in pyproject.toml
 	$(LOCK) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean:
-	rm -rf .venv $(UI)/node_modules $(UI)/dist
+	rm -rf .venv $(UI)/node_modules $(UI)/dist $(CLIENTS)/node_modules
 
 .venv/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -45,8 +46,8 @@ clean:
 	$(PIP) --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
 
-$(UI)/node_modules/.ready: $(UI)/package-lock.json
-	cd $(UI) && npm ci --no-fund --no-audit --loglevel=error
+%/node_modules/.ready: %/package-lock.json
+	cd $* && npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
 
 $(UI)/dist/index.html: $(UI)/node_modules/.ready $(UI_SOURCES)
