@@ -13,6 +13,8 @@ from classroom.model import ClassroomError
 from classroom.sfu.transport import stun
 from classroom.sfu.transport.compiled_egress import CompiledEgress
 from classroom.sfu.transport.egress import BUFFER_BYTES, Egress
+from classroom.sfu.transport.handshakes import Handshakes
+from classroom.sfu.transport.ingress import Ingress
 from classroom.sfu.transport.kernel import load
 from classroom.sfu.transport.srtp import Buffer
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from classroom.sfu.transport.sender import Address, Sender
 
-BATCH = 64  # datagrams per wake-up and socket: enough to drain a burst, little enough that nothing else starves
+BATCH = 64  # reads per wake-up and socket: enough to drain a burst, little enough that nothing else starves
 SOCKET_BUFFER_BYTES = 8 << 20
 MAX_DATAGRAM_BYTES = 1500
 
@@ -66,7 +68,7 @@ class UdpMux:
         self._sockets: list[socket.socket] = []
         self._by_ufrag: dict[str, MuxPeer] = {}
         self._by_address: dict[Address, Receiver] = {}
-        self._incoming = Buffer(2048)
+        self._handshakes = Handshakes(on_batch)
         self._outgoing = Buffer(BUFFER_BYTES)
         self.egresses: list[Egress] = []
         self.received = 0
@@ -106,7 +108,7 @@ class UdpMux:
                 egress = CompiledEgress(sock, self._outgoing, self._kernel)
             self._sockets.append(sock)
             self.egresses.append(egress)
-            loop.add_reader(sock, self._readable, sock, egress)
+            loop.add_reader(sock, self._readable, Ingress(sock), egress)
         return port
 
     def addresses(self) -> tuple[str, ...]:
@@ -156,23 +158,14 @@ class UdpMux:
         if self._by_address.get(address) is receiver:
             del self._by_address[address]
 
-    def _readable(self, sock: socket.socket, egress: Egress) -> None:
-        buffer = self._incoming
-        view = buffer.view
+    def _readable(self, ingress: Ingress, egress: Egress) -> None:
         by_address = self._by_address
-        receive = sock.recvfrom_into
-        for _ in range(BATCH):
-            try:
-                size, address = receive(view)
-            except (BlockingIOError, InterruptedError):
-                break
-            except OSError:
-                continue  # an ICMP error of an earlier datagram: the peer's silence will tell
+        for buffer, size, address in ingress.datagrams(BATCH):
             self.received += 1
             if size == 0 or size > MAX_DATAGRAM_BYTES:
                 self.dropped["size"] += 1
                 continue
-            first = view[0]
+            first = buffer.view[0]
             if 128 <= first <= 191:
                 peer = by_address.get(address)
                 if peer is None:
@@ -180,13 +173,13 @@ class UdpMux:
                 else:
                     peer.receive_srtp(buffer, size)
             elif first <= 3:
-                self.check(bytes(view[:size]), address, egress)
+                self.check(bytes(buffer.view[:size]), address, egress)
             elif 20 <= first <= 63:
                 peer = by_address.get(address)
                 if peer is None:
                     self.dropped["unknown address"] += 1
-                else:
-                    peer.receive_dtls(bytes(view[:size]))
+                elif not self._handshakes.take(peer, bytes(buffer.view[:size])):
+                    self.dropped["too many handshakes"] += 1
             else:
                 self.dropped["unknown protocol"] += 1
         self._on_batch()
