@@ -42,6 +42,18 @@ class Label(StrEnum):
     MIC = "mic"
 
 
+class SlotWish(StrEnum):
+    """What a slot of a receiver is for; carried in SDP as ``a=label``. Without one a video slot is the programme."""
+
+    PROGRAMME = "programme"  # the picture that the lesson's director chose
+    CAMERA = "camera"
+    SLIDES = "slides"
+    SCREEN = "screen"
+    MIC = "mic"
+    FLOOR = "floor"  # the picture of somebody who has the floor
+    SPEAKER = "speaker"  # the sound of one of those who have the floor, the loudest
+
+
 class LessonState(StrEnum):
     """The life of a lesson on a node."""
 

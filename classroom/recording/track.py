@@ -7,17 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from classroom.media.h264 import (
-    BadParameterSet,
-    ParameterSets,
-    SequenceParameterSet,
-    build_avcc,
-    parse_sps,
-    to_length_prefixed,
-)
+from classroom.media.h264 import ParameterSets, build_avcc, to_length_prefixed
 from classroom.recording.bmff import AUDIO_TIMESCALE_HZ, VIDEO_TIMESCALE_HZ, Sample, audio_init, video_init
 from classroom.recording.bmff_read import sample_entry
 from classroom.recording.opus import is_stereo, silence
+from classroom.sfu.core.sps import BadParameterSet, SequenceParameterSet, parse_sps
 
 if TYPE_CHECKING:
     from collections.abc import Callable

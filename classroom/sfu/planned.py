@@ -26,8 +26,14 @@ def incoming_media(plan: UpPlan) -> IncomingMedia:
         rtx_pt=plan.rtx_pt,
         ssrc=plan.ssrc,
         rtx_ssrc=plan.rtx_ssrc,
+        rids=plan.rids,
         nack=plan.nack,
+        pause=plan.pause,
         mid_ext=plan.mid_ext,
+        rid_ext=plan.rid_ext,
+        rrid_ext=plan.rrid_ext,
+        twcc_ext=plan.twcc_ext,
+        audio_level_ext=plan.audio_level_ext,
     )
 
 
@@ -36,7 +42,7 @@ def make_slots(plans: Sequence[SlotPlan], sink: Sink) -> list[Slot]:
     return [
         Slot(
             plan.kind,
-            plan.label,
+            plan.wish,
             DownTrack(
                 sink,
                 ssrc=plan.ssrc,

@@ -7,7 +7,7 @@ import struct
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from classroom.model import Label, ParticipantId, SessionId, TrackKind
+from classroom.model import Label, ParticipantId, SessionId, SlotWish, TrackKind
 from classroom.sfu.core import rtcp
 from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.lesson import LessonMedia
@@ -163,7 +163,7 @@ def lesson() -> tuple[LessonMedia, CheckedSink]:
     ]
     media.add_publisher(UP, ParticipantId("t"), sink, incoming, str, 0.0)
     down = DownTrack(sink, ssrc=9, pt=102, clock_rate_hz=90_000, capture_time_ext=3)
-    media.add_receiver(DOWN, ParticipantId("v"), sink, [Slot(TrackKind.VIDEO, None, down)], 0.0)
+    media.add_receiver(DOWN, ParticipantId("v"), sink, [Slot(TrackKind.VIDEO, SlotWish.PROGRAMME, down)], 0.0)
     return media, sink
 
 
@@ -223,4 +223,4 @@ def test_a_lesson_survives_whatever_comes_and_never_uses_a_number_twice(arrivals
     media.remove(UP, "gone", now)
     media.remove(DOWN, "gone", now)
     drain(media)
-    assert not media.ups
+    assert not media.publications

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import struct
 
-from classroom.model import Label, ParticipantId, SessionId, TrackKind
+from classroom.model import Label, ParticipantId, SessionId, SlotWish, TrackKind
 from classroom.sfu.core import rtcp
 from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.lesson import LessonMedia
@@ -97,7 +97,7 @@ class Play:
                 ),
                 DownTrack(sink, ssrc=10, pt=111, clock_rate_hz=48_000, first_seq=1),
             ]  # fmt: skip
-            slots = [Slot(TrackKind.VIDEO, None, downs[0]), Slot(TrackKind.AUDIO, Label.MIC, downs[1])]
+            slots = [Slot(TrackKind.VIDEO, SlotWish.PROGRAMME, downs[0]), Slot(TrackKind.AUDIO, SlotWish.MIC, downs[1])]
             self.media.add_receiver(session, ParticipantId(session), sink, slots, self.now)
         else:
             self.media.add_receiver(session, ParticipantId(session), sink, [], self.now, follow_all=True)
@@ -123,11 +123,11 @@ class Play:
 
     def check_bounds(self) -> None:
         """Whatever came, what is kept is bounded."""
-        for up in self.media.ups.values():
+        for up in self.media.tracks():
             assert up.nack is None or len(up.nack._missing) <= MAX_MISSING
         for publisher in self.media.publishers.values():
             assert len(publisher.early_reports) <= MAX_EARLY_REPORTS
-        assert len(self.media.ups) <= 4
+        assert len(self.media.publications) <= 4
         allowed = RESEND_BURST_BYTES + RESEND_RATE_BPS / 8 * (self.now - self.joined_s) + 1500
         assert self.sinks[SCREEN].resent_bytes <= allowed
 
@@ -221,4 +221,4 @@ def play(data: bytes) -> None:
     for session in SESSIONS:
         playing.media.remove(session, "the end", playing.now)
     playing.drain()
-    assert not playing.media.ups and playing.media.next_timeout() is None
+    assert not playing.media.publications and playing.media.next_timeout() is None

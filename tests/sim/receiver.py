@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from classroom.model import Label, TrackKind
+from classroom.model import Label, SlotWish, TrackKind
 from classroom.sfu.core import rtcp
 from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.ntp import FRACTION
@@ -130,7 +130,7 @@ class Receiver:
     """A browser: one slot per wanted label, NACK once per round trip, PLI when a picture is lost for good."""
 
     def __init__(
-        self, wishes: list[Label | None], up: Conditions, down: Conditions, seed: int,
+        self, wishes: list[SlotWish | Label | None], up: Conditions, down: Conditions, seed: int,
         *, rtx: bool = True, nack: bool = True, capture_time_ext: int = 0, feedback: bool = True,
     ) -> None:  # fmt: skip
         self.uplink, self.downlink = Link(up, seed), Link(down, seed + 1)
@@ -147,7 +147,7 @@ class Receiver:
         self.sends: list[tuple[DownTrack, int]] = []
         self._next_tick_s = float("inf")
         for number, wish in enumerate(wishes):
-            audio = wish is Label.MIC
+            audio = wish in (SlotWish.MIC, SlotWish.SPEAKER)
             ssrc, rtx_ssrc = 10_000 + number, 20_000 + number
             use_rtx = rtx and not audio
             down_track = DownTrack(
@@ -156,7 +156,9 @@ class Receiver:
                 first_seq=32_000 + seed % 700, first_ts=(2**32 - 40_000 + seed) & 0xFFFF_FFFF,
                 capture_time_ext=capture_time_ext, playout_delay_ext=0 if audio else 6,
             )  # fmt: skip
-            self.slots.append(Slot(TrackKind.AUDIO if audio else TrackKind.VIDEO, wish, down_track))
+            self.slots.append(
+                Slot(TrackKind.AUDIO if audio else TrackKind.VIDEO, SlotWish(wish or "programme"), down_track)
+            )
             reception = Reception(not audio)
             self.receptions.append(reception)
             self.by_ssrc[ssrc] = reception

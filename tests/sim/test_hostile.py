@@ -101,7 +101,7 @@ def test_two_publishers_with_the_same_ssrcs_are_two_publishers():
     world.run(1.0)
     assert main.receptions[0].gaps == 0
     world.leave(village, "gone")
-    assert len(world.media.ups) == 3 and len(world.happened(PublicationRemoved)) == 2
+    assert len(world.media.publications) == 3 and len(world.happened(PublicationRemoved)) == 2
     for receiver in (main, guest):
         check_numbers(receiver)
 
@@ -201,7 +201,7 @@ def test_ssrcs_without_end_do_not_add_up():
         world.media.receive(session, rtcp.build_sr(rtcp.SenderReport(50_000 + number, 1, 1, 0, 0)), world.now)
     world.run(2.0)
     (held,) = world.media.publishers.values()
-    assert len(world.media.ups) == 2 and len(held.early_reports) <= 64
+    assert len(world.media.publications) == 2 and len(held.early_reports) <= 64
     assert streams_of(receiver) == [{1}, {3}] and publisher.streams[1000].plis <= 1
     assert [reception.gaps for reception in receiver.receptions] == [0, 0]
     check_numbers(receiver)

@@ -121,9 +121,9 @@ def test_a_lost_picture_is_mended_from_the_cache_without_a_gap():
 
 def test_who_asks_again_within_a_second_gets_a_new_keyframe():
     world = World()
-    publisher = world.publish(camera())
+    publisher = world.publish(camera(keyframe_every=100))
     receiver = world.receive(None)
-    world.run(4.5)
+    world.run(2.5)
     receiver.pli(10_000, world.now)
     world.run(0.2)
     receiver.pli(10_000, world.now)
@@ -164,4 +164,4 @@ def test_a_receiver_that_leaves_gets_nothing_more_and_disturbs_nobody():
     world.run(1.0)
     assert len(leaves.sends) == count and stays.receptions[0].gaps == 0
     world.leave(stays)
-    assert all(not up.downs and not up.waiting for up in world.media.ups.values())
+    assert all(not up.downs and not up.waiting for up in world.media.tracks())

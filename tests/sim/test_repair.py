@@ -100,7 +100,7 @@ def test_duplicates_and_reordering_change_nothing(seed):
     assert picture.complete(1) == set(range(publisher.streams[1000].frame))
     assert publisher.streams[1000].nacked == 0  # late by less than the grace is not lost
     check_numbers(receiver)
-    assert world.media.publishers and sum(up.duplicates for up in world.media.ups.values()) > 50
+    assert world.media.publishers and sum(up.duplicates for up in world.media.tracks()) > 50
 
 
 def test_sequence_numbers_and_timestamps_wrap_in_mid_stream():
@@ -138,7 +138,7 @@ def test_packets_older_than_the_cache_are_dropped_and_counted():
     world.run(2.0)
     first = next(iter(publisher.streams[1000].history.values()))
     world.run(10.0)  # 900 packets and more: the ring of 1024 has turned
-    (up,) = world.media.ups.values()
+    (up,) = world.media.tracks()
     duplicates = up.duplicates
     (session,) = world.media.publishers
     world.media.receive(session, first, world.now)
@@ -197,4 +197,4 @@ def test_padding_alone_makes_no_publication():
     world = World()
     world.publish(camera())
     world.media.receive(next(iter(world.media.publishers)), bytes.fromhex("a060000000000000000003e8") + b"\1", 100.0)
-    assert isinstance(world.media, LessonMedia) and not world.media.ups
+    assert isinstance(world.media, LessonMedia) and not world.media.publications

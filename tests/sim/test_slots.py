@@ -128,7 +128,7 @@ def test_publishing_again_replaces_the_former_publication_and_is_not_replaced_ba
         .identity.keyframe
     )
     assert [e.reason for e in world.happened(PublicationRemoved)] == ["replaced", "replaced"]
-    assert len(world.happened(PublicationAdded)) == 4 and len(world.media.ups) == 2
+    assert len(world.happened(PublicationAdded)) == 4 and len(world.media.publications) == 2
     assert world.media.unroutable > 100 and second.streams[6000].plis <= 1
     assert {track.name for track in recorder.tracks.values()} == {"camera", "mic"} and len(recorder.tracks) == 4
     assert [track.over for track in recorder.tracks.values()] == [True, True, False, False]
@@ -139,7 +139,7 @@ def test_two_publications_of_one_label_in_one_session_do_not_replace_each_other(
     world = World()
     world.publish(camera(), camera(5000, number=5, pt=100, rtx_pt=None, rtx_ssrc=None))
     world.run(1.0)
-    assert [up.publication.name for up in world.media.ups.values()] == ["camera", "camera-2"]
+    assert [up.publication.name for up in world.media.tracks()] == ["camera", "camera-2"]
 
 
 def test_a_publisher_that_says_bye_and_comes_back_in_the_same_session():
@@ -150,7 +150,7 @@ def test_a_publisher_that_says_bye_and_comes_back_in_the_same_session():
     publisher.sending = False
     publisher.uplink.send(rtcp.build_rr(1, []) + rtcp.build_bye([1000, 1001]), world.now)
     world.run(1.0)
-    assert [e.reason for e in world.happened(PublicationRemoved)] == ["bye"] and not world.media.ups
+    assert [e.reason for e in world.happened(PublicationRemoved)] == ["bye"] and not world.media.publications
     publisher.sending = True
     publisher.streams[1000].next_s = world.now
     publisher.streams[1000].keyframe_wanted = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from classroom.sfu.core.pacer import Priority
 from classroom.sfu.core.renumber import Renumberer
 from classroom.sfu.core.rtp import HEADER_BYTES, build_extensions
 from classroom.sfu.core.sink import Burst
@@ -74,6 +75,8 @@ class DownTrack:
         self.send_log = send_log
         self.up: UpTrack | None = None
         self.next_up: UpTrack | None = None
+        self.priority = Priority.PICTURE
+        self.catch_up_bytes = float("inf")  # what it may get from the cache at once
         self.packets = 0  # written, for sender reports
         self.octets = 0
         self.resent_packets = 0

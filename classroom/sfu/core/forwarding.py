@@ -67,18 +67,21 @@ class Forwarding:
 
     # --- who takes what ----------------------------------------------------------------------------------------
 
-    def plug(self, down: DownTrack, up: UpTrack, now: float) -> None:
+    def plug(self, down: DownTrack, up: UpTrack, now: float, catch_up_bytes: float = float("inf")) -> None:
         """Let a DownTrack take an UpTrack from its next keyframe on, or at once from the cache.
 
-        Until then it goes on with what it takes.
+        From the cache it gets no more than ``catch_up_bytes``. Until then it goes on with what it takes.
         """
         self.plan()
         self._forget_wish(down)
         if down.up is up:
             return
         down.next_up = up
+        down.catch_up_bytes = catch_up_bytes
         up.waiting.append(down)
         self._start_from_cache(up, now)
+        if down.next_up is not None:
+            up.want_keyframe(urgent=True)
 
     def unplug(self, down: DownTrack, now: float) -> None:
         """Let a DownTrack take nothing from now on."""
@@ -126,9 +129,14 @@ class Forwarding:
 
     def _start_from_cache(self, up: UpTrack, now: float) -> None:
         cached = up.cache.since_keyframe(CATCH_UP_PACKETS) if up.video and up.waiting else []
-        if cached:
-            waiting, up.waiting = up.waiting, []
-            for down in waiting:
+        if not cached:
+            return
+        size_bytes = sum(len(packet.data) for packet in cached)
+        waiting, up.waiting = up.waiting, []
+        for down in waiting:
+            if down.catch_up_bytes < size_bytes:
+                up.waiting.append(down)
+            else:
                 self._start(down, up, cached, now, catch_up=True)
 
     def _start(

@@ -1,30 +1,36 @@
 """The media of one lesson: who publishes, who receives, what flows where. The only stateful entry to the core.
 
-Sans-I/O. After every call that changes something the driver takes RTCP, bursts and events, in this order, and arms
-its timer for ``next_timeout``. Times are monotonic seconds.
+Sans-I/O. After every call that changes something the driver takes RTCP, bursts and events, in this order, and arms its
+timer for ``next_timeout``. Times are monotonic seconds.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from classroom.model import Publication, PublicationId
+from classroom.model import Publication, PublicationId, SlotWish, TrackKind
 from classroom.sfu.core import rtcp
+from classroom.sfu.core.assignment import Direction, assign, unique_name
 from classroom.sfu.core.capture_clock import CaptureClock
 from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.events import MediaEvent, PublicationAdded, PublicationLive, PublicationRemoved
 from classroom.sfu.core.forwarding import Forwarding
 from classroom.sfu.core.ntp import NTP_EPOCH_OFFSET_S
-from classroom.sfu.core.peers import IncomingMedia, Publisher, Receiver, Slot, choose_publication, unique_name
+from classroom.sfu.core.pausing import pause_or_resume
+from classroom.sfu.core.peers import IncomingMedia, Publisher, Receiver, Slot
 from classroom.sfu.core.reports import answer_reference_times, read_reports, receiver_report, sender_reports
-from classroom.sfu.core.routing import route, unwrap_rtx
-from classroom.sfu.core.rtp import RtpError, parse_rtp
+from classroom.sfu.core.routing import unwrap_rtx
+from classroom.sfu.core.rtp import RtpError, extension, parse_rtp
+from classroom.sfu.core.speakers import Speakers
+from classroom.sfu.core.steering import choose_layers
 from classroom.sfu.core.up_track import SILENCE_S, UpTrack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from classroom.model import Label, ParticipantId, SessionId
+    from classroom.sfu.core.peers import Encoding
+    from classroom.sfu.core.rtp import RtpPacket
     from classroom.sfu.core.sink import Burst, Sink
 
 TICK_S = 0.1
@@ -44,7 +50,10 @@ class LessonMedia:
         self._cname = cname
         self.publishers: dict[SessionId, Publisher] = {}
         self.receivers: dict[SessionId, Receiver] = {}
-        self.ups: dict[PublicationId, UpTrack] = {}
+        self.publications: dict[PublicationId, IncomingMedia] = {}
+        self._direction = Direction()
+        self._speakers = Speakers()
+        self._speaking: list[PublicationId] = []
         self._forwarding = Forwarding()
         self._rtcp: list[tuple[Sink, bytes]] = []
         self._byes: list[tuple[Sink, bytes]] = []  # they leave after the last packets
@@ -80,13 +89,13 @@ class LessonMedia:
         follow_all: bool = False,
     ) -> None:
         """A receiver is ready for media: its slots are filled now."""
-        receiver = Receiver(session_id, participant_id, sink, slots, follow_all)
+        receiver = Receiver(session_id, participant_id, sink, slots, now, follow_all)
         receiver.next_report_at_s = now + REPORT_INTERVAL_S
         self.receivers[session_id] = receiver
         if follow_all:
-            for up in self.ups.values():
-                self._add_following_slot(receiver, up)
-        self._assign(receiver, now)
+            for media in self.publications.values():
+                self._add_following_slot(receiver, media)
+        self._fill(receiver, now)
 
     def remove(self, session_id: SessionId, reason: str, now: float) -> None:
         """A session is over; unknown ones are none of our business."""
@@ -97,9 +106,12 @@ class LessonMedia:
         publisher = self.publishers.pop(session_id, None)
         if publisher is not None:
             for media in publisher.media:
-                if media.track is not None:
-                    self._remove_up(media.track, reason, now)
-                    media.track = None
+                self._remove_publication(media, reason, now)
+
+    def direct(self, direction: Direction, now: float) -> None:
+        """The lesson has decided what is shown and who may speak."""
+        self._direction = direction
+        self._refill(now)
 
     # --- what comes in -----------------------------------------------------------------------------------------
 
@@ -117,26 +129,39 @@ class LessonMedia:
         except RtpError:
             self.malformed += 1
             return
-        media = route(publisher.media, packet)
-        if media is None or media.replaced:
+        route = publisher.routes.find(packet)
+        if route is None or route.media.replaced:
             self.unroutable += 1
             return
-        if packet.pt == media.rtx_pt:
-            original = unwrap_rtx(packet, media)
+        media, encoding, repair = route
+        if packet.extension_start:
+            self._read_extensions(publisher, media, packet, now)
+        if repair:
+            original = unwrap_rtx(packet, route)
             if original is None:
                 return  # padding, or a probe
             packet = original
-        track = media.track
+        track = encoding.track
         if track is None:
             if packet.payload_end == packet.payload_start:
                 return  # padding alone does not make a publication; later it keeps its number and is passed on empty
-            track = self._add_up(publisher, media, packet.ssrc, now)
+            track = self._add_track(publisher, media, encoding, packet.ssrc, now)
         if not track.receive(packet, now, now + self._ntp_offset_s):
             return
-        if not track.live:
-            track.live = True
+        if not media.live:
+            media.live = True
             self._events.append(PublicationLive(track.publication.id, True))
         self._forwarding.touch(track)
+
+    def _read_extensions(self, publisher: Publisher, media: IncomingMedia, packet: RtpPacket, now: float) -> None:
+        if publisher.arrivals is not None and media.twcc_ext:
+            number = extension(packet, media.twcc_ext)
+            if number is not None and len(number) == 2:
+                publisher.arrivals.received(number[0] << 8 | number[1], packet.ssrc, now)
+        if media.audio_level_ext and media.publication is not None:
+            level = extension(packet, media.audio_level_ext)
+            if level is not None:
+                self._speakers.heard(media.publication.id, level[0] & 0x7F)
 
     def _receive_rtcp(self, session_id: SessionId, data: bytes, now: float) -> None:
         try:
@@ -148,14 +173,21 @@ class LessonMedia:
         publisher = self.publishers.get(session_id)
         if publisher is not None:
             gone = read_reports(publisher, packets, now, ntp_s)
-            for media in publisher.media:
-                if media.track is not None and media.track.ssrc in gone:
-                    self._remove_up(media.track, "bye", now)
-                    media.track = None
+            if gone:
+                self._stop_streams(publisher, gone, now)
             self._rtcp += [(publisher.sink, answer) for answer in answer_reference_times(publisher.ssrc, packets)]
         receiver = self.receivers.get(session_id)
         if receiver is not None:
             self._receive_feedback(receiver, packets, now, ntp_s)
+
+    def _stop_streams(self, publisher: Publisher, ssrcs: set[int], now: float) -> None:
+        for media in publisher.media:
+            for encoding in media.encodings:
+                if encoding.track is not None and encoding.track.ssrc in ssrcs:
+                    if len(media.layers) == 1:
+                        self._remove_publication(media, "bye", now)
+                    else:
+                        self._remove_track(encoding, now)
 
     def _receive_feedback(self, receiver: Receiver, packets: list[rtcp.Rtcp], now: float, ntp_s: float) -> None:
         read_reports(receiver, packets, now, ntp_s)
@@ -184,15 +216,18 @@ class LessonMedia:
     # --- time --------------------------------------------------------------------------------------------------
 
     def handle_timeout(self, now: float) -> None:
-        """Do what is due: NACKs and keyframe requests to publishers, reports, publications that fell silent."""
+        """Do what is due: NACKs, feedback and requests to publishers, reports, publications that fell silent."""
         for publisher in self.publishers.values():
-            for media in publisher.media:
-                if media.track is not None:
-                    self._ask(publisher, media.track, now)
+            for track in publisher.tracks:
+                self._ask(publisher, track, now)
+            if publisher.arrivals is not None:
+                self._rtcp += [(publisher.sink, feedback) for feedback in publisher.arrivals.take(now)]
         if now < self._next_tick_s:
             return
         self._next_tick_s = now + TICK_S
+        self._look_around(now)
         for publisher in self.publishers.values():
+            self._rtcp += [(publisher.sink, request) for request in pause_or_resume(publisher, now)]
             if now >= publisher.next_report_at_s:
                 publisher.next_report_at_s = now + REPORT_INTERVAL_S
                 report = receiver_report(publisher, self._cname, now, now + self._ntp_offset_s)
@@ -201,20 +236,17 @@ class LessonMedia:
             if now >= receiver.next_report_at_s:
                 receiver.next_report_at_s = now + REPORT_INTERVAL_S
                 self._report(receiver.sink, [slot.down for slot in receiver.slots], now)
-        for up in self.ups.values():
-            if up.live and now - up.last_received_at_s > SILENCE_S:
-                up.live = False
-                self._events.append(PublicationLive(up.publication.id, False))
 
     def next_timeout(self) -> float | None:
         """When handle_timeout has something to do; None for a lesson without anybody."""
         if not self.publishers and not self.receivers:
             return None
         due = self._next_tick_s
-        for up in self.ups.values():
-            at = up.next_timeout()
-            if at is not None and at < due:
-                due = at
+        for publisher in self.publishers.values():
+            times = [track.next_timeout() for track in publisher.tracks]
+            if publisher.arrivals is not None:
+                times.append(publisher.arrivals.next_timeout())
+            due = min([due, *(at for at in times if at is not None)])
         return due
 
     def _ask(self, publisher: Publisher, up: UpTrack, now: float) -> None:
@@ -224,7 +256,7 @@ class LessonMedia:
                 nack = rtcp.build_nack(publisher.ssrc, up.ssrc, missing[at : at + MAX_NACK_SEQS])
                 self._rtcp.append((publisher.sink, nack))
             if up.nack.take_lost():
-                up.want_keyframe()
+                up.want_keyframe(urgent=True)  # nobody can go on
         if up.take_keyframe_request(now):
             self._rtcp.append((publisher.sink, rtcp.build_pli(publisher.ssrc, up.ssrc)))
 
@@ -232,11 +264,28 @@ class LessonMedia:
         for report in sender_reports(downs, self._cname, now + self._ntp_offset_s):
             self._rtcp.append((sink, report))
 
+    def _look_around(self, now: float) -> None:
+        """Notice who fell silent and who speaks, and what links carry."""
+        for media in self.publications.values():
+            silent = all(now - track.last_received_at_s > SILENCE_S for track in media.layers)
+            if media.live and silent and not any(encoding.paused for encoding in media.encodings):
+                media.live = False
+                self._events.append(PublicationLive(_id(media), False))
+        speaking = self._speakers.order(self._microphones_on_the_floor(), now)
+        if speaking != self._speaking:
+            self._speaking = speaking
+            self._refill(now)
+        else:
+            for receiver in self.receivers.values():
+                self._steer(receiver, now)
+
     # --- what goes out -----------------------------------------------------------------------------------------
 
     def take_rtcp(self) -> list[tuple[Sink, bytes]]:
         """Drain the RTCP packets to send; before the bursts."""
-        self._plan()
+        self._forwarding.plan()
+        for down in self._forwarding.take_started():
+            self._report(down.sink, [down], down.started_at_s)
         taken, self._rtcp, self._byes = self._rtcp, self._byes, []
         return taken
 
@@ -254,70 +303,118 @@ class LessonMedia:
         taken, self._events = self._events, []
         return taken
 
-    def _plan(self) -> None:
-        self._forwarding.plan()
-        for down in self._forwarding.take_started():
-            self._report(down.sink, [down], down.started_at_s)
+    # --- publications ------------------------------------------------------------------------------------------
 
-    # --- what flows where --------------------------------------------------------------------------------------
+    def tracks(self) -> Iterator[UpTrack]:
+        """Every received stream."""
+        for publisher in self.publishers.values():
+            yield from publisher.tracks
 
-    def _add_up(self, publisher: Publisher, media: IncomingMedia, ssrc: int, now: float) -> UpTrack:
+    def _add_track(
+        self, publisher: Publisher, media: IncomingMedia, encoding: Encoding, ssrc: int, now: float
+    ) -> UpTrack:
+        publication = media.publication or self._publish(publisher, media, now)
+        clock = CaptureClock(publisher.clock, media.clock_rate_hz)
+        early = publisher.early_reports.pop(ssrc, None)
+        if early is not None:
+            clock.report(early[0], early[1])
+        track = UpTrack(publication, ssrc, media.clock_rate_hz, clock, media.nack, encoding.rid)
+        track.last_received_at_s = encoding.needed_at_s = now
+        encoding.ssrc, encoding.track = ssrc, track
+        self._refill(now)
+        return track
+
+    def _publish(self, publisher: Publisher, media: IncomingMedia, now: float) -> Publication:
         """The first packet of a publication: it replaces the same publisher's former one of that label."""
         for former in self.publishers.values():
             if former is publisher or former.participant_id != publisher.participant_id:
                 continue
             for other in former.media:
-                if other.track is not None and (other.kind, other.label) == (media.kind, media.label):
-                    self._remove_up(other.track, "replaced", now)
-                    other.track, other.replaced = None, True
+                if other.publication is not None and (other.kind, other.label) == (media.kind, media.label):
+                    self._remove_publication(other, "replaced", now)
+                    other.replaced = True
+        taken = {media.publication.name for media in self.publications.values() if media.publication is not None}
         publication = Publication(
             PublicationId(f"{self._random32():08x}"),
             publisher.participant_id,
             media.label,
             media.kind,
-            unique_name(publisher.name_for(media.label), {up.publication.name for up in self.ups.values()}),
+            unique_name(publisher.name_for(media.label), taken),
         )
-        clock = CaptureClock(publisher.clock, media.clock_rate_hz)
-        early = publisher.early_reports.pop(ssrc, None)
-        if early is not None:
-            clock.report(early[0], early[1])
-        track = UpTrack(publication, ssrc, media.clock_rate_hz, clock, media.nack)
-        track.last_received_at_s = now
-        media.ssrc, media.track = ssrc, track
-        self.ups[publication.id] = track
+        media.publication = publication
+        media.live = True
+        self.publications[publication.id] = media
         self._events.append(PublicationAdded(publication))
         for receiver in self.receivers.values():
             if receiver.follow_all:
-                self._add_following_slot(receiver, track)
-            self._assign(receiver, now)
-        return track
+                self._add_following_slot(receiver, media)
+        return publication
 
-    def _remove_up(self, up: UpTrack, reason: str, now: float) -> None:
-        del self.ups[up.publication.id]
-        self._events.append(PublicationRemoved(up.publication.id, reason))
+    def _remove_publication(self, media: IncomingMedia, reason: str, now: float) -> None:
+        publication = media.publication
+        if publication is None:
+            return
+        media.publication = None
+        del self.publications[publication.id]
+        self._speakers.forget(publication.id)
+        self._events.append(PublicationRemoved(publication.id, reason))
+        for encoding in media.encodings:
+            self._remove_track(encoding, now)
         for receiver in self.receivers.values():
-            for slot in list(receiver.slots):
-                if up not in (slot.down.up, slot.down.next_up):
-                    continue
-                self._forwarding.unplug(slot.down, now)
-                if receiver.follow_all:
+            if receiver.follow_all:
+                for slot in [slot for slot in receiver.slots if slot.pinned == publication.id]:
                     self._byes.append((receiver.sink, rtcp.build_bye([slot.down.ssrc])))
                     receiver.slots.remove(slot)
-            self._assign(receiver, now)
+        self._refill(now)
 
-    def _add_following_slot(self, receiver: Receiver, up: UpTrack) -> None:
-        down = DownTrack(receiver.sink, ssrc=self._random32(), pt=96, clock_rate_hz=up.clock_rate_hz, realtime=False)
-        receiver.slots.append(Slot(up.publication.kind, up.publication.label, down, up.publication.id))
+    def _remove_track(self, encoding: Encoding, now: float) -> None:
+        track, encoding.track = encoding.track, None
+        if track is not None:
+            for down in (*track.downs, *track.waiting):
+                self._forwarding.unplug(down, now)
 
-    def _assign(self, receiver: Receiver, now: float) -> None:
-        publications = [up.publication for up in self.ups.values()]
-        for slot in receiver.slots:
-            chosen = choose_publication(slot, publications)
-            up = None if chosen is None else self.ups[chosen.id]
+    def _add_following_slot(self, receiver: Receiver, media: IncomingMedia) -> None:
+        down = DownTrack(receiver.sink, ssrc=self._random32(), pt=96, clock_rate_hz=media.clock_rate_hz, realtime=False)
+        receiver.slots.append(Slot(media.kind, SlotWish(media.label), down, _id(media)))
+
+    # --- what flows where --------------------------------------------------------------------------------------
+
+    def _microphones_on_the_floor(self) -> list[PublicationId]:
+        return [
+            publication_id
+            for publication_id, media in self.publications.items()
+            if media.kind is TrackKind.AUDIO
+            and media.publication is not None
+            and media.publication.participant_id in self._direction.floor
+        ]
+
+    def _refill(self, now: float) -> None:
+        for receiver in self.receivers.values():
+            self._fill(receiver, now)
+
+    def _fill(self, receiver: Receiver, now: float) -> None:
+        assign(receiver, self.publications.values(), self._direction, self._speaking)
+        self._steer(receiver, now)
+
+    def _steer(self, receiver: Receiver, now: float) -> None:
+        """Let each slot take the layer that the receiver's link carries."""
+        for slot, up in choose_layers(receiver, now):
+            down = slot.down
             if up is None:
-                self._forwarding.unplug(slot.down, now)
-            elif up is not (slot.down.next_up or slot.down.up):
-                self._forwarding.plug(slot.down, up, now)
+                if down.up is not None or down.next_up is not None:
+                    self._forwarding.unplug(down, now)
+            elif up is not (down.next_up or down.up):
+                if down.up is not None and down.up.publication is up.publication and up.pixels < down.up.pixels:
+                    self._forwarding.unplug(down, now)  # the link cannot carry it even until the next keyframe
+                self._forwarding.plug(down, up, now)
 
     def __repr__(self) -> str:
-        return f"LessonMedia({len(self.publishers)} publishers, {len(self.receivers)} receivers, {len(self.ups)} ups)"
+        return (
+            f"LessonMedia({len(self.publishers)} publishers, {len(self.receivers)} receivers, "
+            f"{len(self.publications)} publications)"
+        )
+
+
+def _id(media: IncomingMedia) -> PublicationId:
+    assert media.publication is not None
+    return media.publication.id

@@ -27,3 +27,21 @@ def begins_keyframe(data: bytes, start: int, end: int) -> int:
             at += 2 + (data[at] << 8 | data[at + 1])
         return found
     return kind if kind in (NAL_IDR, NAL_SPS) else 0
+
+
+def sequence_parameter_set(data: bytes, start: int, end: int) -> bytes | None:
+    """The sequence parameter set in the payload data[start:end], as a NAL unit; None when none is in one piece."""
+    if start >= end:
+        return None
+    kind = data[start] & 0x1F
+    if kind == NAL_SPS:
+        return data[start:end]
+    if kind != _STAP_A:
+        return None
+    at = start + 1
+    while at + 2 < end:
+        size = data[at] << 8 | data[at + 1]
+        if data[at + 2] & 0x1F == NAL_SPS:
+            return data[at + 2 : min(at + 2 + size, end)]
+        at += 2 + size
+    return None

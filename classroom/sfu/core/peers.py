@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING
 
-from classroom.model import Label, TrackKind
 from classroom.sfu.core.budget import ByteBudget
 from classroom.sfu.core.capture_clock import PublisherClock
+from classroom.sfu.core.layers import LayerSelector, Reason
+from classroom.sfu.core.routing import Routes
+from classroom.sfu.core.twcc import Arrivals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Sequence
 
-    from classroom.model import ParticipantId, Publication, PublicationId, SessionId
+    from classroom.model import Label, ParticipantId, Publication, PublicationId, SessionId, SlotWish, TrackKind
     from classroom.sfu.core.down_track import DownTrack
-    from classroom.sfu.core.sink import Sink
+    from classroom.sfu.core.downlink import Downlink
+    from classroom.sfu.core.sink import Burst, Sink
     from classroom.sfu.core.up_track import UpTrack
 
 DEFAULT_RTT_S = 0.1
@@ -24,11 +27,30 @@ RESEND_RATE_BPS = 2_000_000
 RESEND_BURST_BYTES = 512 * 1024
 
 
+Resend = tuple["DownTrack", bytes]
+
+
+@dataclass(slots=True)
+class Encoding:
+    """One stream of an m-section: the only one, or with simulcast one of several of the same picture."""
+
+    rid: str  # "" without simulcast
+    ssrc: int | None = None
+    rtx_ssrc: int | None = None
+    track: UpTrack | None = None
+    needed_at_s: float = 0.0  # somebody took it, or waited for it
+    paused: bool = False  # we have asked for it
+    pause_id: int = 0
+    told_at_s: float = float("-inf")
+
+
 @dataclass(slots=True)
 class IncomingMedia:
-    """One m-section of a publisher, before and after its first packet.
+    """One m-section of a publisher, which becomes a publication with its first packet.
 
-    ``replaced`` when another session of the participant has taken the publication over: what still comes is dropped.
+    With ``rids`` it has an encoding for each; else there is one, whose SSRCs may be known beforehand. ``pause``: the
+    publisher can be told to pause an encoding (RFC 7728). ``replaced`` when another session of the participant has
+    taken the publication over: what still comes is dropped.
     """
 
     mid: str
@@ -37,12 +59,30 @@ class IncomingMedia:
     pt: int
     clock_rate_hz: int
     rtx_pt: int | None = None
-    ssrc: int | None = None
-    rtx_ssrc: int | None = None
+    ssrc: InitVar[int | None] = None
+    rtx_ssrc: InitVar[int | None] = None
+    rids: InitVar[Sequence[str]] = ()
     nack: bool = False
+    pause: bool = False
     mid_ext: int = 0
-    track: UpTrack | None = None
+    rid_ext: int = 0
+    rrid_ext: int = 0
+    twcc_ext: int = 0
+    audio_level_ext: int = 0
+    encodings: list[Encoding] = field(init=False)
+    publication: Publication | None = None
+    live: bool = False
     replaced: bool = False
+
+    def __post_init__(self, ssrc: int | None, rtx_ssrc: int | None, rids: Sequence[str]) -> None:
+        self.encodings = [Encoding(rid) for rid in rids] or [Encoding("", ssrc, rtx_ssrc)]
+
+    @property
+    def layers(self) -> list[UpTrack]:
+        """The tracks that have come, the smallest picture first."""
+        tracks = [encoding.track for encoding in self.encodings if encoding.track is not None]
+        tracks.reverse()  # where sizes are not known yet, the offer's order tells: best first
+        return sorted(tracks, key=lambda track: track.pixels)
 
 
 @dataclass(slots=True)
@@ -55,20 +95,37 @@ class Publisher:
     media: list[IncomingMedia]
     name_for: Callable[[Label], str]
     ssrc: int
+    routes: Routes = field(init=False)
     clock: PublisherClock = field(default_factory=PublisherClock)
     rtt_s: float = DEFAULT_RTT_S
     next_report_at_s: float = 0.0
+    arrivals: Arrivals | None = None
     early_reports: dict[int, tuple[int, float, float]] = field(default_factory=dict)  # ssrc: (rtp ts, sent, arrived)
+
+    def __post_init__(self) -> None:
+        self.routes = Routes(self.media)
+        if any(media.twcc_ext for media in self.media):
+            self.arrivals = Arrivals(self.ssrc)
+
+    @property
+    def tracks(self) -> list[UpTrack]:
+        """What has come of it."""
+        return [e.track for media in self.media for e in media.encodings if e.track is not None]
 
 
 @dataclass(slots=True)
 class Slot:
-    """A fixed place on a receiver's screen or loudspeaker. ``pinned`` overrides what it wants by label."""
+    """A fixed place on a receiver's screen or loudspeaker. ``pinned`` overrides its wish.
+
+    ``media`` is what it shows, in the layer that its DownTrack takes; ``reason`` why that is not the best there is.
+    """
 
     kind: TrackKind
-    wish: Label | None
+    wish: SlotWish
     down: DownTrack
     pinned: PublicationId | None = None
+    media: IncomingMedia | None = None
+    reason: Reason = Reason.NONE
 
 
 @dataclass(slots=True)
@@ -79,39 +136,11 @@ class Receiver:
     participant_id: ParticipantId
     sink: Sink
     slots: list[Slot]
+    added_at_s: float
     follow_all: bool = False
     rtt_s: float = DEFAULT_RTT_S
     next_report_at_s: float = 0.0
     fraction_lost: float = 0.0
+    downlink: Downlink[Burst | Resend] | None = None
+    layers: LayerSelector = field(default_factory=LayerSelector)
     resends: ByteBudget = field(default_factory=lambda: ByteBudget(RESEND_RATE_BPS, RESEND_BURST_BYTES))
-
-
-_PROGRAMME = (Label.CAMERA, Label.SLIDES, Label.SCREEN)
-
-
-def choose_publication(slot: Slot, publications: Iterable[Publication]) -> Publication | None:
-    """What a slot shows: what is pinned to it, else the main publication of its label, else nothing.
-
-    The main publication of a label is the one that is called like it. Without a label a slot shows the programme.
-    Slides may come as ``screen``.
-    """
-    by_name = {p.name: p for p in publications if p.kind is slot.kind}
-    if slot.pinned is not None:
-        return next((p for p in by_name.values() if p.id == slot.pinned), None)
-    if slot.kind is TrackKind.AUDIO:
-        wishes: tuple[Label, ...] = (Label.MIC,)
-    elif slot.wish is None:
-        wishes = _PROGRAMME
-    elif slot.wish is Label.SLIDES:
-        wishes = (Label.SLIDES, Label.SCREEN)
-    else:
-        wishes = (slot.wish,)
-    return next((by_name[wish] for wish in wishes if wish in by_name), None)
-
-
-def unique_name(wanted: str, taken: Container[str]) -> str:
-    """The wanted name, or with the first number from 2 that nobody has: ``camera-2``."""
-    name, number = wanted, 2
-    while name in taken:
-        name, number = f"{wanted}-{number}", number + 1
-    return name

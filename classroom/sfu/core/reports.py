@@ -37,7 +37,7 @@ def _sender_report(down: DownTrack, ntp_s: float) -> rtcp.SenderReport | None:
 
 def receiver_report(publisher: Publisher, cname: str, now: float, ntp_s: float) -> bytes:
     """What we received of a publisher, with our time so that it tells us the round trip (XR RRTR)."""
-    blocks = [media.track.reception.block(now) for media in publisher.media if media.track is not None]
+    blocks = [track.reception.block(now) for track in publisher.tracks]
     return b"".join(
         (
             rtcp.build_rr(publisher.ssrc, blocks[:31]),
@@ -77,10 +77,10 @@ def answer_reference_times(ssrc: int, packets: Sequence[rtcp.Rtcp]) -> list[byte
 def _read_sender_report(publisher: Publisher, report: rtcp.SenderReport, now: float, ntp_s: float) -> None:
     sent_s = ntp_seconds(report.ntp)
     publisher.clock.report(sent_s, ntp_s)
-    for media in publisher.media:
-        if media.track is not None and media.track.ssrc == report.ssrc:
-            media.track.clock.report(report.rtp_ts, sent_s)
-            media.track.reception.sender_report(report.ntp, now)
+    for track in publisher.tracks:
+        if track.ssrc == report.ssrc:
+            track.clock.report(report.rtp_ts, sent_s)
+            track.reception.sender_report(report.ntp, now)
             return
     # A careful publisher reports before its first packet, so that the clock is right from the start.
     if len(publisher.early_reports) < MAX_EARLY_REPORTS:

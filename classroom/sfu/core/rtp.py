@@ -142,6 +142,11 @@ def header_extensions(packet: RtpPacket) -> Iterator[tuple[int, bytes]]:
             at += size
 
 
+def extension(packet: RtpPacket, ext_id: int) -> bytes | None:
+    """The value of one header extension element; None when the packet has none."""
+    return next((value for found, value in header_extensions(packet) if found == ext_id), None)
+
+
 def build_extensions(elements: Iterable[tuple[int, bytes]]) -> bytes:
     """Build the extension block (profile, length, elements, zero padding) in the one-byte form.
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from classroom.model import TrackKind
 from classroom.sfu.core.cache import PacketCache
+from classroom.sfu.core.meter import BUCKET_S, BitrateMeter
 from classroom.sfu.core.nack import NackGenerator
 from classroom.sfu.core.ntp import seconds_to_ntp
-from classroom.sfu.core.payload import NAL_SPS, begins_keyframe
+from classroom.sfu.core.payload import NAL_SPS, begins_keyframe, sequence_parameter_set
 from classroom.sfu.core.reception import Reception
 from classroom.sfu.core.serial import Unwrapper16
+from classroom.sfu.core.sps import BadParameterSet, parse_sps
 
 if TYPE_CHECKING:
     from classroom.model import Publication
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 
 # At 2 Mbit/s a second is about 200 packets: five seconds of picture, twenty of sound.
 VIDEO_CACHE_PACKETS, AUDIO_CACHE_PACKETS = 1024, 1024
-KEYFRAME_REQUEST_INTERVAL_S = 0.5
+KEYFRAME_REQUEST_INTERVAL_S = 0.5  # while none comes
+# After a keyframe: for somebody who has something else to show from now on, and for whoever lost a picture. Keyframes
+# are large: many of them make the picture worse for everybody.
+URGENT_SPACING_S, SPACING_S = 1.0, 2.0
 SILENCE_S = 3.0  # without a packet for so long a publication is not live
 
 
@@ -28,14 +33,22 @@ class UpTrack:
     """Takes the packets of one SSRC, once each, and holds them for everybody who needs them.
 
     ``downs`` get what comes as it comes; ``waiting`` get nothing until a keyframe begins (sound: a packet comes).
-    ``fresh`` collects what came in order since the last drain, ``late`` what filled a hole.
+    ``fresh`` collects what came in order since the last drain, ``late`` what filled a hole. ``rid`` names it among the
+    layers of its publication; ``width_px`` and ``height_px`` are those of its latest keyframe, 0 before.
     """
 
     def __init__(
-        self, publication: Publication, ssrc: int, clock_rate_hz: int, clock: CaptureClock, nack: bool
+        self,
+        publication: Publication,
+        ssrc: int,
+        clock_rate_hz: int,
+        clock: CaptureClock,
+        nack: bool,
+        rid: str = "",
     ) -> None:
         self.publication = publication
         self.ssrc = ssrc
+        self.rid = rid
         self.clock_rate_hz = clock_rate_hz
         self.clock = clock
         self.video = publication.kind is TrackKind.VIDEO
@@ -50,13 +63,19 @@ class UpTrack:
         self.last_ts = 0
         self.last_received_at_s = 0.0
         self.live = True
+        self.width_px = self.height_px = 0
         self.duplicates = 0
         self.keyframes = 0
         self.keyframe_requests = 0
+        self._meter = BitrateMeter()
+        self._usual_bps = 0.0
+        self._sps = b""
         self._unwrapper = Unwrapper16()
         self._keyframe_wanted = False
         self._keyframe_wanted_after = -1
         self._keyframe_asked_at_s = float("-inf")
+        self._keyframe_came_at_s = float("-inf")
+        self._urgent = False
 
     def receive(self, packet: RtpPacket, now: float, ntp_s: float) -> bool:
         """Take a packet; False when it was there before or is too old."""
@@ -75,12 +94,15 @@ class UpTrack:
             self.duplicates += 1
             return False
         self.reception.received(ext_seq, packet.ts, len(packet.data), now)
+        self._meter.add(len(packet.data), now)
         if self.nack is not None:
             self.nack.received(ext_seq, now)
         if packet.keyframe_start:
             self.keyframes += 1
+            self._keyframe_came_at_s = now
+            self._read_size(packet)
             if ext_seq > self._keyframe_wanted_after:  # not one from before that came late
-                self._keyframe_wanted = False
+                self._keyframe_wanted = self._urgent = False
         if in_order:
             self.highest = ext_seq
             self.last_ts = packet.ts
@@ -89,6 +111,28 @@ class UpTrack:
             self.late.append(packet)
         self.last_received_at_s = now
         return True
+
+    @property
+    def pixels(self) -> int:
+        """The size of its pictures, by which layers are told apart; 0 while it is not known."""
+        return self.width_px * self.height_px
+
+    def bitrate_bps(self, now: float) -> float:
+        """What it takes; while it is silent or paused, what it took before."""
+        if now - self.last_received_at_s < BUCKET_S:
+            self._usual_bps = self._meter.bps(now)
+        return self._usual_bps
+
+    def _read_size(self, packet: RtpPacket) -> None:
+        sps = sequence_parameter_set(packet.data, packet.payload_start, packet.payload_end)
+        if sps is None or sps == self._sps:
+            return
+        self._sps = sps
+        try:
+            parsed = parse_sps(sps)
+        except BadParameterSet:
+            return  # its decoders will say so
+        self.width_px, self.height_px = parsed.width_px, parsed.height_px
 
     def _starts_keyframe(self, packet: RtpPacket) -> bool:
         """Whether a keyframe starts here: at its first SPS, or at its first IDR slice when it has no SPS.
@@ -106,18 +150,28 @@ class UpTrack:
             ext_seq -= 1
         return part == NAL_SPS or previous is not None or self.highest < 0
 
-    def want_keyframe(self) -> None:
-        """Somebody cannot go on without a keyframe."""
+    def want_keyframe(self, *, urgent: bool = False) -> None:
+        """Somebody cannot go on without a keyframe; ``urgent`` when it is by somebody's decision, not by loss."""
         self._keyframe_wanted = self.video
         self._keyframe_wanted_after = self.highest
+        self._urgent = self._urgent or urgent
+
+    def resumes(self, now: float) -> None:
+        """The publisher was told to go on, which it does with a keyframe: none need be asked for."""
+        self._keyframe_asked_at_s = now
 
     @property
     def _needs_keyframe(self) -> bool:
         return self._keyframe_wanted or (self.video and bool(self.waiting))
 
+    @property
+    def _keyframe_due_s(self) -> float:
+        spacing_s = URGENT_SPACING_S if self._urgent else SPACING_S
+        return max(self._keyframe_asked_at_s + KEYFRAME_REQUEST_INTERVAL_S, self._keyframe_came_at_s + spacing_s)
+
     def take_keyframe_request(self, now: float) -> bool:
         """Whether to ask the publisher now: wishes are merged, and repeated until a keyframe comes and nobody waits."""
-        if not self._needs_keyframe or now < self._keyframe_asked_at_s + KEYFRAME_REQUEST_INTERVAL_S:
+        if not self._needs_keyframe or now < self._keyframe_due_s:
             return False
         self._keyframe_asked_at_s = now
         self.keyframe_requests += 1
@@ -129,10 +183,9 @@ class UpTrack:
         if self.nack is not None and (nack_at := self.nack.next_timeout()) is not None:
             times.append(nack_at)
         if self._needs_keyframe:
-            times.append(self._keyframe_asked_at_s + KEYFRAME_REQUEST_INTERVAL_S)
+            times.append(self._keyframe_due_s)
         return min(times, default=None)
 
     def __repr__(self) -> str:
-        return (
-            f"UpTrack({self.publication.name}, ssrc={self.ssrc}, {len(self.downs)} downs, {len(self.waiting)} waiting)"
-        )
+        name = f"{self.publication.name} {self.rid}".rstrip()
+        return f"UpTrack({name}, ssrc={self.ssrc}, {len(self.downs)} downs, {len(self.waiting)} waiting)"

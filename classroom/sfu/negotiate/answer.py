@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from classroom.model import Label, TrackKind
+from classroom.model import Label, SlotWish, TrackKind
 from classroom.sfu.negotiate.agreed import (
     EXT_AUDIO_LEVEL,
     EXT_CAPTURE_TIME,
@@ -81,14 +81,14 @@ class UpPlan:
 
 @dataclass(frozen=True, slots=True)
 class SlotPlan:
-    """What we will send in one m-section: a slot with its fixed SSRCs. No label means the programme.
+    """What we will send in one m-section: a slot with its fixed SSRCs.
 
     ``red_pt`` when sound may also go as RFC 2198; ``remb`` when the receiver estimates (no transport-wide feedback).
     """
 
     mid: str
     kind: TrackKind
-    label: Label | None
+    wish: SlotWish
     pt: int
     rtx_pt: int | None
     red_pt: int | None
@@ -144,9 +144,7 @@ def answer_offer(
             result.ups.append(_up_plan(media, mid, kind, label or _default_label(kind, nth), agreed))
             section += ["a=recvonly", *_simulcast_lines(media, agreed)]
         else:
-            if label is None and (nth or kind is TrackKind.AUDIO):
-                label = _default_label(kind, nth)
-            slot = _slot_plan(mid, kind, label, agreed, random32)
+            slot = _slot_plan(mid, kind, _wish(media, kind, nth), agreed, random32)
             result.slots.append(slot)
             section += ["a=sendonly", *_source_lines(slot, cname)]
         section += _extension_lines(media, agreed)
@@ -189,6 +187,18 @@ def _label(media: MediaOffer, kind: TrackKind) -> Label | None:
     return label if (label is Label.MIC) == (kind is TrackKind.AUDIO) else None
 
 
+def _wish(media: MediaOffer, kind: TrackKind, nth: int) -> SlotWish:
+    try:
+        wish = SlotWish(media.label or "")
+    except ValueError:
+        wish = None
+    if wish is not None and (wish in (SlotWish.MIC, SlotWish.SPEAKER)) == (kind is TrackKind.AUDIO):
+        return wish
+    if kind is TrackKind.AUDIO:
+        return SlotWish.SPEAKER if nth else SlotWish.MIC
+    return SlotWish(_default_label(kind, nth)) if nth else SlotWish.PROGRAMME
+
+
 def _default_label(kind: TrackKind, nth: int) -> Label:
     return Label.MIC if kind is TrackKind.AUDIO else _VIDEO_LABELS[min(nth, len(_VIDEO_LABELS) - 1)]
 
@@ -220,11 +230,11 @@ def _up_plan(media: MediaOffer, mid: str, kind: TrackKind, label: Label, agreed:
     )
 
 
-def _slot_plan(mid: str, kind: TrackKind, label: Label | None, agreed: Agreed, random32: Callable[[], int]) -> SlotPlan:
+def _slot_plan(mid: str, kind: TrackKind, wish: SlotWish, agreed: Agreed, random32: Callable[[], int]) -> SlotPlan:
     return SlotPlan(
         mid=mid,
         kind=kind,
-        label=label,
+        wish=wish,
         pt=agreed.codec.pt,
         rtx_pt=agreed.rtx_pt,
         red_pt=agreed.red_pt,
@@ -297,8 +307,8 @@ def _simulcast_lines(media: MediaOffer, agreed: Agreed) -> list[str]:
 
 def _source_lines(slot: SlotPlan, cname: str) -> list[str]:
     # Camera and voice share a stream, so that a browser keeps lips in sync; slides are a stream of their own.
-    stream = "slides" if slot.label in (Label.SLIDES, Label.SCREEN) else "lesson"
-    lines = [f"a=msid:{stream} {slot.label or 'programme'}-{slot.mid}", f"a=ssrc:{slot.ssrc} cname:{cname}"]
+    stream = "slides" if slot.wish in (SlotWish.SLIDES, SlotWish.SCREEN) else "lesson"
+    lines = [f"a=msid:{stream} {slot.wish}-{slot.mid}", f"a=ssrc:{slot.ssrc} cname:{cname}"]
     if slot.rtx_ssrc is not None:
         lines += [f"a=ssrc:{slot.rtx_ssrc} cname:{cname}", f"a=ssrc-group:FID {slot.ssrc} {slot.rtx_ssrc}"]
     return lines

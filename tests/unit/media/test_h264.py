@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classroom.media.h264 import BadParameterSet, ParameterSets, build_avcc, parse_sps, to_length_prefixed
+from classroom.media.h264 import ParameterSets, build_avcc, to_length_prefixed
+from classroom.sfu.core.sps import BadParameterSet, parse_sps
 
 
 def encode(width, height, profile, rate=30, pixel_format="yuv420p", options=None):

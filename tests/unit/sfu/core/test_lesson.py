@@ -5,7 +5,7 @@ from itertools import groupby
 
 import pytest
 
-from classroom.model import Label, ParticipantId, PublicationId, SessionId, TrackKind
+from classroom.model import Label, ParticipantId, PublicationId, SessionId, SlotWish, TrackKind
 from classroom.sfu.core import rtcp
 from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.events import PublicationAdded, PublicationLive, PublicationRemoved
@@ -13,6 +13,7 @@ from classroom.sfu.core.lesson import MAX_NACK_SEQS, REPORT_INTERVAL_S, TICK_S, 
 from classroom.sfu.core.nack import REORDER_GRACE_S
 from classroom.sfu.core.peers import RESEND_BURST_BYTES, RESEND_RATE_BPS, IncomingMedia, Slot
 from classroom.sfu.core.rtp import build_rtp
+from classroom.sfu.core.up_track import URGENT_SPACING_S
 
 UP, DOWN = SessionId("up"), SessionId("down")
 IDR, SLICE = b"\x65" + bytes(9), b"\x41" + bytes(9)
@@ -32,7 +33,7 @@ def with_publisher(**options) -> LessonMedia:
     return media
 
 
-def with_receiver(media: LessonMedia, wish: Label | None = None) -> DownTrack:
+def with_receiver(media: LessonMedia, wish: SlotWish = SlotWish.PROGRAMME) -> DownTrack:
     down = DownTrack(SINK, ssrc=9, pt=102, clock_rate_hz=90_000)
     media.add_receiver(DOWN, ParticipantId("v"), SINK, [Slot(TrackKind.VIDEO, wish, down)], 0.0)
     return down
@@ -63,7 +64,7 @@ def test_a_lesson_without_anybody_sleeps():
     assert media.next_timeout() is None
     media.handle_timeout(5.0)
     assert drained(media) == [] and media.take_resends() == [] and media.take_events() == []
-    assert repr(media) == "LessonMedia(0 publishers, 0 receivers, 0 ups)"
+    assert repr(media) == "LessonMedia(0 publishers, 0 receivers, 0 publications)"
 
 
 def test_who_is_there_wakes_it_up():
@@ -94,7 +95,7 @@ def test_what_makes_no_sense_is_counted_and_forgotten(session, data, malformed, 
     with_receiver(media)
     media.receive(session, data, 0.0)
     assert (media.malformed, media.unroutable) == (malformed, unroutable)
-    assert media.take_events() == [] and drained(media) == [] and not media.ups
+    assert media.take_events() == [] and drained(media) == [] and not media.publications
 
 
 def test_the_first_packet_makes_the_publication():
@@ -104,7 +105,7 @@ def test_the_first_packet_makes_the_publication():
     assert isinstance(added, PublicationAdded)
     publication = added.publication
     assert (publication.label, publication.kind, publication.name) == (Label.CAMERA, TrackKind.VIDEO, "camera")
-    assert publication.participant_id == "t" and list(media.ups) == [publication.id]
+    assert publication.participant_id == "t" and list(media.publications) == [publication.id]
     feed(media, frame(2))
     assert media.take_events() == []
 
@@ -177,7 +178,9 @@ def test_a_jump_has_a_keyframe_asked_for():
     media = with_publisher()
     feed(media, frame(1, IDR), frame(5000))
     media.handle_timeout(0.05)
-    assert [type(p) for p in feedback(media)] == [rtcp.PictureLoss]
+    assert rtcp.PictureLoss not in [type(p) for p in feedback(media)], "one has just come"
+    media.handle_timeout(URGENT_SPACING_S)
+    assert rtcp.PictureLoss in [type(p) for p in feedback(media)]
 
 
 def test_reports_are_due_every_second():
@@ -208,7 +211,7 @@ def test_nack_of_a_receiver():
 
 def test_picture_loss_of_what_is_empty_or_unknown():
     media = with_publisher()
-    down = with_receiver(media, Label.SLIDES)
+    down = with_receiver(media, SlotWish.SLIDES)
     media.receive(DOWN, rtcp.build_pli(1, down.ssrc) + rtcp.build_pli(1, 12345), 0.5)
     media.handle_timeout(0.5)
     assert [p for p in feedback(media) if isinstance(p, rtcp.PictureLoss)] == []
@@ -297,7 +300,7 @@ def test_reports_that_came_before_the_media_are_used():
     early = rtcp.SenderReport(77, 1000 << 32, 3000, 0, 0)
     media.receive(UP, rtcp.build_sr(early), 5.0)
     feed(media, frame(1, IDR), now=9.0)
-    (up,) = media.ups.values()
+    (up,) = media.tracks()
     assert up.clock.captured_s(3000) == pytest.approx(5.0 + 1_700_000_000.0 + 2_208_988_800, abs=1e-5)
 
 

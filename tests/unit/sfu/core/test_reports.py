@@ -27,7 +27,7 @@ def publisher(count: int = 1) -> Publisher:
     made = Publisher(SessionId("s"), ParticipantId("t"), None, [], str, ssrc=99)
     for number in range(count):
         media = IncomingMedia(str(number), TrackKind.VIDEO, Label.CAMERA, 96, 90_000, ssrc=number)
-        media.track = up_track(made.clock, number)
+        media.encodings[0].track = up_track(made.clock, number)
         made.media.append(media)
     return made
 
@@ -90,8 +90,8 @@ def test_a_report_in_the_second_era_of_ntp():
 
 def test_a_receiver_report_tells_of_all_streams_and_asks_for_the_round_trip():
     made = publisher(2)
-    fed(made.media[0].track, 3)
-    made.media[1].track = None
+    fed(made.media[0].encodings[0].track, 3)
+    made.media[1].encodings[0].track = None
     data = receiver_report(made, "c", 5.0, NTP_S)
     receiver, names = RtcpPacket.parse(data)[:2]
     assert isinstance(receiver, RtcpRrPacket) and receiver.ssrc == 99
@@ -108,7 +108,7 @@ def test_a_receiver_report_has_room_for_31_streams():
 
 def test_a_sender_report_ties_the_stream_to_our_clock_and_is_echoed():
     made = publisher()
-    track = fed(made.media[0].track)
+    track = fed(made.media[0].encodings[0].track)
     report = rtcp.SenderReport(0, int(1000.5 * FRACTION), 45_000, 1, 1)
     assert read_reports(made, [report], 6.0, NTP_S) == set()
     assert track.clock.captured_s(45_000) == pytest.approx(NTP_S)
@@ -135,7 +135,7 @@ def middle(ntp_s: float) -> int:
 
 
 def receiver() -> Receiver:
-    return Receiver(SessionId("r"), ParticipantId("v"), None, [])
+    return Receiver(SessionId("r"), ParticipantId("v"), None, [], 0.0)
 
 
 @pytest.mark.parametrize("kind", ["RR", "SR"])

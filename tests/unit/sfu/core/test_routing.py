@@ -6,7 +6,7 @@ from aiortc.rtp import wrap_rtx
 
 from classroom.model import Label, TrackKind
 from classroom.sfu.core.peers import IncomingMedia
-from classroom.sfu.core.routing import route, unwrap_rtx
+from classroom.sfu.core.routing import Route, Routes, unwrap_rtx
 from classroom.sfu.core.rtp import build_extensions, build_rtp, parse_rtp
 
 MID_EXT = 4
@@ -15,6 +15,10 @@ MID_EXT = 4
 def section(mid: str, **options) -> IncomingMedia:
     options = {"pt": 96, "rtx_pt": 97, "mid_ext": MID_EXT} | options
     return IncomingMedia(mid, TrackKind.VIDEO, Label.CAMERA, clock_rate_hz=90_000, **options)
+
+
+def repair(media: IncomingMedia) -> Route:
+    return Route(media, media.encodings[0], repair=True)
 
 
 def packet(ssrc: int, pt: int = 96, mid: str | None = None, payload: bytes = b"\x41p"):
@@ -50,33 +54,75 @@ def sections():
     ],
 )
 def test_route(arrived, expected):
-    found = route(sections(), arrived)
-    assert (None if found is None else found.mid) == expected
+    found = Routes(sections()).find(arrived)
+    assert (None if found is None else found.media.mid) == expected
 
 
 def test_no_sections():
-    assert route([], packet(1)) is None
+    assert Routes([]).find(packet(1)) is None
 
 
 def test_a_new_ssrc_is_remembered():
     made = sections()
-    assert route(made, packet(30, mid="b")).mid == "b"
-    assert made[1].ssrc == 30
-    assert route(made, packet(31, pt=97, mid="b")).mid == "b"
-    assert made[1].rtx_ssrc == 31
-    assert route(made, packet(30)).mid == "b" and route(made, packet(31, pt=97)).mid == "b"
+    routes = Routes(made)
+    (encoding,) = made[1].encodings
+    assert routes.find(packet(30, mid="b")) == Route(made[1], encoding, False)
+    assert encoding.ssrc == 30
+    assert routes.find(packet(31, pt=97, mid="b")) == Route(made[1], encoding, True)
+    assert encoding.rtx_ssrc == 31
+    assert routes.find(packet(30)).media.mid == "b" and routes.find(packet(31, pt=97)).repair
+    assert routes.find(packet(20)) is None, "the former one is forgotten"
 
 
 def test_a_section_that_has_its_stream_takes_no_second_one():
     made = sections()
-    made[1].track = object()
-    assert route(made, packet(30, mid="b")) is None
-    assert made[1].ssrc == 20
+    made[1].encodings[0].track = object()
+    assert Routes(made).find(packet(30, mid="b")) is None
+    assert made[1].encodings[0].ssrc == 20
 
 
 def test_a_mid_is_only_read_where_it_was_negotiated():
     made = [section("a", mid_ext=0), section("b", mid_ext=0)]
-    assert route(made, packet(30, mid="b")) is None
+    assert Routes(made).find(packet(30, mid="b")) is None
+
+
+RID_EXT, RRID_EXT = 5, 6
+
+
+def layered(mid: str = "a", **options) -> IncomingMedia:
+    return section(mid, rids=("h", "m"), rid_ext=RID_EXT, rrid_ext=RRID_EXT, **options)
+
+
+def named(ssrc: int, ext_id: int, rid: bytes, pt: int = 96, mid: str = "a"):
+    extensions = build_extensions([(MID_EXT, mid.encode()), (ext_id, rid)])
+    return parse_rtp(build_rtp(pt=pt, seq=1, ts=2, ssrc=ssrc, payload=b"\x41p", extensions=extensions))
+
+
+def test_layers_are_told_apart_by_rid():
+    routes = Routes([layered(), section("b")])
+    assert routes.find(named(30, RID_EXT, b"m")).encoding.rid == "m"
+    assert routes.find(named(31, RID_EXT, b"h")).encoding.rid == "h"
+    assert routes.find(named(32, RRID_EXT, b"h", pt=97)) == (
+        routes.find(packet(31)).media,
+        routes.find(packet(31)).encoding,
+        True,
+    )
+    assert routes.find(packet(30)).encoding.rid == "m", "later packets need not say it"
+    assert routes.find(packet(32, pt=97)).encoding.rid == "h"
+
+
+@pytest.mark.parametrize(
+    "arrived",
+    [
+        pytest.param(named(30, RID_EXT, b"x"), id="a RID that was not negotiated"),
+        pytest.param(named(30, RRID_EXT, b"m"), id="a repaired RID on media"),
+        pytest.param(named(30, RID_EXT, b"m", pt=97), id="a RID on RTX"),
+        pytest.param(named(30, RID_EXT, b"\xff"), id="not ASCII"),
+        pytest.param(packet(30, mid="a"), id="no RID"),
+    ],
+)
+def test_no_layer_without_its_name(arrived):
+    assert Routes([layered()]).find(arrived) is None
 
 
 @pytest.mark.parametrize("marker", [0, 1])
@@ -85,15 +131,15 @@ def test_an_rtx_packet_repeats_its_original(marker):
         payload_type=96, sequence_number=65535, timestamp=2**32 - 1, ssrc=10, marker=marker, payload=b"\x41original"
     )
     repeated = wrap_rtx(original, payload_type=97, sequence_number=5, ssrc=11)
-    found = unwrap_rtx(parse_rtp(repeated.serialize()), section("a", ssrc=10, rtx_ssrc=11))
+    found = unwrap_rtx(parse_rtp(repeated.serialize()), repair(section("a", ssrc=10, rtx_ssrc=11)))
     assert (found.pt, found.seq, found.ts, found.ssrc, found.marker) == (96, 65535, 2**32 - 1, 10, bool(marker))
     assert found.payload == b"\x41original"
 
 
 @pytest.mark.parametrize("payload", [b"", b"\0", b"\0\1"], ids=["empty", "cut number", "number of nothing"])
 def test_an_rtx_packet_that_repeats_nothing(payload):
-    assert unwrap_rtx(packet(11, pt=97, payload=payload), section("a", ssrc=10)) is None
+    assert unwrap_rtx(packet(11, pt=97, payload=payload), repair(section("a", ssrc=10))) is None
 
 
 def test_an_rtx_packet_before_its_stream_has_begun():
-    assert unwrap_rtx(packet(11, pt=97), section("a", ssrc=None)) is None
+    assert unwrap_rtx(packet(11, pt=97), repair(section("a", ssrc=None))) is None

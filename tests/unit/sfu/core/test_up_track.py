@@ -8,7 +8,13 @@ from classroom.sfu.core.capture_clock import CaptureClock, PublisherClock
 from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.nack import REORDER_GRACE_S
 from classroom.sfu.core.rtp import build_rtp, parse_rtp
-from classroom.sfu.core.up_track import KEYFRAME_REQUEST_INTERVAL_S, VIDEO_CACHE_PACKETS, UpTrack
+from classroom.sfu.core.up_track import (
+    KEYFRAME_REQUEST_INTERVAL_S,
+    SPACING_S,
+    URGENT_SPACING_S,
+    VIDEO_CACHE_PACKETS,
+    UpTrack,
+)
 
 AUD, SPS, PPS, IDR, SLICE = b"\x09\x10", b"\x67\x42", b"\x68\xce", b"\x65" + bytes(9), b"\x41" + bytes(9)
 
@@ -125,14 +131,56 @@ def test_a_keyframe_from_before_the_wish_does_not_fulfil_it():
     feed(up, packet(1), packet(3, NEXT))
     up.want_keyframe()
     feed(up, packet(2, FRAME, SPS))
-    assert up.take_keyframe_request(1.0)
+    assert up.take_keyframe_request(SPACING_S)
 
 
 def test_as_long_as_somebody_waits_a_keyframe_is_wanted():
     up = up_track()
     up.waiting.append(DownTrack(None, ssrc=1, pt=96, clock_rate_hz=90_000))
     feed(up, packet(1, 0, SPS))
-    assert up.take_keyframe_request(1.0) and up.take_keyframe_request(2.0)
+    assert up.take_keyframe_request(SPACING_S) and up.take_keyframe_request(SPACING_S + 1.0)
+
+
+@pytest.mark.parametrize(("urgent", "spacing_s"), [(True, URGENT_SPACING_S), (False, SPACING_S)])
+def test_keyframes_keep_their_distance(urgent, spacing_s):
+    up = up_track()
+    feed(up, packet(1, 0, SPS))
+    up.want_keyframe(urgent=urgent)
+    up.want_keyframe()
+    assert not up.take_keyframe_request(spacing_s - 0.01) and up.next_timeout() == spacing_s
+    assert up.take_keyframe_request(spacing_s)
+
+
+def test_who_resumes_sends_a_keyframe_unasked():
+    up = up_track()
+    up.want_keyframe(urgent=True)
+    up.resumes(5.0)
+    assert not up.take_keyframe_request(5.0 + KEYFRAME_REQUEST_INTERVAL_S - 0.01)
+    assert up.take_keyframe_request(5.0 + KEYFRAME_REQUEST_INTERVAL_S)
+
+
+@pytest.mark.parametrize(
+    ("sps", "size"),
+    [
+        pytest.param(bytes.fromhex("6742c01e8c8d40501ed00f08846a"), (640, 480), id="as it is"),
+        pytest.param(bytes.fromhex("78000e6742c01e8c8d40501ed00f08846a"), (640, 480), id="in a STAP-A"),
+        pytest.param(bytes.fromhex("780002090f000e6742c01e8c8d40501ed00f08846a"), (640, 480), id="behind a delimiter"),
+        pytest.param(bytes.fromhex("6742c01e"), (0, 0), id="cut"),
+        pytest.param(bytes.fromhex("7800036588ff"), (0, 0), id="a keyframe without one"),
+    ],
+)
+def test_the_size_of_the_picture(sps, size):
+    up = up_track()
+    feed(up, packet(1, 0, sps), packet(2, 3000, sps))
+    assert (up.width_px, up.height_px, up.pixels) == (*size, size[0] * size[1])
+
+
+def test_what_is_silent_takes_what_it_took_before():
+    up = up_track()
+    for n in range(100):
+        up.receive(packet(n, n * 3000, SLICE + bytes(978)), n / 25, 0.0)
+    assert up.bitrate_bps(4.0) == pytest.approx(1000 * 8 * 25, rel=0.05)
+    assert up.bitrate_bps(60.0) == pytest.approx(1000 * 8 * 25, rel=0.05)
 
 
 def test_the_next_timeout_is_the_earlier_of_nack_and_keyframe_request():

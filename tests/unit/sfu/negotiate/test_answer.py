@@ -3,7 +3,7 @@
 import pytest
 from aiortc.sdp import SessionDescription
 
-from classroom.model import Label, TrackKind
+from classroom.model import SlotWish, TrackKind
 from classroom.sfu.negotiate import UnacceptableOffer, parse_offer
 from classroom.sfu.negotiate.agreed import EXT_MID, EXT_PLAYOUT_DELAY, EXT_TRANSPORT_CC
 from tests.unit.sfu.negotiate.offers import LOCAL, REAL, answered, m_section, offer, real, sections, values
@@ -123,7 +123,7 @@ def test_without_ssrcs_packets_are_told_apart_by_mid():
 
 def test_slots_of_the_terminal_page():
     slots = answered(real("chromium-recvonly-slots"), False).slots
-    assert [(s.kind, s.label) for s in slots] == [(VIDEO, None), (VIDEO, Label.SLIDES), (AUDIO, Label.MIC)]
+    assert [(s.kind, s.wish) for s in slots] == [(VIDEO, "programme"), (VIDEO, "slides"), (AUDIO, "mic")]
     ssrcs = [n for s in slots for n in (s.ssrc, s.rtx_ssrc) if n is not None]
     assert len(set(ssrcs)) == 5  # five streams, each with an SSRC of its own
     assert all(s.playout_delay_ext == (5 if s.kind is VIDEO else 0) for s in slots)
@@ -211,32 +211,35 @@ def test_an_offer_of_which_nothing_can_be_used(text, reason, publishing):
 
 LABELS = {
     None: [],
-    **{label: [f"a=label:{label}"] for label in ("camera", "slides", "screen", "mic", "blackboard", "")},
+    **{label: [f"a=label:{label}"] for label in (*SlotWish, "blackboard", "")},
 }
 
 
 @pytest.mark.parametrize(
     ("parts", "publications", "slots"),
     [
-        pytest.param([("video", None)], ["camera"], [None], id="one video"),
+        pytest.param([("video", None)], ["camera"], ["programme"], id="one video"),
         pytest.param([("video", None)] * 4, ["camera", "slides", "screen", "screen"],
-                     [None, "slides", "screen", "screen"], id="four videos"),
+                     ["programme", "slides", "screen", "screen"], id="four videos"),
         pytest.param([("audio", None)], ["mic"], ["mic"], id="one audio"),
-        pytest.param([("audio", None)] * 2, ["mic", "mic"], ["mic", "mic"], id="two audios"),
-        pytest.param([("audio", None), ("video", None)], ["mic", "camera"], ["mic", None], id="one of each"),
+        pytest.param([("audio", None)] * 2, ["mic", "mic"], ["mic", "speaker"], id="two audios"),
+        pytest.param([("audio", None), ("video", None)], ["mic", "camera"], ["mic", "programme"], id="one of each"),
         pytest.param([("video", "slides"), ("video", "camera")], ["slides", "camera"], ["slides", "camera"],
                      id="labels"),
         pytest.param([("video", "slides"), ("video", None)], ["slides", "slides"], ["slides", "slides"],
                      id="the second video is slides whatever the first is"),
         pytest.param([("video", "camera")] * 2, ["camera", "camera"], ["camera", "camera"], id="a label twice"),
-        pytest.param([("video", "mic"), ("audio", "camera")], ["camera", "mic"], [None, "mic"], id="wrong kind"),
-        pytest.param([("video", "blackboard"), ("audio", "")], ["camera", "mic"], [None, "mic"], id="unknown labels"),
+        pytest.param([("video", "mic"), ("audio", "camera")], ["camera", "mic"], ["programme", "mic"], id="wrong kind"),
+        pytest.param([("video", "blackboard"), ("audio", "")], ["camera", "mic"], ["programme", "mic"],
+                     id="unknown labels"),
+        pytest.param([("video", "programme"), ("video", "floor"), ("audio", "speaker")], ["camera", "slides", "mic"],
+                     ["programme", "floor", "speaker"], id="places of a receiver"),
     ],
 )  # fmt: skip
 def test_labels(parts, publications, slots):
     text = offer(*(m_section(kind, str(n), *LABELS[label]) for n, (kind, label) in enumerate(parts)))
     assert [plan.label for plan in answered(text, True).ups] == publications
-    assert [plan.label for plan in answered(text, False).slots] == slots
+    assert [plan.wish for plan in answered(text, False).slots] == slots
 
 
 def test_a_refused_m_line_does_not_count_for_labels():
