@@ -8,60 +8,128 @@ import json
 import os
 import platform
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from tests.bench import end_to_end, forwarding, servers
-from tests.bench.figures import make_table
+from tests.bench import end_to_end, forwarding, joining, saturation, servers
+from tests.bench.figures import make_table, ratios
 
 FORWARDING_COLUMNS = {
     "server": "{}", "receivers": "{:.0f}", "packets_per_s": "{:.0f}", "cpu_us_per_packet": "{:.2f}",
     "cpu_percent": "{:.1f}", "datagrams_per_call": "{:.2f}", "delay_p50_ms": "{:.2f}", "delay_p99_ms": "{:.2f}",
-    "lost_percent": "{:.2f}", "rss_kib_per_receiver": "{:.0f}", "load_percent": "{:.0f}", "publisher_late_ms": "{:.1f}",
+    "lost_percent": "{:.2f}", "rss_kib_each": "{:.0f}", "load_percent": "{:.0f}",
+    "pacing_late_p99_ms": "{:.1f}",
 }  # fmt: skip
-PARTS = ("forwarding", "end-to-end")
+RATIO_COLUMNS = {"receivers": "{:.0f}", "of": "{}", "to": "{}", "cpu_per_packet": "{:.2f}", "the_other_way": "{:.2f}"}
+SATURATION_COLUMNS = {
+    "server": "{}", "kpps": "{:.0f}", "delay_p99_ms": "{:.1f}", "cpu_us_per_packet": "{:.2f}", "cpu_percent": "{:.0f}",
+    "lost_percent": "{:.2f}", "half_kpps": "{:.0f}", "half_delay_p99_ms": "{:.1f}", "load_percent": "{:.0f}",
+    "ended_by": "{}",
+}  # fmt: skip
+STORM_COLUMNS = {
+    "server": "{}", "joined": "{}", "first_media_p50_ms": "{:.0f}", "first_media_p99_ms": "{:.0f}",
+    "gap_before_ms": "{:.0f}", "gap_during_ms": "{:.0f}", "delay_p99_during_ms": "{:.1f}", "cpu_ms_per_join": "{:.1f}",
+    "took_s": "{:.1f}", "newcomers_percent": "{:.0f}",
+}  # fmt: skip
+CHURN_COLUMNS = {
+    "joined": "{}", "joins_per_s": "{:.0f}", "rss_before_mib": "{:.1f}", "rss_after_mib": "{:.1f}", "tasks_left": "{}",
+    "descriptors_left": "{}", "timers_left": "{}", "sessions_left": "{}",
+}  # fmt: skip
+SERVERS = {"ours": servers.OURS, "janus": servers.JANUS, "janus-one-loop": servers.JANUS_ONE_LOOP}
+PARTS = ("forwarding", "saturation", "storm", "churn", "end-to-end")
+
+
+class Bench:
+    """The parts, each of which prints its table and keeps its figures."""
+
+    def __init__(self, arguments: argparse.Namespace, console: Console) -> None:
+        self._arguments = arguments
+        self._console = console
+        self._cores = servers.share_cores()
+        self._names = _chosen(arguments.servers, console)
+        self.figures: dict[str, Any] = {"where": where()}
+
+    async def run(self) -> None:
+        parts = {
+            "forwarding": self._forwarding,
+            "saturation": self._saturation,
+            "storm": self._storm,
+            "churn": self._churn,
+            "end-to-end": self._end_to_end,
+        }
+        self._console.print(self.figures["where"])
+        for part in self._arguments.only:
+            began_s = time.monotonic()
+            await parts[part]()
+            self._console.print(f"{part}: {time.monotonic() - began_s:.0f} s\n")
+
+    async def _forwarding(self) -> None:
+        rows = [
+            await forwarding.measure(name, receivers, self._arguments.seconds, self._cores, gro=gro)
+            for receivers in self._arguments.receivers
+            for name in self._names
+            for gro in ((True, False) if self._arguments.both_ways else (True,))
+        ]
+        offload = " (second row of each: receivers without UDP_GRO)" if self._arguments.both_ways else ""
+        title = f"Forwarding: one core, one publisher of 2 Mbit/s H.264 720p25 in bursts of 5 ms, AES-128-GCM{offload}"
+        self._show("forwarding", title, FORWARDING_COLUMNS, rows)
+        compared = ratios(rows, servers.OURS)
+        if compared:
+            self._show("ratios", "CPU per forwarded packet, ratios of this run", RATIO_COLUMNS, compared)
+
+    async def _saturation(self) -> None:
+        rows = [await saturation.measure(name, self._arguments.limit, self._cores) for name in self._names]
+        title = f"Saturation: lessons of {saturation.LESSON_RECEIVERS} until p99 passes {saturation.LIMIT_MS:.0f} ms"
+        self._show("saturation", title, SATURATION_COLUMNS, rows)
+
+    async def _storm(self) -> None:
+        rows = [await joining.storm(name, self._arguments.joiners, 2.0, self._cores) for name in self._names]
+        self._show("storm", f"Bell storm: {self._arguments.joiners} join within 2 s", STORM_COLUMNS, rows)
+
+    async def _churn(self) -> None:
+        row = await joining.churn(self._arguments.joins, self._cores)
+        self._show("churn", "Churn: what joins and leaves leave behind in the server", CHURN_COLUMNS, [row])
+        self._console.print(f"objects left: {row['objects_left']}")
+
+    async def _end_to_end(self) -> None:
+        figures = await end_to_end.measure()
+        self.figures["end_to_end"] = figures
+        rows = [{"figure": name.replace("_", " "), "value": value} for name, value in figures.items()]
+        title = "End to end on loopback: capture agent, server, Chromium"
+        self._console.print(make_table(title, {"figure": "{}", "value": "{:.3f}"}, rows))
+
+    def _show(self, part: str, title: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> None:
+        self.figures[part] = rows
+        self._console.print(make_table(title, columns, rows))
+        for row in rows:
+            if row.get("failures"):
+                self._console.print(f"{row.get('server', '')} failures: {row['failures']}")
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to run")
-    parser.add_argument("--servers", nargs="+", choices=("ours", "janus", "janus-one-loop"), help="default: all")
+    parser.add_argument("--servers", nargs="+", choices=tuple(SERVERS), default=tuple(SERVERS))
     parser.add_argument("--receivers", type=int, nargs="+", default=[10, 50, 100])
-    parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--no-gro", action="store_true", help="receivers take datagrams one by one")
+    parser.add_argument("--seconds", type=float, default=5, help="of each measurement of forwarding")
+    parser.add_argument("--both-ways", action="store_true", help="forwarding with and without UDP_GRO at the receivers")
+    parser.add_argument("--limit", type=float, default=60, help="seconds of saturation for each server")
+    parser.add_argument("--joiners", type=int, default=200, help="of the bell storm")
+    parser.add_argument("--joins", type=int, default=2000, help="of churn")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     arguments = parser.parse_args()
-    console = Console(width=200)
-    console.print(where())
-    figures: dict[str, Any] = {"where": where()}
-    names = _chosen(arguments.servers, console)
-    cores = servers.share_cores()
-    os.sched_setaffinity(0, cores.load)
-    if "forwarding" in arguments.only:
-        rows = [
-            await forwarding.measure(name, receivers, arguments.seconds, cores, gro=not arguments.no_gro)
-            for receivers in arguments.receivers
-            for name in names
-        ]
-        console.print(make_table("Forwarding", FORWARDING_COLUMNS, rows))
-        figures["forwarding"] = rows
-    os.sched_setaffinity(0, cores.server | cores.load)
-    if "end-to-end" in arguments.only:
-        figures["end_to_end"] = await end_to_end.measure()
-        columns = {"figure": "{}", "value": "{:.3f}"}
-        rows = [{"figure": name.replace("_", " "), "value": value} for name, value in figures["end_to_end"].items()]
-        console.print(make_table("End to end on loopback: capture agent, server, Chromium", columns, rows))
+    bench = Bench(arguments, Console(width=200))
+    await bench.run()
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+        arguments.json.write_text(json.dumps(bench.figures, indent=1))
 
 
-def _chosen(wanted: list[str] | None, console: Console) -> list[str]:
-    """The servers to measure, ours first."""
-    known = {"ours": servers.OURS, "janus": servers.JANUS, "janus-one-loop": servers.JANUS_ONE_LOOP}
-    names = [known[name] for name in wanted or known]
+def _chosen(wanted: list[str], console: Console) -> list[str]:
     available = servers.available()
+    names = [SERVERS[key] for key in wanted]
     if missing := [name for name in names if name not in available]:
         console.print(f"left out, because Debian's package janus is not installed: {', '.join(missing)}")
     return [name for name in names if name in available]

@@ -5,15 +5,37 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import websockets
 
+from classroom.sfu.transport import stun
 from classroom.sfu.transport.certificate import Certificate
 from classroom.sfu.transport.client import ClientTransport, RemoteDescription
 from tests.bench.process import LINE_LIMIT_BYTES
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from classroom.sfu.transport.egress import Address, Egress
+
 H264_PT, RTX_PT = 96, 97
+
+
+class PeerTransport(ClientTransport):
+    """A client that offers AES-128-GCM alone and answers the checks of a full ICE agent, as Janus is."""
+
+    def __init__(self, certificate: Certificate, on_rtcp: Callable[[bytes], None] | None = None) -> None:
+        super().__init__(certificate=certificate, on_rtcp=on_rtcp)
+        self._tie_breaker = (1 << 64) - 1  # we nominate, also where the other side made the offer
+
+    def _receive_stun(self, datagram: bytes, address: Address, egress: Egress) -> None:
+        try:
+            check = stun.parse_check(stun.parse(datagram))
+        except stun.BadStun:
+            super()._receive_stun(datagram, address, egress)
+        else:
+            egress.send_plain(stun.build_success(check, address[:2], self.pwd), address)
 
 
 class Agreed(NamedTuple):
@@ -27,7 +49,7 @@ class Agreed(NamedTuple):
 class Door(Protocol):
     """Where media sessions are opened and ended."""
 
-    async def publish(self, transport: ClientTransport, lesson: int) -> Agreed:
+    async def publish(self, transport: ClientTransport, lesson: int, ssrc: int) -> Agreed:
         """Publish H.264 in a lesson of its own."""
 
     async def subscribe(self, transport: ClientTransport, lesson: int) -> Agreed:
@@ -49,7 +71,9 @@ def gcm_certificate() -> Certificate:
     return certificate
 
 
-def description(transport: ClientTransport, direction: str, setup: str, pt: int = H264_PT, mid: str = "0") -> str:
+def description(
+    transport: ClientTransport, direction: str, setup: str, *, pt: int = H264_PT, mid: str = "0", ssrc: int = 0
+) -> str:
     """An offer or answer of one H.264 stream with NACK and RTX, as a browser's."""
     return "\r\n".join(
         [
@@ -57,11 +81,11 @@ def description(transport: ClientTransport, direction: str, setup: str, pt: int 
             f"m=video 9 UDP/TLS/RTP/SAVPF {pt} {pt + 1}", "c=IN IP4 127.0.0.1",
             f"a=mid:{mid}", f"a={direction}", "a=rtcp-mux",
             f"a=ice-ufrag:{transport.ufrag}", f"a=ice-pwd:{transport.pwd}",
-            "a=candidate:1 1 udp 1 127.0.0.1 9 typ host",  # Janus wants one; ours comes from the checks
             f"a=fingerprint:{transport.fingerprint}", f"a=setup:{setup}",
             f"a=rtpmap:{pt} H264/90000", f"a=fmtp:{pt} packetization-mode=1;profile-level-id=42e01f",
             f"a=rtcp-fb:{pt} nack", f"a=rtcp-fb:{pt} nack pli",
-            f"a=rtpmap:{pt + 1} rtx/90000", f"a=fmtp:{pt + 1} apt={pt}", "",
+            f"a=rtpmap:{pt + 1} rtx/90000", f"a=fmtp:{pt + 1} apt={pt}",
+            *([f"a=ssrc:{ssrc} cname:bench"] if ssrc else []), "",
         ]
     )  # fmt: skip
 
@@ -101,8 +125,8 @@ class OwnDoor:
     async def open(cls, path: str) -> OwnDoor:
         return cls(*await asyncio.open_unix_connection(path, limit=LINE_LIMIT_BYTES))
 
-    async def publish(self, transport: ClientTransport, lesson: int) -> Agreed:
-        return await self._offer("publish", description(transport, "sendonly", "actpass"), lesson)
+    async def publish(self, transport: ClientTransport, lesson: int, ssrc: int) -> Agreed:
+        return await self._offer("publish", description(transport, "sendonly", "actpass", ssrc=ssrc), lesson)
 
     async def subscribe(self, transport: ClientTransport, lesson: int) -> Agreed:
         return await self._offer("subscribe", description(transport, "recvonly", "actpass"), lesson)
@@ -139,7 +163,7 @@ class JanusDoor:
         door._session = (await door._ask({"janus": "create"}))["data"]["id"]
         return door
 
-    async def publish(self, transport: ClientTransport, lesson: int) -> Agreed:
+    async def publish(self, transport: ClientTransport, lesson: int, ssrc: int) -> Agreed:
         handle = await self._attach()
         room = {
             "request": "create", "room": lesson, "publishers": 1, "videocodec": "h264", "h264_profile": "42e01f",
@@ -147,7 +171,7 @@ class JanusDoor:
         }  # fmt: skip
         await self._message(handle, room)
         request = {"request": "joinandconfigure", "ptype": "publisher", "room": lesson, "id": lesson, "video": True}
-        offer = {"type": "offer", "sdp": description(transport, "sendonly", "actpass")}
+        offer = {"type": "offer", "sdp": description(transport, "sendonly", "actpass", ssrc=ssrc)}
         event = await self._message(handle, request, offer)
         return read_description(str(handle), event["jsep"]["sdp"])
 
@@ -157,7 +181,7 @@ class JanusDoor:
         event = await self._message(handle, join)
         agreed = read_description(str(handle), event["jsep"]["sdp"])
         mid = next(line for line in event["jsep"]["sdp"].splitlines() if line.startswith("a=mid:"))[6:]
-        answer = {"type": "answer", "sdp": description(transport, "recvonly", "active", agreed.pt, mid)}
+        answer = {"type": "answer", "sdp": description(transport, "recvonly", "active", pt=agreed.pt, mid=mid)}
         await self._message(handle, {"request": "start"}, answer)
         return agreed
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.table import Table
 
-Row = Mapping[str, object]
+Row = Mapping[str, Any]
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
@@ -25,3 +26,25 @@ def make_table(title: str, columns: Mapping[str, str], rows: Sequence[Row]) -> T
     for row in rows:
         table.add_row(*(form.format(row[name]) if name in row else "" for name, form in columns.items()))
     return table
+
+
+def ratios(rows: Sequence[Row], mine: str) -> list[Row]:
+    """CPU per packet of ``mine`` to each other server under the same load, and the other way."""
+    compared: list[Row] = []
+    for row in rows:
+        for other in rows:
+            same = row["receivers"] == other["receivers"] and row["gro"] == other["gro"]
+            if row["server"] != mine or other["server"] == mine or not same:
+                continue
+            ratio = float(row["cpu_us_per_packet"]) / float(other["cpu_us_per_packet"])
+            compared.append(
+                {
+                    "receivers": row["receivers"],
+                    "gro": row["gro"],
+                    "of": mine,
+                    "to": other["server"],
+                    "cpu_per_packet": ratio,
+                    "the_other_way": 1 / ratio,
+                }
+            )
+    return compared

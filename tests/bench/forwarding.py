@@ -28,7 +28,10 @@ class Load(NamedTuple):
 @contextlib.asynccontextmanager
 async def loading(cores: Cores) -> AsyncIterator[Load]:
     """Start the load's processes, idle."""
-    load = Load(LineProcess("tests.bench.publishers", cores.load), LineProcess("tests.bench.crowd", cores.load))
+    load = Load(
+        LineProcess("tests.bench.publishers", cores.load, hurried=True),  # receivers must not disturb the pace
+        LineProcess("tests.bench.crowd", cores.load),
+    )
     try:
         yield load
     finally:
@@ -50,9 +53,11 @@ async def measure(name: str, receivers: int, seconds: float, cores: Cores, *, gr
         figures = await window(server, load, seconds)
         return {
             "server": name,
-            "receivers": joined["joined"],
+            "receivers": receivers,
+            "gro": gro,
+            "failures": joined["failures"],
             **figures,
-            "rss_kib_per_receiver": rss_bytes / joined["joined"] / 1024,
+            "rss_kib_each": rss_bytes / joined["joined"] / 1024,
         }
 
 
@@ -76,7 +81,7 @@ async def window(server: Measured, load: Load, seconds: float) -> dict[str, Any]
         "delay_p99_ms": got["delay_p99_ms"],
         "lost_percent": (1 - got["received"] / max(got["expected"], 1)) * 100,
         "load_percent": load_cpu_s / took_s * 100,
-        "publisher_late_ms": sent_after["late_s"] * 1e3,
+        "pacing_late_p99_ms": sent_after["late_p99_s"] * 1e3,
     }
     if after:
         calls = after["send_calls_total"] - numbers["send_calls_total"]

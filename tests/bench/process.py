@@ -14,19 +14,28 @@ from typing import Any
 import uvloop
 
 LINE_LIMIT_BYTES = 1 << 22
+NICENESS = -10
 Answers = dict[str, Callable[..., Awaitable[dict[str, Any]]]]
+
+
+def pin(cores: set[int], *, hurried: bool) -> None:
+    """Bind this process to cores; ``hurried`` lets little else on the machine disturb it, where that is allowed."""
+    os.sched_setaffinity(0, cores)
+    if hurried:
+        with contextlib.suppress(PermissionError):
+            os.nice(NICENESS)
 
 
 class LineProcess:
     """``python -m module`` on the given cores; asked one thing at a time."""
 
-    def __init__(self, module: str, cores: set[int], *arguments: str) -> None:
+    def __init__(self, module: str, cores: set[int], *arguments: str, hurried: bool = False) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores),
+            preexec_fn=lambda: pin(cores, hurried=hurried),
         )
         self.pid = self._process.pid
 

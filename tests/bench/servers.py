@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
-from tests.bench.process import LineProcess
+from tests.bench.process import LineProcess, pin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 OURS = "ours"
 JANUS = "Janus as shipped"
-JANUS_ONE_LOOP = "Janus, event_loops = 1"
+JANUS_ONE_LOOP = "Janus, one event loop"
 JANUS_FOLDER = Path("/usr/lib", sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu", "janus")
 START_S = 10.0
 
@@ -73,7 +73,7 @@ async def serving(name: str, cores: Cores) -> AsyncIterator[Measured]:
 @contextlib.asynccontextmanager
 async def _ours(folder: Path, cores: Cores) -> AsyncIterator[Measured]:
     path = folder / "door"
-    server = LineProcess("tests.bench.sfu_process", cores.server, str(path))
+    server = LineProcess("tests.bench.sfu_process", cores.server, str(path), hurried=True)
     try:
         await _until(path.exists)
         yield Measured(OURS, str(path), psutil.Process(server.pid))
@@ -93,7 +93,7 @@ async def _janus(name: str, folder: Path, cores: Cores) -> AsyncIterator[Measure
         stdin=subprocess.DEVNULL,
         stdout=(folder / "log").open("w"),
         stderr=subprocess.STDOUT,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores.server),
+        preexec_fn=lambda: pin(cores.server, hurried=True),
     )
     try:
         await _until(lambda: _accepts(port))
@@ -108,7 +108,7 @@ async def _janus(name: str, folder: Path, cores: Cores) -> AsyncIterator[Measure
 
 
 def _janus_settings(folder: Path, event_loops: int | None) -> str:
-    """What Debian's configuration is, but for loopback instead of addresses and for the plugin that is measured."""
+    """Debian's defaults, with that alone loaded which is measured."""
     loops = f"event_loops = {event_loops}" if event_loops else ""
     return f"""
 general: {{
@@ -120,10 +120,6 @@ general: {{
     {loops}
 }}
 media: {{ ipv6 = false }}
-nat: {{
-    ice_lite = true
-    ice_enforce_list = "lo,127.0.0.1"
-}}
 plugins: {{
     disable = "{_all_but("plugins", "libjanus_videoroom.so")}"
 }}

@@ -1,0 +1,84 @@
+"""Joining: 200 classrooms when the bell rings, and what 2,000 that come and go leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.bench.doors import OwnDoor
+from tests.bench.figures import percentile
+from tests.bench.forwarding import BITRATE_BPS, loading
+from tests.bench.process import LineProcess
+from tests.bench.servers import OURS, Cores, serving
+
+SITTING = 10
+CALM_S = 3.0
+WARM_UP_JOINS = 200
+SILENCE_S = 12.0  # by then the server has noticed who went without a word
+COUNTED = ("tasks", "descriptors", "timers", "sessions")
+
+
+async def storm(name: str, joiners: int, within_s: float, cores: Cores) -> dict[str, Any]:
+    """Many join at once; those who sit already must not notice."""
+    async with serving(name, cores) as server, loading(cores) as load:
+        await load.publishers.ask("start", door=server.door, lesson=1, bitrate_bps=BITRATE_BPS)
+        await load.crowd.ask("join", door=server.door, lesson=1, count=SITTING, eyes=SITTING)
+        await asyncio.sleep(1)
+        await load.crowd.ask("start")
+        await asyncio.sleep(CALM_S)
+        calm = await load.crowd.ask("read")
+        newcomers = LineProcess("tests.bench.crowd", cores.load)
+        try:
+            await newcomers.ask("read")  # it runs
+            await load.crowd.ask("start")
+            cpu_s = server.cpu_s()
+            joined = await newcomers.ask(
+                "join", door=server.door, lesson=1, count=joiners, stamped=True, spread_s=within_s
+            )
+            cpu_s = server.cpu_s() - cpu_s
+            during = await load.crowd.ask("read")
+        finally:
+            newcomers.close()
+    firsts_ms = joined["first_media_ms"]
+    return {
+        "server": name,
+        "joined": f"{joined['joined']} of {joiners}",
+        "first_media_p50_ms": percentile(firsts_ms, 50),
+        "first_media_p99_ms": percentile(firsts_ms, 99),
+        "gap_before_ms": calm["longest_gap_ms"],
+        "gap_during_ms": during["longest_gap_ms"],
+        "delay_p99_during_ms": during["delay_p99_ms"],
+        "cpu_ms_per_join": cpu_s / max(joined["joined"], 1) * 1e3,
+        "took_s": joined["took_s"],
+        "newcomers_percent": joined["load_percent"],
+        "failures": joined["failures"],
+    }
+
+
+async def churn(joins: int, cores: Cores) -> dict[str, Any]:
+    """Join and leave; what the server holds before and after, each time after a garbage collection."""
+    async with serving(OURS, cores) as server, loading(cores) as load:
+        door = await OwnDoor.open(server.door)
+        await load.publishers.ask("start", door=server.door, lesson=1, bitrate_bps=BITRATE_BPS)
+        # The first joins fill caches that stay: the lesson's packets, OpenSSL's and Python's memory.
+        await load.crowd.ask("churn", door=server.door, lesson=1, count=WARM_UP_JOINS)
+        await asyncio.sleep(SILENCE_S)
+        before = await door.ask("census")
+        came = await load.crowd.ask("churn", door=server.door, lesson=1, count=joins)
+        await asyncio.sleep(SILENCE_S)
+        after = await door.ask("census")
+    return {
+        "joined": came["joined"],
+        "joins_per_s": came["joined"] / came["took_s"],
+        "rss_before_mib": before["rss_bytes"] / (1 << 20),
+        "rss_after_mib": after["rss_bytes"] / (1 << 20),
+        **{f"{name}_left": after[name] - before[name] for name in COUNTED},
+        "objects_left": left_behind(before["objects"], after["objects"]),
+        "failures": came["failures"],
+    }
+
+
+def left_behind(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    """Objects by type of which there are more, or fewer, than before."""
+    changes = {kind: after.get(kind, 0) - before.get(kind, 0) for kind in sorted(before | after)}
+    return {kind: change for kind, change in changes.items() if change}
