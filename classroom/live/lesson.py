@@ -160,12 +160,14 @@ class LiveLesson:
         participant.sessions[session] = _Session(publishing)
         return self._show(participant, wall)
 
-    def connect_session(self, session: SessionId, participant_id: ParticipantId, wall: datetime) -> list[Delta]:
-        """The media of a session is connected."""
+    def connect_session(
+        self, session: SessionId, participant_id: ParticipantId, wall: datetime, *, connected: bool = True
+    ) -> list[Delta]:
+        """The media of a session is connected, or was and is interrupted."""
         participant = self._participants.get(participant_id)
         if participant is None or session not in participant.sessions:
             return []
-        participant.sessions[session].connected = True
+        participant.sessions[session].connected = connected
         return self._show(participant, wall)
 
     def close_session(self, session: SessionId, participant_id: ParticipantId, wall: datetime) -> list[Delta]:

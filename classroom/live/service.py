@@ -26,6 +26,7 @@ from classroom.sfu.core.events import (
     PublicationRemoved,
     SessionClosed,
     SessionConnected,
+    SessionInterrupted,
 )
 from classroom.sfu.negotiate import parse_offer
 
@@ -266,6 +267,9 @@ class LessonService:
                 deltas = live.remove_publication(publication_id)
             case SessionConnected(session_id, participant_id, _):
                 deltas = live.connect_session(session_id, participant_id, wall)
+            case SessionInterrupted(session_id, participant_id, _):
+                logger.info("lesson=%s nothing is heard from participant %s", lesson, participant_id)
+                deltas = live.connect_session(session_id, participant_id, wall, connected=False)
             case SessionClosed(session_id, participant_id, _, reason):
                 deltas = live.close_session(session_id, participant_id, wall)
                 if owner is not None:

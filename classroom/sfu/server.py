@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ParamSpec
 
 from classroom.model import ClassroomError, Label, LessonId, ParticipantId, SessionId
-from classroom.sfu.core.events import MediaEvent, SessionClosed, SessionConnected
+from classroom.sfu.core.events import MediaEvent, SessionClosed, SessionConnected, SessionInterrupted
 from classroom.sfu.core.lesson import LessonMedia
 from classroom.sfu.negotiate import LocalTransport, SlotPlan, answer_offer, build_fragment, parse_fragment
 from classroom.sfu.negotiate import parse_offer as parse_offer_text
@@ -28,7 +28,7 @@ P = ParamSpec("P")
 logger = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 0.25
-SILENT_PATH_S = 10.0  # a peer that says nothing for so long is gone; browsers check their path every 2.5 s
+SILENT_PATH_S = 10.0  # a peer that is not heard for so long is gone; till then it may come back on any path
 UNCONNECTED_S = 15.0  # for ICE and DTLS after the answer
 PublicationNames = Callable[[Label], str]
 OnEvent = Callable[[LessonId, MediaEvent], None]
@@ -86,6 +86,7 @@ class _Session:
     peer: Peer
     publishing: bool
     opened_s: float
+    silent: bool = False  # as it was told
 
 
 @dataclass(slots=True)
@@ -201,6 +202,7 @@ class MediaServer:
             self._mux,
             self._certificate,
             remote_ufrag=offer.ufrag,
+            remote_pwd=offer.pwd,
             fingerprint=offer.fingerprint,
             dtls_client=offer.setup == "passive",
             on_packet=self._guarded(lesson, on_packet),
@@ -229,9 +231,9 @@ class MediaServer:
         etag = f'"{peer.generation}"'
         if if_match not in (None, "*", etag):
             raise EtagMismatch("the ICE session has been restarted since; see the ETag of the last answer")
-        if parsed.ufrag in (None, peer.remote_ufrag):  # candidates come with the credentials they belong to (RFC 8840)
-            return Patched(None, etag)
-        peer.restart_ice(parsed.ufrag)
+        if parsed.ufrag is None or parsed.pwd is None or parsed.ufrag == peer.remote_ufrag:
+            return Patched(None, etag)  # candidates, with the credentials they belong to (RFC 8840)
+        peer.restart_ice(parsed.ufrag, parsed.pwd)
         return Patched(build_fragment(self._local(peer)), f'"{peer.generation}"')
 
     async def close_session(self, session: SessionId, reason: str) -> None:
@@ -384,6 +386,10 @@ class MediaServer:
             self._close_session(session_id, "no media connection was made")
         elif peer.connected and now - peer.last_heard_s > SILENT_PATH_S:
             self._close_session(session_id, "the media path is silent")
+        elif peer.silent is not session.silent:
+            session.silent = peer.silent
+            event = SessionInterrupted if peer.silent else SessionConnected
+            self._tell(session.lesson, event(session_id, session.participant, session.publishing))
 
     # --- numbers -----------------------------------------------------------------------------------------------
 

@@ -23,7 +23,10 @@ class Nat(asyncio.DatagramProtocol):
     def __init__(self, server: tuple[str, int]) -> None:
         self._server = server
         self._client = None
+        self.dead = False  # nothing passes, either way
+        self.to_client = 0  # datagrams that the server sent, whether or not they passed
         self.seen: list[bytes] = []  # from the client
+        self.from_server_seen: list[bytes] = []  # when no client is known
 
     async def open(self) -> None:
         loop = asyncio.get_running_loop()
@@ -39,10 +42,14 @@ class Nat(asyncio.DatagramProtocol):
     def datagram_received(self, data, addr) -> None:
         self._client = addr
         self.seen.append(data)
-        self._outside.sendto(data)
+        if not self.dead:
+            self._outside.sendto(data)
 
     def from_server(self, data) -> None:
-        if self._client is not None:
+        self.to_client += 1
+        if self._client is None:
+            self.from_server_seen.append(data)
+        elif not self.dead:
             self._inside.sendto(data, self._client)
 
     def __call__(self, description: RemoteDescription) -> RemoteDescription:

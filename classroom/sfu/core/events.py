@@ -40,6 +40,18 @@ class SessionConnected:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionInterrupted:
+    """Nothing is heard from a session any more, and no media are sent to it.
+
+    SessionConnected follows when it is heard again, SessionClosed when it is not.
+    """
+
+    session_id: SessionId
+    participant_id: ParticipantId
+    publishing: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SessionClosed:
     """A WHIP or WHEP session is over."""
 
@@ -59,4 +71,12 @@ class MediaLost:
     reason: str
 
 
-MediaEvent = PublicationAdded | PublicationRemoved | PublicationLive | SessionConnected | SessionClosed | MediaLost
+MediaEvent = (
+    PublicationAdded
+    | PublicationRemoved
+    | PublicationLive
+    | SessionConnected
+    | SessionInterrupted
+    | SessionClosed
+    | MediaLost
+)

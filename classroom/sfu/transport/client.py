@@ -259,6 +259,8 @@ class ClientTransport:
                 self._receive_dtls(bytes(buffer.view[:size]))
 
     def _hear_refusals(self, sock: socket.socket, egress: Egress) -> None:
+        if self._closed:
+            return  # by what was just received
         refused = take_refusals(sock)
         loop = asyncio.get_running_loop()
         loop.remove_reader(sock)

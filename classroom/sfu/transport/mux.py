@@ -21,6 +21,8 @@ from classroom.sfu.transport.srtp import Buffer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from aioice.stun import Message
+
     from classroom.sfu.transport.sender import Address, Sender
 
 BATCH = 64  # reads per wake-up and socket: enough to drain a burst, little enough that nothing else starves
@@ -34,6 +36,9 @@ class MediaPortTaken(ClassroomError):
 
 class Receiver(Protocol):
     """What the mux needs behind an address."""
+
+    def receive_answer(self, answer: Message) -> None:
+        """Take the answer to a check of ours."""
 
     def receive_dtls(self, datagram: bytes) -> None:
         """Take a DTLS datagram."""
@@ -187,10 +192,15 @@ class UdpMux:
     def check(self, datagram: bytes, address: Address, egress: Sender, only: MuxPeer | None = None) -> MuxPeer | None:
         """Let the peer that a STUN check is for answer it, and return that peer.
 
-        None, and counted as dropped, when it is no check, not authentic, or for nobody (but ``only``).
+        None when it is the answer to a check of ours; None, and counted as dropped, when it is something else, not
+        authentic, or for nobody (but ``only``).
         """
         try:
-            check = stun.parse_check(stun.parse(datagram))
+            message = stun.parse(datagram)
+            if stun.is_success(message) and (receiver := self._by_address.get(address)) is not None:
+                receiver.receive_answer(message)
+                return None
+            check = stun.parse_check(message)
         except stun.BadStun:
             self.dropped["bad STUN"] += 1
             return None

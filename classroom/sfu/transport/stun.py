@@ -75,6 +75,16 @@ def build_check(local_ufrag: str, remote_ufrag: str, remote_pwd: str, tie_breake
     return bytes(request), request.transaction_id
 
 
+def build_question(local_ufrag: str, remote_ufrag: str, remote_pwd: str) -> tuple[bytes, bytes]:
+    """A check that asks the controlling agent whether it is there (as RFC 7675 does); the datagram and its id."""
+    request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
+    request.attributes["USERNAME"] = f"{remote_ufrag}:{local_ufrag}"
+    request.attributes["PRIORITY"] = 0x6E7F_1EFF
+    request.attributes["ICE-CONTROLLED"] = 0
+    request.add_message_integrity(remote_pwd.encode())
+    return bytes(request), request.transaction_id
+
+
 def is_success(message: stun.Message) -> bool:
     """Whether the message is a success response."""
     return message.message_class == stun.Class.RESPONSE
