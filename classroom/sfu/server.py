@@ -409,7 +409,7 @@ class MediaServer:
         medias = [entry.media for entry in self._lessons.values()]
         numbers["packets_malformed_total"] = sum(media.malformed for media in medias)
         numbers["packets_unroutable_total"] = sum(media.unroutable for media in medias)
-        ups = [up for media in medias for up in media.ups.values()]
+        ups = [up for media in medias for up in media.tracks()]
         numbers["publications"] = len(ups)
         numbers["keyframe_requests_total"] = sum(up.keyframe_requests for up in ups)
         return numbers
