@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import secrets
 import time
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 0.25
 SILENT_PATH_S = 10.0  # a peer that is not heard for so long is gone; till then it may come back on any path
+# Garbage collections: what a packet takes is freed without them, and a full one would stop everything for 60 ms.
+COLLECT_AFTER_OBJECTS = 10_000
 UNCONNECTED_S = 15.0  # for ICE and DTLS after the answer
 PublicationNames = Callable[[Label], str]
 OnEvent = Callable[[LessonId, MediaEvent], None]
@@ -125,6 +128,8 @@ class MediaServer:
 
     async def start(self) -> None:
         """Open the media ports; raises MediaPortTaken."""
+        gc.freeze()  # what the process has loaded stays; no collection need look at it
+        gc.set_threshold(COLLECT_AFTER_OBJECTS)
         settings = self._settings
         self.port = self._mux.open(settings.host, settings.port)
         addresses = settings.addresses or self._mux.addresses()
