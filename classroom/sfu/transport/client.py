@@ -205,8 +205,12 @@ class ClientTransport:
             self._check(connection, connection.address)
 
     def _check(self, sender: Sender, address: Address) -> None:
+        """Check a path. Before the first answer nothing is nominated: the server would follow from path to path."""
         assert self._remote is not None
-        datagram, transaction = stun.build_check(self.ufrag, self._remote.ufrag, self._remote.pwd, self._tie_breaker)
+        nominate = self._address is not None or self._srtp is not None
+        datagram, transaction = stun.build_check(
+            self.ufrag, self._remote.ufrag, self._remote.pwd, self._tie_breaker, nominate=nominate
+        )
         if len(self._checks) > 256:
             self._checks.clear()  # answers that late are worth nothing
         self._checks.add(transaction)
@@ -307,6 +311,7 @@ class ClientTransport:
         self._address, self._egress = address, sender
         self._dialler.close(but=sender)
         if self._srtp is None and self._remote.setup != "active":
+            self._check(sender, address)  # ahead of the handshake, so that the server is where it arrives
             self._send_dtls(self._dtls.start())
 
     def _receive_dtls(self, datagram: bytes) -> None:

@@ -61,8 +61,10 @@ def build_success(check: Check, address: tuple[str, int], pwd: str) -> bytes:
     return bytes(response)
 
 
-def build_check(local_ufrag: str, remote_ufrag: str, remote_pwd: str, tie_breaker: int) -> tuple[bytes, bytes]:
-    """A check of a controlling agent that nominates at once (aggressively: an ICE-lite peer takes what it gets).
+def build_check(
+    local_ufrag: str, remote_ufrag: str, remote_pwd: str, tie_breaker: int, *, nominate: bool = True
+) -> tuple[bytes, bytes]:
+    """A check of a controlling agent; one that nominates leads an ICE-lite peer to the address it comes from.
 
     Returns the datagram and its transaction id.
     """
@@ -70,7 +72,8 @@ def build_check(local_ufrag: str, remote_ufrag: str, remote_pwd: str, tie_breake
     request.attributes["USERNAME"] = f"{remote_ufrag}:{local_ufrag}"
     request.attributes["PRIORITY"] = 0x6E7F_1EFF  # peer-reflexive, RFC 8445 §5.1.2
     request.attributes["ICE-CONTROLLING"] = tie_breaker
-    request.attributes["USE-CANDIDATE"] = None
+    if nominate:
+        request.attributes["USE-CANDIDATE"] = None
     request.add_message_integrity(remote_pwd.encode())
     return bytes(request), request.transaction_id
 
