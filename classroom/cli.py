@@ -42,6 +42,8 @@ def serve(
     host: Annotated[str | None, typer.Option(help="网页监听地址 Address of pages and API [0.0.0.0]")] = None,
     port: Annotated[int | None, typer.Option(help="网页端口 Port of pages and API, TCP [8080]")] = None,
     media_port: Annotated[int | None, typer.Option(help="首个媒体端口 First media port, UDP [8189]")] = None,
+    media_tcp: Annotated[bool | None, typer.Option(help="也接受 TCP 媒体 Media over TCP, too [yes]")] = None,
+    media_tcp_port: Annotated[int | None, typer.Option(help="首个 TCP 媒体端口 First of them [as UDP]")] = None,
     media_address: Annotated[
         list[str] | None,
         typer.Option(metavar="IP", help="告知终端的地址，可重复 Address announced to peers; may be repeated"),
@@ -58,6 +60,8 @@ def serve(
         host=host,
         port=port,
         media_port=media_port,
+        media_tcp=media_tcp,
+        media_tcp_port=media_tcp_port,
         media_address=tuple(media_address) if media_address else None,
         recordings=recordings,
         workers=workers,

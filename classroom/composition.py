@@ -169,7 +169,13 @@ def worker_pool(settings: Settings, wall_offset_s: float, on_event: OnEvent) -> 
     pool = WorkerPool(
         worker_count(settings),
         COMMAND,
-        MediaSettings(settings.media_host, settings.media_port, settings.media_address),
+        MediaSettings(
+            settings.media_host,
+            settings.media_port,
+            settings.media_address,
+            tcp=settings.media_tcp,
+            tcp_port=settings.media_tcp_port,
+        ),
         wall_offset_s,
         str(settings.recordings) if settings.record else None,
         on_event,
@@ -273,6 +279,6 @@ def _addresses(settings: Settings, port: int, media_ports: tuple[int, ...]) -> s
     hosts = [f"[{host}]" if ":" in host else host for host in local_addresses(settings.host)]
     lines = [f"联体课堂 Lianti Classroom {version('lianti-classroom')}"]
     lines += [f"  网页 pages       http://{host}:{port}/" for host in hosts]
-    lines.append(f"  媒体 media       {', '.join(map(str, media_ports))}/UDP")
+    lines.append(f"  媒体 media       {', '.join(map(str, media_ports))}/UDP{'+TCP' if settings.media_tcp else ''}")
     lines.append(f"  录像 recordings  {settings.recordings.resolve()}")
     return "\n".join(lines)

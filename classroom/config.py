@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     port: Port = Field(8080, description="Port of pages, API, WHIP and WHEP (TCP); 0 takes a free one.")
     media_host: str = Field("0.0.0.0", description="Address on which media listen; 0.0.0.0 is every IPv4 and IPv6 one.")
     media_port: Port = Field(8189, description="First port of media (UDP), one for each worker; 0 takes free ones.")
+    media_tcp: bool = Field(True, description="Let media come over TCP, too, for networks that block UDP.")
+    media_tcp_port: Port | None = Field(
+        None, description="First port of media over TCP, one for each worker; empty: the numbers of media_port."
+    )
     media_address: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="IP addresses announced to peers, with commas between; empty: those of this machine."
     )

@@ -167,6 +167,7 @@ class Demo:
         self._require_free(socket.SOCK_STREAM, self._port, "TCP", "make run PORT=8081")
         settings = self._settings.server
         self._require_free(socket.SOCK_DGRAM, settings.media_port, "UDP", "classroom demo --media-port 8190")
+        self._require_free(socket.SOCK_STREAM, settings.media_port, "TCP", "classroom demo --media-port 8190")
         # One lesson needs one worker, and then one media port that is known to be free.
         arguments = ["serve", "--port", str(self._port), "--media-port", str(settings.media_port), "--workers", "1"]
         child = await Child.start("服务器 server", [*arguments, "--recordings", str(settings.recordings)])

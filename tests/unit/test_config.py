@@ -21,7 +21,7 @@ def test_the_defaults_run_a_single_node():
     settings = load_settings()
     assert (settings.host, settings.port, settings.media_port, settings.workers) == ("0.0.0.0", 8080, 8189, None)
     assert settings.media_address == ()
-    assert settings.record
+    assert settings.record and settings.media_tcp and settings.media_tcp_port is None
 
 
 def test_the_command_line_is_over_the_environment_is_over_the_file(tmp_path, monkeypatch):
