@@ -116,7 +116,7 @@ async def main() -> None:
     parser.add_argument("--receivers", type=int, nargs="+", default=[10, 50, 100])
     parser.add_argument("--seconds", type=float, default=5, help="of each measurement of forwarding")
     parser.add_argument("--both-ways", action="store_true", help="forwarding with and without UDP_GRO at the receivers")
-    parser.add_argument("--limit", type=float, default=60, help="seconds of saturation for each server")
+    parser.add_argument("--limit", type=float, default=40, help="seconds of saturation for each server")
     parser.add_argument("--joiners", type=int, default=200, help="of the bell storm")
     parser.add_argument("--joins", type=int, default=2000, help="of churn")
     parser.add_argument("--json", type=Path, help="write the figures there too")

@@ -33,6 +33,7 @@ POLL_S = 0.010
 CONSENT_POLLS = 250  # 2.5 s, as Chromium checks its path
 REPORT_POLLS = 100  # 1 s
 JOINING_AT_ONCE = 8
+CHURNING_AT_ONCE = 32
 FIRST_MEDIA_S = 10.0
 FAILURES = (TransportError, RuntimeError, TimeoutError)
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h; the name of its control message, too
@@ -280,7 +281,7 @@ class Crowd:
     async def churn(self, door: str, lesson: int, count: int) -> dict[str, Any]:
         """Join and leave ``count`` times: by signalling, by DTLS goodbye and without a word, in turn."""
         opened = await self._door(door)
-        at_once = asyncio.Semaphore(JOINING_AT_ONCE)
+        at_once = asyncio.Semaphore(CHURNING_AT_ONCE)
 
         async def one(number: int) -> bool:
             async with at_once:

@@ -159,7 +159,8 @@ class JanusDoor:
 
     @classmethod
     async def open(cls, url: str) -> JanusDoor:
-        door = cls(await websockets.connect(url, subprotocols=[websockets.Subprotocol("janus-protocol")]))
+        protocol = websockets.Subprotocol("janus-protocol")
+        door = cls(await websockets.connect(url, subprotocols=[protocol], ping_interval=None))
         door._session = (await door._ask({"janus": "create"}))["data"]["id"]
         return door
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from tests.bench.doors import OwnDoor
@@ -14,7 +15,7 @@ from tests.bench.servers import OURS, Cores, serving
 SITTING = 10
 CALM_S = 3.0
 WARM_UP_JOINS = 200
-SILENCE_S = 12.0  # by then the server has noticed who went without a word
+SILENCE_S = 20.0  # by then the server must have noticed who went without a word
 COUNTED = ("tasks", "descriptors", "timers", "sessions")
 
 
@@ -62,20 +63,28 @@ async def churn(joins: int, cores: Cores) -> dict[str, Any]:
         await load.publishers.ask("start", door=server.door, lesson=1, bitrate_bps=BITRATE_BPS)
         # The first joins fill caches that stay: the lesson's packets, OpenSSL's and Python's memory.
         await load.crowd.ask("churn", door=server.door, lesson=1, count=WARM_UP_JOINS)
-        await asyncio.sleep(SILENCE_S)
-        before = await door.ask("census")
+        before = await _census(door)
         came = await load.crowd.ask("churn", door=server.door, lesson=1, count=joins)
-        await asyncio.sleep(SILENCE_S)
-        after = await door.ask("census")
+        after = await _census(door)
     return {
         "joined": came["joined"],
         "joins_per_s": came["joined"] / came["took_s"],
         "rss_before_mib": before["rss_bytes"] / (1 << 20),
         "rss_after_mib": after["rss_bytes"] / (1 << 20),
         **{f"{name}_left": after[name] - before[name] for name in COUNTED},
+        "before": {name: before[name] for name in COUNTED},
         "objects_left": left_behind(before["objects"], after["objects"]),
         "failures": came["failures"],
     }
+
+
+async def _census(door: OwnDoor) -> dict[str, Any]:
+    """Once the publisher is alone, or never will be."""
+    began_s = time.monotonic()
+    while (await door.ask("stats"))["sessions"] > 1 and time.monotonic() - began_s < SILENCE_S:
+        await asyncio.sleep(0.5)
+    await asyncio.sleep(1)
+    return await door.ask("census")
 
 
 def left_behind(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:

@@ -14,7 +14,7 @@ from typing import Any
 import uvloop
 
 LINE_LIMIT_BYTES = 1 << 22
-NICENESS = -10
+NICENESS = -20
 Answers = dict[str, Callable[..., Awaitable[dict[str, Any]]]]
 
 

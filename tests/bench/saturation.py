@@ -27,6 +27,9 @@ async def measure(name: str, limit_s: float, cores: Cores) -> dict[str, Any]:
     async with serving(name, cores) as server, loading(cores) as load:
         began_s = time.monotonic()
         for lesson in range(1, MAX_LESSONS + 1):
+            if time.monotonic() - began_s > limit_s:
+                ended = "the time"
+                break
             await load.publishers.ask("start", door=server.door, lesson=lesson, bitrate_bps=BITRATE_BPS)
             await load.crowd.ask("join", door=server.door, lesson=lesson, count=LESSON_RECEIVERS, eyes=EYES)
             await asyncio.sleep(SETTLE_S)
@@ -37,9 +40,6 @@ async def measure(name: str, limit_s: float, cores: Cores) -> dict[str, Any]:
                 if steps[-1]["delay_p99_ms"] > LIMIT_MS:
                     ended = "the delay"
                     break
-            if time.monotonic() - began_s > limit_s:
-                ended = "the time"
-                break
     return {"server": name, **summarize(steps), "ended_by": ended, "steps": steps}
 
 
