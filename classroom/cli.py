@@ -1,4 +1,4 @@
-"""The command line: ``classroom serve | token | capture | demo``.
+"""The command line: ``classroom serve | token | capture | top | demo``.
 
 A command imports what it runs itself: `classroom token` need not load a media server.
 """
@@ -16,7 +16,7 @@ import uvloop
 
 from classroom.config import load_settings, parse_duration_s
 from classroom.model import ClassroomError, InvalidLessonId, Role, parse_lesson_id
-from classroom.web.auth import RIGHTS, issue_token, new_claims
+from classroom.web.auth import RIGHTS, issue_operator_token, issue_token, new_claims
 from classroom.web.secret import secret_of
 
 T = TypeVar("T")
@@ -117,6 +117,36 @@ def capture(
     _log_to_stderr()
     status = _run(run_agent(CaptureSettings(server, lesson, token, camera, slides, mic, loop)))
     raise typer.Exit(status)
+
+
+@app.command()
+def top(
+    server: Annotated[
+        str, typer.Option(metavar="URL", help="服务器地址 Address of the server")
+    ] = "http://localhost:8080",
+    lesson: Annotated[str | None, typer.Option(metavar="ID", help="只看这节课 Only this lesson [all]")] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CLASSROOM_TOKEN",
+            show_envvar=True,
+            help="教师令牌；不给则用本机的密钥 A teacher's token, with --lesson [made with the key here]",
+        ),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="只显示一次 Print once and exit")] = False,
+    recordings: Recordings = None,
+    config: Config = None,
+) -> None:
+    """实时查看每间教室的线路。 Watch the link of every classroom, live."""
+    from classroom.top import TOKEN_S, watch
+
+    if token is None:
+        token = issue_operator_token(secret_of(load_settings(config, recordings=recordings)), time.time(), TOKEN_S)
+        _run(watch(server, token, "/api/stats", lesson, once=once))
+    elif lesson is None:
+        _fail("用令牌时请给出 --lesson。 With a token --lesson is needed.")
+    else:
+        _run(watch(server, token, f"/api/lessons/{parse_lesson_id(lesson)}/stats", lesson, once=once))
 
 
 @app.command()

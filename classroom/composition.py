@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from classroom.live.ports import Record
     from classroom.model import LessonId
     from classroom.sfu.core.events import MediaEvent
+    from classroom.sfu.core.stats import LessonStats
     from classroom.sfu.server import OnEvent
 
 logger = logging.getLogger(__name__)
@@ -158,6 +159,9 @@ class NodeMedia(ports.MediaServer, Protocol):
     def stats(self) -> dict[str, float]:
         """Counters since the start, by Prometheus-like names."""
 
+    async def observe(self, lesson: LessonId) -> LessonStats:
+        """What is the case in a lesson; raises UnknownLesson."""
+
 
 def worker_count(settings: Settings) -> int:
     """How many SFU processes there are: one a core unless the settings say otherwise."""
@@ -210,6 +214,7 @@ class Node:
                 bad_tokens=RateLimit(settings.bad_tokens_per_minute),
                 max_connections=settings.max_connections,
                 media_stats=self.media.stats,
+                observe=self.media.observe,
                 ui=ui,
                 version=version("lianti-classroom"),
                 started_s=time.monotonic(),

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, ParamSpec
 
 from classroom.model import ClassroomError, Label, LessonId, ParticipantId, SessionId
 from classroom.sfu.core.events import MediaEvent, SessionClosed, SessionConnected, SessionInterrupted
+from classroom.sfu.core.histogram import Histogram
 from classroom.sfu.core.lesson import LessonMedia
+from classroom.sfu.core.observer import LessonObserver
 from classroom.sfu.negotiate import LocalTransport, SlotPlan, answer_offer, build_fragment, parse_fragment
 from classroom.sfu.negotiate import parse_offer as parse_offer_text
 from classroom.sfu.planned import incoming_media, make_slots
@@ -24,6 +26,7 @@ from classroom.sfu.transport.tcp_listener import TcpListener
 
 if TYPE_CHECKING:
     from classroom.sfu.core.sink import Sink
+    from classroom.sfu.core.stats import LessonStats
 
 P = ParamSpec("P")
 logger = logging.getLogger(__name__)
@@ -95,6 +98,8 @@ class _Session:
 @dataclass(slots=True)
 class _Lesson:
     media: LessonMedia
+    delays: Histogram
+    observer: LessonObserver
     sinks: dict[SessionId, Sink] = field(default_factory=dict)
 
 
@@ -158,7 +163,8 @@ class MediaServer:
         """Let media into a lesson; opening it again does nothing."""
         if lesson not in self._lessons:
             media = LessonMedia(lambda: secrets.randbits(32), self._wall_offset_s, self._cname)
-            self._lessons[lesson] = _Lesson(media)
+            delays = Histogram()
+            self._lessons[lesson] = _Lesson(media, delays, LessonObserver(lesson, media, delays))
 
     async def close_lesson(self, lesson: LessonId, reason: str) -> None:
         """End the sessions and sinks of a lesson."""
@@ -184,9 +190,7 @@ class MediaServer:
     def _accept(
         self, lesson: LessonId, participant: ParticipantId, text: str, names: PublicationNames | None
     ) -> Session:
-        entry = self._lessons.get(lesson)
-        if entry is None:
-            raise UnknownLesson(f"课堂 {lesson} 没有打开。 The lesson {lesson} is not open.")
+        entry = self._entry(lesson)
         offer = parse_offer_text(text)
         session_id = SessionId(secrets.token_urlsafe(16))
         publishing = names is not None
@@ -248,9 +252,7 @@ class MediaServer:
 
     async def attach(self, lesson: LessonId, sink: Sink) -> Callable[[bytes], None]:
         """Let a sink in this process follow every publication; returns where its RTCP feedback goes."""
-        entry = self._lessons.get(lesson)
-        if entry is None:
-            raise UnknownLesson(f"课堂 {lesson} 没有打开。 The lesson {lesson} is not open.")
+        entry = self._entry(lesson)
         session_id = SessionId(secrets.token_urlsafe(16))
         entry.sinks[session_id] = sink
         entry.media.add_receiver(session_id, ParticipantId(""), sink, [], time.monotonic(), follow_all=True)
@@ -267,6 +269,12 @@ class MediaServer:
         self._touched.add(lesson)
         self._flush()
         return feedback
+
+    def _entry(self, lesson: LessonId) -> _Lesson:
+        entry = self._lessons.get(lesson)
+        if entry is None:
+            raise UnknownLesson(f"课堂 {lesson} 没有打开。 The lesson {lesson} is not open.")
+        return entry
 
     def _find(self, session: SessionId) -> _Session:
         found = self._sessions.get(session)
@@ -320,12 +328,15 @@ class MediaServer:
     def _flush(self) -> None:
         """Send what the last batch of packets led to."""
         touched, self._touched = self._touched, set()
+        arrived_s = self._mux.arrived_s
         due_s = float("inf")
         for lesson in touched:
             entry = self._lessons.get(lesson)
             if entry is None:
                 continue
             self._flush_lesson(lesson, entry.media)
+            if arrived_s is not None:
+                entry.delays.observe(time.monotonic() - arrived_s)
             next_s = entry.media.next_timeout()
             if next_s is not None and next_s < due_s:
                 due_s = next_s
@@ -397,6 +408,10 @@ class MediaServer:
             self._tell(session.lesson, event(session_id, session.participant, session.publishing))
 
     # --- numbers -----------------------------------------------------------------------------------------------
+
+    async def observe(self, lesson: LessonId) -> LessonStats:
+        """What is the case in a lesson; raises UnknownLesson."""
+        return self._entry(lesson).observer.observe(time.monotonic())
 
     def stats(self) -> dict[str, float]:
         """Counters since the start, by Prometheus-like names."""

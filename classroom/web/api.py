@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from dataclasses import asdict
-from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
@@ -16,13 +14,10 @@ from classroom.model import LessonState
 from classroom.web.auth import Action
 from classroom.web.context import CONTEXT, Context, admit
 from classroom.web.problem import RETRY_AFTER_S, Refusal, problem
+from classroom.web.responses import json_response
 
 if TYPE_CHECKING:
     from classroom.model import LessonId
-
-NO_STORE = {"Cache-Control": "no-store"}
-
-_json = partial(web.json_response, dumps=partial(json.dumps, ensure_ascii=False), headers=NO_STORE)
 
 
 def routes() -> list[web.RouteDef]:
@@ -43,7 +38,7 @@ async def health(request: web.Request) -> web.Response:
         return problem(503, "draining", "服务器正在停止。 The server is stopping.", {"Retry-After": RETRY_AFTER_S})
     lessons = [lesson for lesson in context.service.lessons() if lesson.state is LessonState.LIVE]
     uptime_s = round(time.monotonic() - context.started_s, 1)
-    return _json({"status": "ok", "version": context.version, "lessons": len(lessons), "uptime_s": uptime_s})
+    return json_response({"status": "ok", "version": context.version, "lessons": len(lessons), "uptime_s": uptime_s})
 
 
 async def lesson_state(request: web.Request) -> web.Response:
@@ -74,13 +69,13 @@ async def recording(request: web.Request) -> web.Response:
     manifest = await _manifest(request.app[CONTEXT], claims.lesson)
     if manifest is None:
         raise Refusal(404, "unknown_recording", "这节课没有录像。 There is no recording of this lesson.")
-    return _json(manifest)
+    return json_response(manifest)
 
 
 async def _describe(context: Context, lesson_id: LessonId) -> web.Response:
     lesson = context.service.find(lesson_id)
     manifest = await _manifest(context, lesson_id) or {"duration_s": 0.0, "tracks": []}
-    return _json(
+    return json_response(
         {
             "lesson": asdict(lesson.view()),
             "participants": [asdict(view) for view in lesson.participants()],

@@ -6,7 +6,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jwt
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ALGORITHM = "HS256"
 CLOCK_SKEW_S = 30  # a school's clock may be a little ahead of the one that made the token
 MAX_TOKEN_CHARS = 4096
+_OPERATOR = "operator"
+_NOT_OURS = (jwt.PyJWTError, InvalidLessonId, KeyError, TypeError, ValueError, OverflowError)
 _PARTICIPANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -107,21 +109,9 @@ def issue_token(secret: str, claims: Claims) -> str:
 
 
 def verify_token(secret: str, token: str, wall_s: float) -> Claims:
-    """Check a token and read it; raises BadToken."""
-    if not token:
-        raise BadToken("需要令牌（Authorization: Bearer …）。 A token is needed (Authorization: Bearer …).")
+    """Check the token of a participant and read it; raises BadToken."""
     try:
-        if len(token) > MAX_TOKEN_CHARS:
-            raise ValueError("too long")
-        # The time is compared below: the library would read the clock of the machine.
-        options: Options = {
-            "verify_exp": False,
-            "verify_iat": False,
-            "verify_nbf": False,
-            "verify_aud": False,
-            "require": ["exp", "sub"],
-        }
-        payload = jwt.decode(token, secret, algorithms=[ALGORITHM], options=options)
+        payload = _decode(secret, token)
         claims = Claims(
             lesson=parse_lesson_id(str(payload["lesson"])),
             role=Role(payload["role"]),
@@ -132,8 +122,46 @@ def verify_token(secret: str, token: str, wall_s: float) -> Claims:
         )
         if claims.role not in RIGHTS or _PARTICIPANT.fullmatch(claims.participant) is None:
             raise ValueError("not one of ours")
-    except (jwt.PyJWTError, InvalidLessonId, KeyError, TypeError, ValueError, OverflowError):
+    except _NOT_OURS:
         raise BadToken("令牌无效，请重新领取。 The token is not valid; get a new one.") from None
-    if wall_s >= claims.expires_at_s + CLOCK_SKEW_S:
-        raise BadToken("令牌已过期，请重新领取。 The token has expired; get a new one.")
+    _refuse_expired(claims.expires_at_s, wall_s)
     return claims
+
+
+def issue_operator_token(secret: str, wall_s: float, ttl_s: int) -> str:
+    """Sign a token that is good for looking at the whole server, and for no lesson."""
+    payload = {"role": _OPERATOR, "sub": _OPERATOR, "iat": int(wall_s), "exp": int(wall_s) + ttl_s}
+    return jwt.encode(payload, secret, algorithm=ALGORITHM)
+
+
+def verify_operator_token(secret: str, token: str, wall_s: float) -> None:
+    """Check the token of an operator; raises BadToken."""
+    try:
+        payload = _decode(secret, token)
+        expires_at_s = int(payload["exp"])
+        if payload.get("role") != _OPERATOR:
+            raise ValueError("a participant's")
+    except _NOT_OURS:
+        raise BadToken("需要管理员令牌。 The token of an operator is needed.") from None
+    _refuse_expired(expires_at_s, wall_s)
+
+
+def _decode(secret: str, token: str) -> dict[str, Any]:
+    if not token:
+        raise BadToken("需要令牌（Authorization: Bearer …）。 A token is needed (Authorization: Bearer …).")
+    if len(token) > MAX_TOKEN_CHARS:
+        raise ValueError("too long")
+    # The time is compared by ourselves: the library would read the clock of the machine.
+    options: Options = {
+        "verify_exp": False,
+        "verify_iat": False,
+        "verify_nbf": False,
+        "verify_aud": False,
+        "require": ["exp", "sub"],
+    }
+    return jwt.decode(token, secret, algorithms=[ALGORITHM], options=options)
+
+
+def _refuse_expired(expires_at_s: int, wall_s: float) -> None:
+    if wall_s >= expires_at_s + CLOCK_SKEW_S:
+        raise BadToken("令牌已过期，请重新领取。 The token has expired; get a new one.")

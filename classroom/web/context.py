@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from aiohttp import web
 
 from classroom.model import LessonId, parse_lesson_id
-from classroom.web.auth import Action, BadToken, Claims, verify_token
+from classroom.web.auth import Action, BadToken, Claims, verify_operator_token, verify_token
 from classroom.web.limits import BODY_S
 from classroom.web.problem import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from classroom.live.service import LessonService
+    from classroom.sfu.core.stats import LessonStats
     from classroom.web.limits import RateLimit
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Context:
     bad_tokens: RateLimit
     max_connections: int
     media_stats: Callable[[], Mapping[str, float]]
+    observe: Callable[[LessonId], Awaitable[LessonStats]]
     ui: Path
     version: str
     started_s: float  # monotonic
@@ -60,8 +64,15 @@ class Context:
 
         A good token is always let in: one bad terminal must not lock out the school behind the same address.
         """
+        return self._check(verify_token, token, address)
+
+    def verify_operator(self, token: str, address: str) -> None:
+        """Check the token of an operator; raises as ``verify`` does."""
+        self._check(verify_operator_token, token, address)
+
+    def _check(self, verify: Callable[[str, str, float], T], token: str, address: str) -> T:
         try:
-            return verify_token(self.secret, token, time.time())
+            return verify(self.secret, token, time.time())
         except BadToken:
             wait_s = self.bad_tokens.spend(address, time.monotonic())
             if wait_s is None:
@@ -80,10 +91,19 @@ CONTEXT = web.AppKey("context", Context)
 def admit(request: web.Request, action: Action) -> Claims:
     """Let a request in: raises InvalidLessonId, BadToken, Forbidden, Refusal (429)."""
     lesson = parse_lesson_id(request.match_info["lesson"])
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    claims = request.app[CONTEXT].verify(token.strip() if scheme.lower() == "bearer" else "", address_of(request))
+    claims = request.app[CONTEXT].verify(_bearer(request), address_of(request))
     claims.require(action, lesson)
     return claims
+
+
+def admit_operator(request: web.Request) -> None:
+    """Let a request of an operator in: raises BadToken, Refusal (429)."""
+    request.app[CONTEXT].verify_operator(_bearer(request), address_of(request))
+
+
+def _bearer(request: web.Request) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def address_of(request: web.BaseRequest) -> str:

@@ -14,6 +14,8 @@ from prometheus_client.registry import Collector
 from classroom.model import LessonState, RecordingState
 from classroom.web.context import CONTEXT
 from classroom.web.control import OPEN_SOCKETS
+from classroom.web.media_metrics import MediaFamilies
+from classroom.web.stats import observe_all
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -65,6 +67,17 @@ class _Present(Collector):
             yield family(f"classroom_media_{name}", f"Media server: {text}.", value)
 
 
+class _Media(Collector):
+    """What was observed for this scrape."""
+
+    def __init__(self, families: MediaFamilies) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        """All of it."""
+        return iter(self._families)
+
+
 def set_up(app: web.Application) -> None:
     """Give an application its registry."""
     registry = CollectorRegistry()
@@ -77,7 +90,10 @@ def set_up(app: web.Application) -> None:
 
 async def metrics(request: web.Request) -> web.Response:
     """The scrape."""
-    body = generate_latest(request.app[REGISTRY])
+    seen = await observe_all(request.app[CONTEXT])
+    media = CollectorRegistry()
+    media.register(_Media(MediaFamilies(stats for _, stats in seen)))
+    body = generate_latest(request.app[REGISTRY]) + generate_latest(media)
     return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 

@@ -76,6 +76,7 @@ class UdpMux:
         self._handshakes = Handshakes(on_batch)
         self._outgoing = Buffer(BUFFER_BYTES)
         self.egresses: list[Egress] = []
+        self.arrived_s: float | None = None  # when the batch at hand had come to the machine, during on_batch
         self.received = 0
         self.dropped: Counter[str] = Counter()
 
@@ -187,7 +188,9 @@ class UdpMux:
                     self.dropped["too many handshakes"] += 1
             else:
                 self.dropped["unknown protocol"] += 1
+        self.arrived_s = ingress.arrived_s
         self._on_batch()
+        self.arrived_s = None
 
     def check(self, datagram: bytes, address: Address, egress: Sender, only: MuxPeer | None = None) -> MuxPeer | None:
         """Let the peer that a STUN check is for answer it, and return that peer.

@@ -21,6 +21,7 @@ from classroom.model import (
     SessionId,
 )
 from classroom.sfu.core.events import MediaEvent
+from classroom.sfu.core.stats import LessonStats
 from classroom.sfu.negotiate import BadFragment, BadOffer, UnacceptableOffer
 from classroom.sfu.server import (
     EtagMismatch,
@@ -148,6 +149,13 @@ class StartRelay:
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """What is the case in a lesson."""
+
+    lesson: LessonId
+
+
 Request = (
     OpenLesson
     | CloseLesson
@@ -159,6 +167,7 @@ Request = (
     | AddRecordingEvent
     | FinishRecording
     | StartRelay
+    | Observe
 )
 
 # --- from a worker ---------------------------------------------------------------------------------------------
@@ -200,7 +209,7 @@ class RecordingChanged:
     detail: str | None
 
 
-Answer = Done | Session | Patched | Refused
+Answer = Done | Session | Patched | LessonStats | Refused
 
 _ERRORS: dict[str, type[ClassroomError]] = {
     error.__name__: error

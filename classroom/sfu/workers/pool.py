@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from classroom.model import ClassroomError, LessonId, RecordingState
 from classroom.sfu.core.events import MediaLost, SessionClosed
+from classroom.sfu.core.stats import LessonStats
 from classroom.sfu.server import Patched, Session, UnknownLesson, UnknownSession
 from classroom.sfu.workers import messages
 from classroom.sfu.workers.messages import Configure, RecordingChanged
@@ -300,6 +301,12 @@ class WorkerPool:
         elif entry is None or entry.worker is not worker:
             return
         self._on_event(lesson, message)
+
+    async def observe(self, lesson: LessonId) -> LessonStats:
+        """What is the case in a lesson; raises UnknownLesson."""
+        answer = await self._ask(self._holder(lesson), messages.Observe(lesson), lesson)
+        assert isinstance(answer, LessonStats)
+        return answer
 
     def stats(self) -> dict[str, float]:
         """Counters and gauges of all workers together, and of the pool."""

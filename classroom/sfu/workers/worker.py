@@ -20,6 +20,7 @@ from classroom.sfu.workers.messages import (
     Done,
     FinishRecording,
     Heartbeat,
+    Observe,
     OpenLesson,
     Patch,
     Publish,
@@ -126,6 +127,8 @@ class Worker:
                 return await server.patch(session, fragment, if_match)
             case CloseSession(session, reason):
                 await server.close_session(session, reason)
+            case Observe(lesson):
+                return await server.observe(lesson)
             case StartRecording():
                 await self._record(request)
             case FinishRecording(recording, state):

@@ -14,8 +14,10 @@ from classroom.web.auth import (
     BadToken,
     Claims,
     Forbidden,
+    issue_operator_token,
     issue_token,
     new_claims,
+    verify_operator_token,
     verify_token,
 )
 
@@ -71,6 +73,21 @@ BAD = {
 def test_what_we_did_not_sign_is_refused(token):
     with pytest.raises(BadToken):
         verify_token(SECRET, token, 1000)
+
+
+def test_an_operators_token_is_good_for_the_server_and_for_no_lesson():
+    token = issue_operator_token(SECRET, 1000.9, 60)
+    verify_operator_token(SECRET, token, 1059 + CLOCK_SKEW_S)
+    with pytest.raises(BadToken, match="expired"):
+        verify_operator_token(SECRET, token, 1060 + CLOCK_SKEW_S)
+    with pytest.raises(BadToken):
+        verify_token(SECRET, token, 1000)
+
+
+@pytest.mark.parametrize("token", [*BAD.values(), issue_token(SECRET, CLAIMS)], ids=[*BAD.keys(), "a teacher's"])
+def test_nothing_else_makes_an_operator(token):
+    with pytest.raises(BadToken):
+        verify_operator_token(SECRET, token, 1000)
 
 
 def test_there_are_no_tokens_for_roles_of_the_server():

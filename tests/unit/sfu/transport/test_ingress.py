@@ -3,6 +3,8 @@
 import random
 import socket
 import struct
+import sys
+import time
 
 import pytest
 
@@ -81,3 +83,17 @@ def test_a_refusal_of_something_sent_earlier_is_passed_over():
         sock.connect(nowhere)
         sock.send(b"?")  # nobody listens: the kernel tells it at the next call
         assert taken(Ingress(sock)) == []
+
+
+def test_it_knows_when_the_first_datagram_of_a_wake_up_had_come(ends):
+    sender, ingress = ends
+    sender.send(b"the kernel is asked for the first time and begins to note it")
+    assert taken(ingress)
+    sender.send(b"first")
+    time.sleep(0.05)
+    sender.send(b"second")
+    before_s = time.monotonic()
+    assert taken(ingress) == [b"first", b"second"]
+    if sys.platform == "linux":
+        assert 0.045 <= before_s - ingress.arrived_s < 5
+    assert taken(ingress) == [] and ingress.arrived_s is None
