@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 from av import VideoFrame
 
@@ -20,12 +20,16 @@ TEACHER, VILLAGE = ParticipantId("teacher"), ParticipantId("village")
 
 
 class ColourTrack(VideoStreamTrack):
-    """A picture whose colour nobody makes by accident."""
+    """A picture whose colour nobody makes by accident: red (channel 0), or blue (2)."""
+
+    def __init__(self, channel: int = 0) -> None:
+        super().__init__()
+        self._channel = channel
 
     async def recv(self):
         pts, time_base = await self.next_timestamp()
         picture = np.zeros((240, 320, 3), np.uint8)
-        picture[:, :, 0] = 230  # red
+        picture[:, :, self._channel] = 230
         picture[:, : (pts // 3000) % 320, 1] = 60
         frame = VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts, frame.time_base = pts, time_base
@@ -48,8 +52,8 @@ async def media_server():
         await server.close()
 
 
-def connection() -> RTCPeerConnection:
-    return RTCPeerConnection(RTCConfiguration(iceServers=[]))
+def connection(policy: RTCBundlePolicy = RTCBundlePolicy.BALANCED) -> RTCPeerConnection:
+    return RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=policy))
 
 
 def prefer_h264(transceiver) -> None:
@@ -66,8 +70,9 @@ async def publish(server: MediaServer, pc: RTCPeerConnection):
     return session
 
 
-async def receive(server: MediaServer, pc: RTCPeerConnection):
-    prefer_h264(pc.addTransceiver("video", direction="recvonly"))
+async def receive(server: MediaServer, pc: RTCPeerConnection, pictures: int = 1):
+    for _ in range(pictures):
+        prefer_h264(pc.addTransceiver("video", direction="recvonly"))
     pc.addTransceiver("audio", direction="recvonly")
     await pc.setLocalDescription(await pc.createOffer())
     session = await server.subscribe(LESSON, VILLAGE, pc.localDescription.sdp)
@@ -82,12 +87,17 @@ async def until(condition, timeout_s: float = 10.0):
 
 
 async def next_red_frame(pc: RTCPeerConnection, timeout_s: float = 10.0):
-    track = next(t.receiver.track for t in pc.getTransceivers() if t.kind == "video")
+    return await next_frame(pc, 0, 0, timeout_s)
+
+
+async def next_frame(pc: RTCPeerConnection, nth: int, channel: int, timeout_s: float = 10.0):
+    """The next picture of the nth video in the colour of a channel."""
+    track = [t.receiver.track for t in pc.getTransceivers() if t.kind == "video"][nth]
     async with asyncio.timeout(timeout_s):
         while True:
             frame = await track.recv()
-            pixels = frame.to_ndarray(format="rgb24")
-            if pixels[120, 310, 0] > 180 and pixels[120, 310, 2] < 90:
+            pixel = frame.to_ndarray(format="rgb24")[120, 310]
+            if pixel[channel] > 180 and pixel[2 - channel] < 90:
                 return frame
 
 
@@ -117,6 +127,70 @@ async def test_a_receiver_that_is_there_first_gets_the_picture_when_it_comes():
         try:
             await receive(server, down)
             await publish(server, up)
+            await next_red_frame(down)
+        finally:
+            await asyncio.gather(up.close(), down.close())
+
+
+async def test_two_slots_show_two_publications():
+    async with media_server() as (server, _):
+        camera, slides = connection(), connection()
+        # Of two m-lines that share a transport from the start aiortc forgets the candidates of the first.
+        down = connection(RTCBundlePolicy.MAX_COMPAT)
+        try:
+            await publish(server, camera)
+            prefer_h264(slides.addTransceiver(ColourTrack(channel=2), direction="sendonly"))
+            await slides.setLocalDescription(await slides.createOffer())
+            offer = slides.localDescription.sdp.replace("a=sendonly", "a=sendonly\r\na=label:slides")
+            session = await server.publish(LESSON, TEACHER, offer, lambda label: label.value)
+            await slides.setRemoteDescription(RTCSessionDescription(session.answer, "answer"))
+            await receive(server, down, pictures=2)
+            await asyncio.gather(next_frame(down, nth=0, channel=0), next_frame(down, nth=1, channel=2))
+        finally:
+            await asyncio.gather(camera.close(), slides.close(), down.close())
+
+
+class LossyPath:
+    """Loses every 20th packet of pictures that goes by, and counts those that are sent again (RTX)."""
+
+    def __init__(self, answer: str) -> None:
+        codecs = {line.split()[1]: int(line.split()[0][9:]) for line in answer.splitlines() if "a=rtpmap:" in line}
+        self._pt, self._rtx_pt = codecs["H264/90000"], codecs["rtx/90000"]
+        self._seen = self.lost = self.repaired = 0
+
+    def loses(self, datagram: bytes) -> bool:
+        if not 128 <= datagram[0] <= 191:
+            return False
+        self.repaired += datagram[1] & 127 == self._rtx_pt
+        self._seen += datagram[1] & 127 == self._pt
+        lost = datagram[1] & 127 == self._pt and self._seen % 20 == 10
+        self.lost += lost
+        return lost
+
+
+async def test_lost_packets_are_sent_again_from_publisher_and_to_receiver():
+    async with media_server() as (server, _):
+        up, down = connection(), connection()
+        try:
+            up_path = LossyPath((await publish(server, up)).answer)
+            down_path = LossyPath((await receive(server, down)).answer)
+            sending = up.getTransceivers()[0].sender.transport.transport
+            receiving = down.getTransceivers()[0].receiver.transport.transport
+            send, take = sending._send, receiving._recv
+
+            async def send_lossy(datagram):
+                if not up_path.loses(datagram):
+                    await send(datagram)
+
+            async def take_lossy():
+                while down_path.loses(datagram := await take()):
+                    pass
+                return datagram
+
+            sending._send, receiving._recv = send_lossy, take_lossy
+            await next_red_frame(down)
+            await until(lambda: up_path.lost >= 5 and down_path.lost >= 5, timeout_s=20)
+            await until(lambda: up_path.repaired >= up_path.lost - 1 and down_path.repaired >= down_path.lost - 1)
             await next_red_frame(down)
         finally:
             await asyncio.gather(up.close(), down.close())
