@@ -16,8 +16,8 @@ EXT_PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 MAX_RIDS = 4  # each has a cache of its own at the server
 
 _TRANSPORT_CC, _REMB = "transport-cc", "goog-remb"
-# By media and whether the offerer publishes. Receivers get no MID: the answer names every SSRC; and no transport-wide
-# numbers on sound: a lost Opus packet is sent again as it was.
+# By media and whether the offerer publishes. Receivers get no MID: the answer names every SSRC; and transport-wide
+# numbers only where RTX repairs: what is sent again as it was, as Opus is, cannot have a new number.
 _EXTENSIONS = {
     ("video", True): (EXT_MID, EXT_RID, EXT_REPAIRED_RID, EXT_TRANSPORT_CC, EXT_CAPTURE_TIME),
     ("audio", True): (EXT_MID, EXT_TRANSPORT_CC, EXT_AUDIO_LEVEL, EXT_CAPTURE_TIME),
@@ -69,7 +69,8 @@ def agree(media: MediaOffer, publishing: bool) -> Agreed | None:
     rtx_pt = _rtx_pt(media, codec)
     extensions = {uri: ext_id for uri in _EXTENSIONS[way] if (ext_id := _extension_id(media, uri, publishing))}
     feedback = [f for f in _FEEDBACK[way] if f in codec.feedback]
-    if _TRANSPORT_CC not in feedback or EXT_TRANSPORT_CC not in extensions:  # one is no use without the other
+    usable = publishing or rtx_pt is not None
+    if not (usable and _TRANSPORT_CC in feedback and EXT_TRANSPORT_CC in extensions):
         extensions.pop(EXT_TRANSPORT_CC, None)
         feedback = [f for f in feedback if f != _TRANSPORT_CC]
     if _TRANSPORT_CC in feedback:

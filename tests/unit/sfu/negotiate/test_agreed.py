@@ -270,6 +270,13 @@ def test_simulcast_needs_the_extension_that_names_streams():
     assert made.ups[0].rids == () and "a=simulcast" not in made.answer and "a=rid" not in made.answer
 
 
+def test_transport_wide_numbers_need_rtx_to_repair_with():
+    text = offer(m_section("video", "0", *TRANSPORT_CC, "a=rtcp-fb:96 goog-remb")).replace("apt=96", "apt=95")
+    (slot,) = answered(text, False).slots
+    assert slot.twcc_ext == 0 and slot.remb and EXT_TRANSPORT_CC not in answered(text, False).answer
+    assert answered(text, True).ups[0].twcc_ext == 5, "a publisher repairs as it can"
+
+
 def test_repair_of_simulcast_needs_rtx():
     text = offer(m_section("video", "0", *SIMULCAST_EXTENSIONS, *HML, "a=simulcast:send h;m;l")).replace(
         "apt=96", "apt=95"
