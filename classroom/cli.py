@@ -110,12 +110,18 @@ def capture(
     slides: Source = None,
     mic: Source = None,
     loop: Annotated[bool, typer.Option("--loop", help="文件循环播放 Play files again and again")] = False,
+    layers: Annotated[
+        int,
+        typer.Option(
+            min=1, max=3, help="摄像机画面分几层发送，课件至多 2 层 Layers of the camera; slides have up to 2"
+        ),
+    ] = 3,
 ) -> None:
     """采集端：发送摄像机、课件和话筒。 The capture agent: send camera, slides and microphone."""
     from classroom.capture.agent import CaptureSettings, run_agent
 
     _log_to_stderr()
-    status = _run(run_agent(CaptureSettings(server, lesson, token, camera, slides, mic, loop)))
+    status = _run(run_agent(CaptureSettings(server, lesson, token, camera, slides, mic, loop, layers)))
     raise typer.Exit(status)
 
 

@@ -15,12 +15,13 @@ from aiohttp import ClientSession
 
 from classroom.capture.clock import CaptureClock
 from classroom.capture.frames import SourceError
+from classroom.capture.ladder import MAX_LAYERS
 from classroom.capture.sdp import BadAnswer
 from classroom.capture.session import Session
 from classroom.capture.sources.choose import Assignment, assign
 from classroom.capture.sources.source import Outputs
 from classroom.capture.threads import Threads
-from classroom.capture.tracks import AudioTrack, Track, VideoTrack
+from classroom.capture.tracks import AudioTrack, VideoTrack
 from classroom.capture.video_encoder import Content
 from classroom.capture.whip import LessonEnded, LessonNotOpen, Refused, WhipClient, WhipError
 from classroom.model import InvalidLessonId, Label, parse_lesson_id
@@ -28,6 +29,7 @@ from classroom.sfu.transport.client import TransportError
 
 if TYPE_CHECKING:
     from classroom.capture.frames import Probe
+    from classroom.capture.tracks import Track
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,8 @@ DRAIN_TIMEOUT_S = 2.0
 JOIN_TIMEOUT_S = 1.0
 _START_DELAY_S = 0.05  # from the first connection to the first frame: threads have to start
 _DROPS_WORTH_TELLING = 25
+_SETTLING_S = 1.0  # in which the first probes find out what the uplink carries
+_TELL_INTERVAL_S = 5.0  # between two lines on one track
 _ORDER = (Label.CAMERA, Label.SLIDES, Label.MIC)
 
 
@@ -54,6 +58,7 @@ class CaptureSettings:
     slides: str | None = None
     mic: str | None = None
     loop: bool = False
+    layers: int = MAX_LAYERS
 
 
 async def run_agent(settings: CaptureSettings) -> int:
@@ -98,6 +103,7 @@ class Agent:
         self._start_s = 0.0
         self._told: dict[str, str] = {}
         self._session: Session | None = None
+        self._last_time_bps: int | None = None  # what the uplink carried in the session before
 
     def stop(self) -> None:
         """End as soon as goodbye has been said."""
@@ -135,7 +141,8 @@ class Agent:
         for assignment in self._assignments:
             if assignment.video is not None:
                 content = Content.PAGES if assignment.video is Label.SLIDES else Content.MOTION
-                self._tracks[assignment.video] = VideoTrack(assignment.video, self._loop, content)
+                layers = self._settings.layers
+                self._tracks[assignment.video] = VideoTrack(assignment.video, self._loop, content, layers)
             if assignment.sound_is_certain:
                 self._tracks[Label.MIC] = AudioTrack(Label.MIC, self._loop)
         probes = await asyncio.gather(*(self._probe(assignment) for assignment in self._assignments))
@@ -195,7 +202,7 @@ class Agent:
             whip = WhipClient(http, self._settings.server, self._settings.lesson, self._settings.token)
             while True:
                 self._tracks_changed.clear()
-                session = Session(whip, self._clock)
+                session = Session(whip, self._clock, self._last_time_bps)
                 wait_s = backoff_s
                 try:
                     await session.open(self._offered())
@@ -243,19 +250,23 @@ class Agent:
             announced.cancel()
             await asyncio.gather(changed, announced, return_exceptions=True)
             self._session = None
+            self._last_time_bps = session.estimate_bps
             for line in session.statistics():
                 logger.info("%s", line)
             await session.close()
 
     async def _announce(self) -> None:
-        """Say of each track when it is on the air and in what format, and when this computer is too slow for it."""
+        """Say of each track when it is on the air, how, what changes in that, and when this computer is too slow."""
         told: dict[Label, str] = {}
+        again_s = dict.fromkeys(self._tracks, 0.0)
         dropped = {label: self._dropped(track) for label, track in self._tracks.items()}
+        await asyncio.sleep(_SETTLING_S)
         while True:
             for label, track in list(self._tracks.items()):
-                if track.description and told.get(label) != track.description:
-                    told[label] = track.description
-                    logger.info("%s: %s → live", label, track.description)
+                text, now_s = track.description, self._loop.time()
+                if text and told.get(label) != text and now_s >= again_s.get(label, 0.0):
+                    told[label], again_s[label] = text, now_s + _TELL_INTERVAL_S
+                    logger.info("%s: %s → live", label, text)
                 lost = self._dropped(track) - dropped.get(label, 0)
                 if lost > _DROPS_WORTH_TELLING:
                     dropped[label] = self._dropped(track)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -17,6 +19,13 @@ FRAME_SAMPLES = 960  # 20 ms
 BITRATE_BPS = 32_000
 _TOLERANCE_S = 0.003  # timestamps in milliseconds round by 1 ms; sound and picture may differ by 5 ms
 _LONGEST_FILL_S = 1.0
+SILENCE = 127  # -dBov
+
+
+def level(samples: np.ndarray[Any, np.dtype[np.int16]]) -> int:
+    """How loud 16-bit samples are in -dBov, 0 (as loud as can be) to 127 (RFC 6464 §3, appendix A)."""
+    power = float(np.mean(np.square(samples, dtype=np.float32))) / 32767.0**2
+    return min(max(round(-10 * math.log10(power)), 0), SILENCE) if power > 0 else SILENCE
 
 
 class AudioEncoder:
@@ -33,6 +42,7 @@ class AudioEncoder:
         self._pending = np.zeros(0, np.int16)
         self._origin_s: float | None = None  # of sample 0
         self._encoded_samples = 0
+        self._levels: deque[int] = deque()  # of what the encoder holds
         self._context = self._open()
 
     def encode(self, frame: av.AudioFrame, capture_s: float) -> list[CodedFrame]:
@@ -70,6 +80,7 @@ class AudioEncoder:
         self._context = self._open()
         self._origin_s = None
         self._pending = self._pending[:0]
+        self._levels.clear()
         return coded
 
     def _restart(self, capture_s: float) -> None:
@@ -106,12 +117,18 @@ class AudioEncoder:
         frame.sample_rate = SAMPLE_RATE_HZ
         frame.pts = self._encoded_samples
         self._encoded_samples += FRAME_SAMPLES
+        self._levels.append(level(samples))
         return self._coded(self._context.encode(frame))
 
     def _coded(self, packets: Iterable[av.Packet[av.AudioStream]]) -> list[CodedFrame]:
         # The encoder gives its first packet a negative pts: what a decoder plays is late by its look-ahead (6.5 ms).
         assert self._origin_s is not None
         return [
-            CodedFrame(self._origin_s + (packet.pts or 0) / SAMPLE_RATE_HZ, (bytes(packet),), True)
+            CodedFrame(
+                self._origin_s + (packet.pts or 0) / SAMPLE_RATE_HZ,
+                (bytes(packet),),
+                keyframe=True,
+                level=self._levels.popleft() if self._levels else SILENCE,  # the look-ahead's rest at the end
+            )
             for packet in packets
         ]

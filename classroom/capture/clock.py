@@ -14,6 +14,7 @@ _JUMP_S = 1.0  # beyond this a timestamp has jumped; below it the network or a c
 _AHEAD_S = 0.005  # a frame cannot have been captured after it arrived; less than this is rounding
 _BEHIND_S = 0.030  # drift that is taken out; half of what lips and voice may differ by
 _WINDOW_S = 5.0
+_SAME_INSTANT_S = 0.001
 
 
 class CaptureClock:
@@ -73,3 +74,17 @@ class LiveTimeline:
     def _open_window(self, now_s: float) -> None:
         self._window_end_s = now_s + _WINDOW_S
         self._least_delay_s = _JUMP_S
+
+
+class Instants:
+    """Keeps two frames of a publication from sharing an RTP timestamp: they would be taken for one."""
+
+    def __init__(self) -> None:
+        self._last_s = float("-inf")
+
+    def distinct(self, capture_s: float) -> float:
+        """The instant itself, or 1 ms after the one before where a timeline that was moved brings them together."""
+        if capture_s - self._last_s < _SAME_INSTANT_S and self._last_s - capture_s < 1.0:
+            capture_s = self._last_s + _SAME_INSTANT_S
+        self._last_s = capture_s
+        return capture_s

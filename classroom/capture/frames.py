@@ -12,11 +12,13 @@ class CodedFrame:
     """One access unit (its NAL units) or one Opus packet (one element), ready to be packetized.
 
     ``capture_s`` is the instant of capture on the monotonic clock; ``keyframe`` is always true for sound.
+    ``level`` is that of sound in -dBov, 0 (loudest) to 127 (RFC 6464); None when it is not known.
     """
 
     capture_s: float
     units: tuple[bytes, ...]
     keyframe: bool
+    level: int | None = None
 
     @property
     def size_bytes(self) -> int:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_WIDTH_PX, MAX_HEIGHT_PX, MAX_FPS = 1920, 1080, 30
-KEYFRAME_INTERVAL_S = 2.0
+KEYFRAME_INTERVAL_S = 2.0  # of what is recorded: a replay can be opened at every keyframe
+# Of layers that nobody records; who needs one asks for it. Keyframes each 2 s would be a sixth of such a layer's rate.
+SMALL_KEYFRAME_INTERVAL_S = 4.0
 _CLOCK_HZ = 90_000
 # Finer than this nobody sees; without a floor a page that stands still takes the whole rate for nothing.
 _FINEST_QP_PAGES, _FINEST_QP_MOTION = 20, 18
@@ -52,13 +54,14 @@ class VideoFormat:
         )
 
     def bitrate_bps(self) -> int:
-        """A rate at which such a picture looks good: 1.5 Mbit/s for 720p25, 0.8 Mbit/s for pages at 1080p5."""
+        """A rate at which such a picture looks good: 1.2 Mbit/s for 720p25, 0.8 Mbit/s for pages at 1080p5.
+
+        A picture of a quarter of the pixels needs a third: 0.4 Mbit/s for 360p25, 0.13 Mbit/s for 180p25.
+        """
         pixels_per_s = self.width_px * self.height_px * self.fps
-        if self.content is Content.PAGES:
-            bps = 800_000 * math.sqrt(pixels_per_s / 10_368_000)
-        else:
-            bps = 1_500_000 * math.pow(pixels_per_s / 23_040_000, 0.75)
-        return round(max(200_000.0, min(bps, 4_000_000.0)) / 1000) * 1000
+        pages = self.content is Content.PAGES
+        bps, reference = (800_000, 10_368_000) if pages else (1_200_000, 23_040_000)
+        return round(max(100_000.0, min(bps * math.pow(pixels_per_s / reference, 0.8), 4_000_000.0)) / 1000) * 1000
 
 
 class VideoEncoder:
@@ -68,13 +71,17 @@ class VideoEncoder:
     effect with the next picture. Rates above that of the start are cut by the VBV.
     """
 
-    def __init__(self, picture: VideoFormat, bitrate_bps: int) -> None:
+    def __init__(
+        self, picture: VideoFormat, bitrate_bps: int, keyframe_interval_s: float = KEYFRAME_INTERVAL_S
+    ) -> None:
         self.format = picture
         self.bitrate_bps = bitrate_bps
+        self._keyframe_interval_s = keyframe_interval_s
         self._keyframe_wanted = True
         self._last_keyframe_s = 0.0
         self._origin_s: float | None = None
         self._last_pts = -1
+        self._capture_s: dict[int, float] = {}  # by pts, of what the encoder holds
         pages = picture.content is Content.PAGES
         context = av.CodecContext.create("libx264", "w")
         context.width, context.height, context.pix_fmt = picture.width_px, picture.height_px, "yuv420p"
@@ -85,7 +92,7 @@ class VideoEncoder:
         context.thread_count = 1
         context.qmin = _FINEST_QP_PAGES if pages else _FINEST_QP_MOTION
         # The interval is kept by time below, a dark camera gives fewer frames than it promises; this is the fallback.
-        context.gop_size = max(2, round(2 * KEYFRAME_INTERVAL_S * picture.fps))
+        context.gop_size = max(2, round(2 * keyframe_interval_s * picture.fps))
         context.options = {
             "preset": "veryfast" if pages else "superfast",
             "tune": "stillimage,zerolatency" if pages else "zerolatency",
@@ -114,11 +121,12 @@ class VideoEncoder:
         if self._context.bit_rate != self.bitrate_bps:
             self._context.bit_rate = self.bitrate_bps
         half_frame_s = 0.5 / self.format.fps
-        due = capture_s - self._last_keyframe_s >= KEYFRAME_INTERVAL_S - half_frame_s
+        due = capture_s - self._last_keyframe_s >= self._keyframe_interval_s - half_frame_s
         wanted, self._keyframe_wanted = self._keyframe_wanted or due, False
         frame.pict_type = PictureType.I if wanted else PictureType.NONE
         self._last_pts = max(self._last_pts + 1, round((capture_s - self._origin_s) * _CLOCK_HZ))
         frame.pts, frame.time_base = self._last_pts, Fraction(1, _CLOCK_HZ)
+        self._capture_s[self._last_pts] = capture_s
         return self._coded(self._context.encode(frame))
 
     def flush(self) -> list[CodedFrame]:
@@ -128,10 +136,10 @@ class VideoEncoder:
     def _coded(self, packets: Iterable[av.Packet[av.VideoStream]]) -> list[CodedFrame]:
         frames = []
         for packet in packets:
-            assert packet.pts is not None and self._origin_s is not None
+            assert packet.pts is not None
             nals = tuple(split_annexb(bytes(packet)))
             keyframe = any(nal_type(nal) == IDR for nal in nals)
-            capture_s = self._origin_s + packet.pts / _CLOCK_HZ
+            capture_s = self._capture_s.pop(packet.pts)  # the exact one: the layers of a picture share a timestamp
             if keyframe:
                 self._last_keyframe_s = capture_s
             frames.append(CodedFrame(capture_s, nals, keyframe))

@@ -8,11 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import av
+import numpy as np
 
+from classroom.capture.audio_encoder import level
 from classroom.capture.frames import CodedFrame
 from classroom.capture.h264 import IDR, AccessUnits, H264Error, is_baseline_or_main, nal_type
-from classroom.capture.tracks import describe
-from classroom.capture.video_encoder import MAX_FPS, MAX_HEIGHT_PX, MAX_WIDTH_PX
+from classroom.capture.video_encoder import MAX_FPS, MAX_HEIGHT_PX, MAX_WIDTH_PX, VideoFormat
+from classroom.capture.video_layer import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,13 +45,14 @@ class Route(Protocol):
 
 
 class DecodedPicture:
-    """Decodes; the track encodes again."""
+    """Decodes; the track encodes again. With ``passed`` only its smaller layers: the stream itself is the largest."""
 
-    def __init__(self, stream: av.VideoStream, track: VideoTrack) -> None:
+    def __init__(self, stream: av.VideoStream, track: VideoTrack, *, passed: bool = False) -> None:
         stream.codec_context.thread_type = "SLICE"  # frame threads would hold pictures back
         self._stream = stream
         self._track = track
         self._fps = frame_rate(stream)
+        self._passed = passed
 
     def take(self, packet: Packet) -> list[Delivery]:
         """The pictures that this packet completes; a broken packet gives none."""
@@ -71,7 +74,10 @@ class DecodedPicture:
         return [(float(frame.pts * unit), partial(self._deliver, frame)) for frame in frames if frame.pts is not None]
 
     def _deliver(self, frame: av.VideoFrame, capture_s: float) -> None:
-        self._track.picture(frame, capture_s, self._fps)
+        if self._passed:
+            self._track.smaller(frame, capture_s)
+        else:
+            self._track.picture(frame, capture_s, self._fps)
 
 
 class DecodedSound:
@@ -104,7 +110,7 @@ class DecodedSound:
 
 
 class PassedSound:
-    """Opus as it is."""
+    """Opus as it is; decoded beside that only to tell how loud it is (0.1 ms for 20 ms)."""
 
     def __init__(self, track: AudioTrack) -> None:
         self._track = track
@@ -112,14 +118,26 @@ class PassedSound:
     def take(self, packet: Packet) -> list[Delivery]:
         """The packet."""
         at_s = time_s(packet)
-        return [] if at_s is None or not packet.size else [(at_s, partial(self._deliver, bytes(packet)))]
+        if at_s is None or not packet.size:
+            return []
+        return [(at_s, partial(self._deliver, bytes(packet), self._level(packet)))]
 
     def finish(self) -> list[Delivery]:
         """Nothing is held back."""
         return []
 
-    def _deliver(self, data: bytes, capture_s: float) -> None:
-        self._track.coded(CodedFrame(capture_s, (data,), True), "Opus 48 kHz, 直通 / passed through")
+    def _deliver(self, data: bytes, loudness: int | None, capture_s: float) -> None:
+        self._track.coded(CodedFrame(capture_s, (data,), True, loudness), "Opus 48 kHz, 直通 / passed through")
+
+    def _level(self, packet: Packet) -> int | None:
+        try:
+            frames = cast("list[av.AudioFrame]", packet.decode())
+        except av.error.FFmpegError as error:
+            logger.debug("undecodable audio packet: %s", error)
+            return None
+        planes = [frame.to_ndarray() for frame in frames]
+        samples = [np.rint(plane * 32767) if plane.dtype.kind == "f" else plane for plane in planes]
+        return level(np.concatenate(samples, axis=None).clip(-32768, 32767).astype(np.int16)) if samples else None
 
 
 class FitCheck:
@@ -179,7 +197,10 @@ class FitCheck:
 
 
 class PassedPicture:
-    """H.264 as it is. When it turns out not to fit it is decoded from then on, from its last keyframe."""
+    """H.264 as it is, decoded beside that only while somebody wants smaller layers of it.
+
+    When it turns out not to fit it is decoded and encoded anew from then on, from its last keyframe.
+    """
 
     def __init__(self, stream: av.VideoStream, track: VideoTrack, name: str) -> None:
         self._stream = stream
@@ -187,12 +208,13 @@ class PassedPicture:
         self._name = name
         self._check = FitCheck(stream)
         self._decoded: DecodedPicture | None = None
+        self._beside: DecodedPicture | None = None
         self._gop: list[Packet] = []
         self._gop_bytes = 0
         self._started = False
         context = stream.codec_context
-        size = describe(context.width, context.height, frame_rate(stream), context.bit_rate)
-        self._description = f"{size}, 直通 / passed through"
+        self._format = VideoFormat(context.width, context.height, frame_rate(stream), track.content)
+        self._description = f"{describe(self._format, context.bit_rate)}, 直通 / passed through"
 
     def take(self, packet: Packet) -> list[Delivery]:
         """The access unit in this packet, from the first keyframe on."""
@@ -203,16 +225,28 @@ class PassedPicture:
             return self._fall_back(packet, reason)
         if frame is None:
             return []
+        smaller = self._smaller(packet)
         self._keep(packet, frame.keyframe)
         self._started = self._started or frame.keyframe
-        return [(frame.capture_s, partial(self._deliver, frame))] if self._started else []
+        return [(frame.capture_s, partial(self._deliver, frame)), *smaller] if self._started else []
 
     def finish(self) -> list[Delivery]:
-        """Nothing is held back while passing through."""
-        return self._decoded.finish() if self._decoded is not None else []
+        """Nothing of the stream itself is held back while passing through."""
+        decoded = self._decoded or self._beside
+        return decoded.finish() if decoded is not None else []
 
     def _deliver(self, frame: CodedFrame, capture_s: float) -> None:
-        self._track.coded(CodedFrame(capture_s, frame.units, frame.keyframe), self._description)
+        self._track.coded(CodedFrame(capture_s, frame.units, frame.keyframe), self._format, self._description)
+
+    def _smaller(self, packet: Packet) -> list[Delivery]:
+        if not self._track.wants_smaller:
+            self._beside = None
+            return []
+        if self._beside is None:
+            self._beside = DecodedPicture(self._stream, self._track, passed=True)
+            for earlier in self._gop:
+                self._beside.take(earlier)  # nobody wanted these; the decoder needs them to go on
+        return self._beside.take(packet)
 
     def _keep(self, packet: Packet, keyframe: bool) -> None:
         if keyframe:

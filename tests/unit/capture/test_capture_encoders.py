@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from classroom.capture.audio_encoder import FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioEncoder
+from classroom.capture.audio_encoder import FRAME_SAMPLES, SAMPLE_RATE_HZ, SILENCE, AudioEncoder, level
 from classroom.capture.h264 import IDR, PPS, SPS, is_baseline_or_main, nal_type
 from classroom.capture.video_encoder import Content, VideoEncoder, VideoFormat
 
@@ -61,6 +61,18 @@ def test_a_keyframe_on_demand_comes_with_the_next_picture() -> None:
     assert encode(encoder, 55, 6)[5].keyframe, "the regular interval counts from it"
 
 
+def test_a_layer_that_nobody_records_has_fewer_keyframes_by_itself() -> None:
+    coded = encode(VideoEncoder(FORMAT, 1_000_000, 4.0), 0, 125)
+    assert [number for number, frame in enumerate(coded) if frame.keyframe] == [0, 100]
+
+
+def test_times_come_out_as_they_went_in() -> None:
+    """To the last bit: the layers of a picture are encoded apart and may not differ by a tick."""
+    encoder = VideoEncoder(FORMAT, 1_000_000)
+    times_s = [1000.0 + number / 29.97 for number in range(20)]
+    assert [encoder.encode(moving(n), at_s)[0].capture_s for n, at_s in enumerate(times_s)] == times_s
+
+
 def test_a_new_rate_takes_effect_without_a_keyframe() -> None:
     encoder = VideoEncoder(FORMAT, 1_600_000)
     before = encode(encoder, 0, 76)
@@ -96,7 +108,7 @@ def test_pictures_are_fitted_into_1080p30(given: tuple[int, int, float], fitted:
 
 
 def test_rates_are_sensible() -> None:
-    assert VideoFormat(1280, 720, 25, Content.MOTION).bitrate_bps() == 1_500_000
+    assert VideoFormat(1280, 720, 25, Content.MOTION).bitrate_bps() == 1_200_000
     assert VideoFormat(1920, 1080, 5, Content.PAGES).bitrate_bps() == 800_000
     assert VideoFormat(1920, 1080, 30, Content.MOTION).bitrate_bps() <= 4_000_000
 
@@ -149,6 +161,36 @@ def test_decoded_sound_lies_at_the_time_of_its_packets() -> None:
     packets += encoder.flush()
     at = int(np.abs(decode_opus(packets).astype(float)).argmax())
     assert packets[0].capture_s + at / SAMPLE_RATE_HZ == pytest.approx(10.5, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("samples", "dbov"),
+    [
+        (np.full(960, 32767), 0),
+        (np.full(960, -32768), 0),
+        (np.full(960, 3277), 20),
+        (np.round(32767 * np.sin(np.arange(960) * 0.1)), 3),
+        (np.ones(960), 90),
+        (np.zeros(960), SILENCE),
+    ],
+)
+def test_levels_are_those_of_rfc_6464(samples: np.ndarray, dbov: int) -> None:
+    assert level(samples.astype(np.int16)) == dbov
+
+
+def test_every_packet_tells_the_level_of_its_own_sound() -> None:
+    encoder = AudioEncoder()
+    packets: list[CodedFrame] = []
+    for number in range(30):
+        loud = 10 <= number < 20
+        frame = (
+            tone(0, FRAME_SAMPLES) if loud else av.AudioFrame.from_ndarray(np.zeros((1, 960), np.int16), "s16", "mono")
+        )
+        frame.sample_rate = SAMPLE_RATE_HZ
+        packets += encoder.encode(frame, 1.0 + number / 50)
+    levels = [packet.level for packet in packets]
+    assert levels[10:20] == pytest.approx([14] * 10, abs=1)
+    assert set(levels[:10] + levels[20:]) == {SILENCE}
 
 
 def test_a_gap_is_filled_an_overlap_cut_and_a_jump_restarts() -> None:

@@ -6,11 +6,10 @@ import pytest
 
 from classroom.capture.clock import CaptureClock
 from classroom.capture.frames import CodedFrame
-from classroom.capture.pacer import MAX_QUEUE_PACKETS, Pacer
-from classroom.capture.sender import HISTORY_S, RtpParameters, RtpSender
+from classroom.capture.sender import HISTORY_S, Extensions, RtpParameters, RtpSender, Timestamps
 from classroom.model import TrackKind
 from classroom.sfu.core.ntp import ntp_to_unix, unix_to_ntp
-from classroom.sfu.core.rtcp import Bye, ReportBlock, SenderReport, SourceDescription, ntp_middle, parse_rtcp
+from classroom.sfu.core.rtcp import ReportBlock, SenderReport, SourceDescription, ntp_middle, parse_rtcp
 from classroom.sfu.core.rtp import header_extensions, parse_rtp
 
 
@@ -24,12 +23,25 @@ class Time:
         return CaptureClock(lambda: self.now_s, lambda: self.now_s + 1_700_000_000)
 
 
-def parameters(kind: TrackKind = TrackKind.VIDEO, *, rtx: bool = True, ssrc: int = 0x1111) -> RtpParameters:
+PLAIN = Extensions(mid=1, capture_time=2)
+LAYERED = Extensions(mid=1, capture_time=2, transport_seq=3, rid=4, repaired_rid=5)
+
+
+def parameters(
+    kind: TrackKind = TrackKind.VIDEO, *, rtx: bool = True, ssrc: int = 0x1111, rid: str = "", extensions=PLAIN
+) -> RtpParameters:
     video = kind is TrackKind.VIDEO
     return RtpParameters(
-        mid="0", kind=kind, pt=96 if video else 111, clock_rate_hz=90_000 if video else 48_000, ssrc=ssrc,
-        rtx_pt=97 if rtx else None, rtx_ssrc=0x2222 if rtx else None, mid_ext=1, capture_time_ext=2,
+        mid="0", rid=rid, kind=kind, pt=96 if video else 111, clock_rate_hz=90_000 if video else 48_000, ssrc=ssrc,
+        rtx_pt=97 if rtx else None, rtx_ssrc=0x2222 if rtx else None, extensions=extensions,
     )  # fmt: skip
+
+
+def sender_of(
+    given: RtpParameters, clock: CaptureClock | None = None, *, first_seq: int = 0, first_ts: int = 0
+) -> RtpSender:
+    clock = clock or Time().clock()
+    return RtpSender(given, clock, Timestamps(given.clock_rate_hz, clock.now_s(), first_ts), "c", first_seq=first_seq)
 
 
 def picture(capture_s: float, size: int = 5000) -> CodedFrame:
@@ -39,7 +51,7 @@ def picture(capture_s: float, size: int = 5000) -> CodedFrame:
 def test_a_frame_is_numbered_marked_and_carries_its_extensions_once() -> None:
     time = Time()
     clock = time.clock()
-    sender = RtpSender(parameters(), clock, "c", first_seq=65534, first_ts=0xFFFF_FFF0)
+    sender = sender_of(parameters(), clock, first_seq=65534, first_ts=0xFFFF_FFF0)
     packets = [parse_rtp(data) for data in sender.packetize(picture(5000.04), 5000.1)]
     assert [packet.seq for packet in packets] == [65534, 65535, 0, 1, 2]
     assert [packet.marker for packet in packets] == [False] * 4 + [True]
@@ -47,7 +59,7 @@ def test_a_frame_is_numbered_marked_and_carries_its_extensions_once() -> None:
     extensions = dict(header_extensions(packets[0]))
     assert extensions[1] == b"0"
     assert ntp_to_unix(int.from_bytes(extensions[2], "big")) == pytest.approx(1_700_005_000.04, abs=1e-6)
-    assert not any(packet.extension_start for packet in packets[1:])
+    assert all(dict(header_extensions(packet)) == {1: b"0"} for packet in packets[1:])
 
 
 def test_reports_tie_sound_and_picture_to_one_clock() -> None:
@@ -57,7 +69,7 @@ def test_reports_tie_sound_and_picture_to_one_clock() -> None:
     senders = []
     for kind, ssrc in ((TrackKind.VIDEO, 1), (TrackKind.AUDIO, 2)):
         time.now_s += 0.123
-        senders.append(RtpSender(parameters(kind, ssrc=ssrc), clock, "c", first_seq=1, first_ts=ssrc * 777_777))
+        senders.append(sender_of(parameters(kind, ssrc=ssrc), clock, first_seq=1, first_ts=ssrc * 777_777))
     captured_s = 5003.25
     for sender in senders:
         time.now_s += 0.4  # the reports are made at different times
@@ -72,7 +84,7 @@ def test_reports_tie_sound_and_picture_to_one_clock() -> None:
 
 
 def test_a_lost_packet_is_sent_again_as_rtx_once_in_a_round_trip() -> None:
-    sender = RtpSender(parameters(), Time().clock(), "c", first_seq=10, first_ts=0)
+    sender = sender_of(parameters(), first_seq=10)
     originals = [parse_rtp(data) for data in sender.packetize(picture(5000.0), 5000.0)]
     [again] = [parse_rtp(data) for data in sender.resend([11], 5000.1)]
     assert (again.pt, again.ssrc, again.ts) == (97, 0x2222, originals[1].ts)
@@ -88,13 +100,13 @@ def test_a_lost_packet_is_sent_again_as_rtx_once_in_a_round_trip() -> None:
 
 
 def test_without_rtx_the_packet_is_sent_again_as_it_was() -> None:
-    sender = RtpSender(parameters(rtx=False), Time().clock(), "c", first_seq=10, first_ts=0)
+    sender = sender_of(parameters(rtx=False), first_seq=10)
     originals = sender.packetize(picture(5000.0), 5000.0)
     assert sender.resend([12, 999], 5000.1) == [originals[2]]
 
 
 def test_history_lasts_three_seconds() -> None:
-    sender = RtpSender(parameters(), Time().clock(), "c", first_seq=0, first_ts=0)
+    sender = sender_of(parameters(), first_seq=0)
     for number in range(100):
         sender.packetize(picture(5000 + number * 0.1, 100), 5000 + number * 0.1)
     now_s = 5000 + 9.9
@@ -105,7 +117,7 @@ def test_history_lasts_three_seconds() -> None:
 
 def test_the_round_trip_is_taken_from_reports() -> None:
     time = Time()
-    sender = RtpSender(parameters(), time.clock(), "c", first_seq=100, first_ts=0)
+    sender = sender_of(parameters(), time.clock(), first_seq=100)
     sender.packetize(picture(5000.0), 5000.0)
     lsr = ntp_middle(unix_to_ntp(1_700_000_000 + 5000.0))
     time.now_s = 5000.75
@@ -119,64 +131,77 @@ def test_the_round_trip_is_taken_from_reports() -> None:
     assert sender.resend([104], 5001.0) and not sender.resend([104], 5001.2), "a long way: asked again later"
 
 
-def test_goodbye_names_both_streams() -> None:
-    sender = RtpSender(parameters(), Time().clock(), "c", first_seq=0, first_ts=0)
-    assert parse_rtcp(sender.bye())[-1] == Bye([0x1111, 0x2222])
+def test_its_ssrcs_are_those_of_the_stream_and_of_what_is_sent_again() -> None:
+    assert sender_of(parameters()).ssrcs == [0x1111, 0x2222]
+    assert sender_of(parameters(rtx=False)).ssrcs == [0x1111]
 
 
-class Timer:
-    def __init__(self, loop: Loop, at_s: float, callback) -> None:  # type: ignore[no-untyped-def]
-        self.loop, self.at_s, self.callback = loop, at_s, callback
-
-    def cancel(self) -> None:
-        self.loop.timers.remove(self)
+def reported(sender: RtpSender, ext_seq: int = 0) -> None:
+    sender.report(ReportBlock(sender.parameters.ssrc, 0, 0, ext_seq, 0, 0, 0), 5000.0)
 
 
-class Loop:
-    """call_later in virtual time."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-        self.timers: list[Timer] = []
-
-    def call_later(self, delay_s: float, callback) -> Timer:  # type: ignore[no-untyped-def]
-        self.timers.append(Timer(self, self.now_s + delay_s, callback))
-        return self.timers[-1]
-
-    def run(self) -> None:
-        while self.timers:
-            timer = min(self.timers, key=lambda timer: timer.at_s)
-            self.timers.remove(timer)
-            self.now_s = timer.at_s
-            timer.callback()
-
-
-@pytest.mark.parametrize("count", [1, 8, 9, 100, 380])
-def test_a_frame_leaves_within_30_ms_in_order(count: int) -> None:
-    loop, sent = Loop(), []
-    pacer = Pacer(loop, lambda packets: sent.append((loop.now_s, list(packets))), lambda: None)  # type: ignore[arg-type]
-    packets = [number.to_bytes(2, "big") for number in range(count)]
-    pacer.push(packets)
-    loop.run()
-    assert [packet for _, burst in sent for packet in burst] == packets
-    assert pacer.idle and sent[-1][0] <= 0.030
-    assert count <= 8 or max(len(burst) for _, burst in sent) < count, "not in one blast"
-    assert (len(sent) == 1) == (count <= 8)
+def test_every_packet_names_its_layer_until_the_server_reports_on_it() -> None:
+    """RFC 8852: a server that has lost the first packet knows the stream from the second."""
+    sender = sender_of(parameters(rid="m", extensions=LAYERED))
+    packets = [parse_rtp(data) for data in sender.packetize(picture(5000.0), 5000.0)]
+    for packet in packets:
+        extensions = list(header_extensions(packet))
+        assert extensions[0] == (3, b"\0\0"), "the transport-wide number comes first: it is filled in at a fixed place"
+        assert dict(extensions)[1] == b"0" and dict(extensions)[4] == b"m"
+        assert 5 not in dict(extensions)
+    reported(sender)
+    keyframe = [parse_rtp(data) for data in sender.packetize(picture(5000.1), 5000.1)]
+    assert dict(header_extensions(keyframe[0]))[4] == b"m", "a server that has forgotten a silent stream"
+    delta = [parse_rtp(data) for data in sender.packetize(CodedFrame(5000.2, (b"\x41" + bytes(3000),), False), 5000.2)]
+    for packet in [*keyframe[1:], *delta[1:]]:
+        assert set(dict(header_extensions(packet))) == {3}
+    assert set(dict(header_extensions(delta[0]))) == {2, 3}
 
 
-def test_a_second_frame_waits_behind_the_first() -> None:
-    loop, sent = Loop(), []
-    pacer = Pacer(loop, lambda packets: sent.extend(packets), lambda: None)  # type: ignore[arg-type]
-    pacer.push([b"a"] * 60)
-    pacer.push([b"b"])
-    loop.run()
-    assert sent == [b"a"] * 60 + [b"b"]
+def test_rtx_says_which_layer_it_repairs() -> None:
+    sender = sender_of(parameters(rid="m", extensions=LAYERED))
+    sender.packetize(picture(5000.0), 5000.0)
+    reported(sender)
+    [first, second] = [dict(header_extensions(parse_rtp(data))) for data in sender.resend([0, 1], 5000.1)]
+    assert (second[5], second[1], second[3]) == (b"m", b"0", b"\0\0")
+    assert 4 not in second and 2 not in second
+    assert 2 in first, "the time of capture is in the packet that had it"
 
 
-def test_an_overflow_drops_everything_and_asks_for_a_keyframe() -> None:
-    loop, sent, asked = Loop(), [], []
-    pacer = Pacer(loop, lambda packets: sent.extend(packets), lambda: asked.append(1))  # type: ignore[arg-type]
-    pacer.push([b"a"] * (MAX_QUEUE_PACKETS - 1))
-    pacer.push([b"b"] * 100)
-    loop.run()
-    assert asked == [1] and b"b" not in sent
+def test_layers_of_a_picture_have_one_timestamp() -> None:
+    clock = Time().clock()
+    timestamps = Timestamps(90_000, 4999.5, 77)
+    captured_s = 5000.033_333
+    seen = set()
+    for number, rid in enumerate("hml"):
+        given = parameters(rid=rid, ssrc=number + 1, extensions=LAYERED)
+        sender = RtpSender(given, clock, timestamps, "c", first_seq=number * 999)
+        seen |= {parse_rtp(data).ts for data in sender.packetize(picture(captured_s), 5000.1)}
+    assert seen == {77 + round(0.533_333 * 90_000)}
+
+
+def test_the_largest_packet_fits_into_an_ipv6_path_of_1280_bytes() -> None:
+    sender = sender_of(parameters(rid="m", extensions=LAYERED))
+    srtp_tag, udp, ipv6 = 16, 8, 40
+    packets = sender.packetize(picture(5000.0, 50_000), 5000.0)
+    packets += sender.resend(range(len(packets)), 5000.1)
+    assert max(map(len, packets)) + srtp_tag + udp + ipv6 <= 1280
+
+
+def test_the_level_of_a_voice_is_told_where_it_is_known() -> None:
+    sender = sender_of(parameters(TrackKind.AUDIO, rtx=False, extensions=Extensions(mid=1, audio_level=6)))
+    [loud] = sender.packetize(CodedFrame(5000.0, (b"opus",), True, 17), 5000.0)
+    [unknown] = sender.packetize(CodedFrame(5000.02, (b"opus",), True), 5000.02)
+    assert dict(header_extensions(parse_rtp(loud)))[6] == b"\x11"
+    assert 6 not in dict(header_extensions(parse_rtp(unknown)))
+    assert sender.resend([0], 5000.1) == [loud], "byte for byte: the same number may not be encrypted in two ways"
+
+
+def test_the_latest_packets_are_repeated_to_probe() -> None:
+    sender = sender_of(parameters(rid="m", extensions=LAYERED))
+    originals = [parse_rtp(data) for data in sender.packetize(picture(5000.0, 20_000), 5000.0)]
+    probes = [parse_rtp(data) for data in sender.repeat_latest(5000)]
+    assert [probe.payload[2:] for probe in probes] == [packet.payload for packet in originals[:-6:-1]]
+    assert {probe.ssrc for probe in probes} == {0x2222}
+    assert len(sender.repeat_latest(1 << 20)) == len(originals)
+    assert sender_of(parameters(rtx=False)).repeat_latest(100) == []

@@ -95,7 +95,8 @@ class Studio:
         self.pictures: list[tuple[float, CodedFrame]] = []
         self.sounds: list[tuple[float, CodedFrame]] = []
         self._arrived = asyncio.Event()
-        self.video.on_frame = lambda frame: self._take(self.pictures, frame)
+        [self.picture] = self.video.streams
+        self.picture.on_frame = lambda frame: self._take(self.pictures, frame)
         self.audio.on_frame = lambda frame: self._take(self.sounds, frame)
         self.stop = threading.Event()
         self.threads = Threads()
@@ -248,7 +249,7 @@ async def test_what_does_not_fit_is_encoded_anew(studio: Studio, tmp_path: Path,
 async def test_a_session_that_starts_in_mid_gop_gets_the_gop_so_far(studio: Studio, tmp_path: Path) -> None:
     source = FileSource(write_file(tmp_path / "gop.mp4", 2.0, gop=25), loop=False)
     await studio.play_until(source, lambda: len(studio.pictures) >= 33)
-    opening = studio.video.opening()
+    opening = studio.picture.opening()
     assert opening[0].keyframe and not any(frame.keyframe for frame in opening[1:])
     assert opening == [frame for _, frame in studio.pictures][25:]
 
@@ -257,7 +258,7 @@ async def test_an_encoder_is_asked_for_a_keyframe_when_a_session_starts(studio: 
     task = asyncio.create_task(studio.play(SampleCamera()))
     await studio.until(lambda: len(studio.pictures) >= 5)
     sent = len(studio.pictures)
-    assert studio.video.opening() == []
+    assert studio.picture.opening() == []
     await studio.until(lambda: len(studio.pictures) >= sent + 3)
     studio.stop.set()
     await task
