@@ -1,0 +1,63 @@
+"""A media worker that is killed in class, as people see it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.test_lesson import SAMPLE, until_moving, until_phase
+from tests.running import LESSON, capturing, chromium, published, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+# Notes for each slot when it showed a new picture, whatever element or session shows it.
+WATCH = """() => {
+  window.sameDocument = true;
+  window.shownAt = { camera: [], slides: [] };
+  const counts = {};
+  setInterval(() => {
+    for (const label of Object.keys(shownAt)) {
+      const video = document.querySelector(`[data-slot="${label}"] video, video[data-slot="${label}"]`);
+      const count = video?.getVideoPlaybackQuality().totalVideoFrames ?? 0;
+      if (count > 0 && count !== counts[label]) shownAt[label].push(performance.now());
+      counts[label] = count;
+    }
+  }, 20);
+}"""
+# The longest time without a new picture in any slot, once all of them go on.
+GAP_S = """() => {
+  const gaps = Object.values(shownAt).map(times => {
+    const waits = times.slice(1).map((time, i) => time - times[i]);
+    const longest = waits.indexOf(Math.max(...waits));
+    return waits.length - longest > 10 ? waits[longest] / 1000 : 0;
+  });
+  return Math.min(...gaps) > 0.3 && Math.max(...gaps);
+}"""
+
+
+async def test_the_picture_is_back_within_three_seconds_of_the_kill_of_its_worker(tmp_path: Path) -> None:
+    async with serving(tmp_path, workers=2) as server, chromium() as browser, capturing(server, *SAMPLE):
+        observer = await server.token("observer")
+        page = await browser.new_page(viewport={"width": 1366, "height": 768})
+        await page.goto(await server.page("/terminal", "classroom", "大足二小"))
+        await asyncio.gather(until_moving(page, "camera"), until_moving(page, "slides"))
+        await until_phase(page, "live")
+        await page.evaluate(WATCH)
+        await asyncio.sleep(2)
+        holder = max(server.media_processes(), key=lambda process: sum(process.cpu_times()[:2]))
+        holder.kill()
+        gap = await page.wait_for_function(GAP_S, timeout=20_000)
+        gap_s = await gap.json_value()
+        print(f"{gap_s:.2f} s without a picture after kill -9")
+        assert gap_s <= 3.0
+        assert await page.evaluate("() => window.sameDocument"), "nobody has reloaded the page"
+        await until_phase(page, "live")
+        path = f"/api/lessons/{LESSON}"
+        await server.until(lambda answer: len(published(answer)) == 3, path, observer)
+        lesson = (await server.get(path, observer))["lesson"]
+        assert (lesson["state"], lesson["recording"]) == ("live", "recording")
