@@ -8,6 +8,9 @@ from classroom.sfu.core.payload import NAL_SPS
 
 _HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 _EXTENDED_SAR = 255
+# Real ones have 10 to 50 bytes, a few hundred with scaling lists. The SFU reads them on its event loop: a publisher that
+# sends large ones must not hold it up.
+_MAX_BYTES = 512
 _MAX_SIDE_PX = 16384
 
 
@@ -43,21 +46,25 @@ class _Bits:
 
     def __init__(self, nal: bytes) -> None:
         payload = nal[1:].replace(b"\x00\x00\x03", b"\x00\x00")
-        self._left = len(payload) * 8
-        self._value = int.from_bytes(payload, "big")
+        self._digits = bin(int.from_bytes(b"\x01" + payload, "big"))[3:]
+        self._at = 0
 
     def take(self, count: int) -> int:
-        if count > self._left:
+        end = self._at + count
+        if end > len(self._digits):
             raise BadParameterSet("ends too early")
-        self._left -= count
-        return self._value >> self._left & ((1 << count) - 1)
+        value = int(self._digits[self._at : end] or "0", 2)
+        self._at = end
+        return value
 
     def ue(self) -> int:
-        zeros = 0
-        while not self.take(1):
-            zeros += 1
-            if zeros > 32:
-                raise BadParameterSet("number too large")
+        one = self._digits.find("1", self._at)
+        if one < 0:
+            raise BadParameterSet("ends too early")
+        zeros = one - self._at
+        if zeros > 32:
+            raise BadParameterSet("number too large")
+        self._at = one + 1
         return (1 << zeros) - 1 + self.take(zeros)
 
     def se(self) -> int:
@@ -67,7 +74,7 @@ class _Bits:
 
 def parse_sps(nal: bytes) -> SequenceParameterSet:
     """Parse a sequence parameter set (a NAL unit with its header). Raises BadParameterSet."""
-    if len(nal) < 4 or nal[0] & 0x1F != NAL_SPS:
+    if not 4 <= len(nal) <= _MAX_BYTES or nal[0] & 0x1F != NAL_SPS:
         raise BadParameterSet("not a sequence parameter set")
     bits = _Bits(nal)
     profile, constraints, level = bits.take(8), bits.take(8), bits.take(8)
