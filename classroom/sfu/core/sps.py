@@ -8,8 +8,8 @@ from classroom.sfu.core.payload import NAL_SPS
 
 _HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 _EXTENDED_SAR = 255
-# Real ones have 10 to 50 bytes, a few hundred with scaling lists. The SFU reads them on its event loop: a publisher that
-# sends large ones must not hold it up.
+# Real ones have 10 to 50 bytes, a few hundred with scaling lists. The SFU reads them on its event loop: a publisher
+# that sends large ones must not hold it up.
 _MAX_BYTES = 512
 _MAX_SIDE_PX = 16384
 
