@@ -6,12 +6,14 @@ import secrets
 from typing import TYPE_CHECKING
 
 from classroom.sfu.core.down_track import DownTrack
+from classroom.sfu.core.downlink import Downlink
 from classroom.sfu.core.peers import IncomingMedia, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from classroom.sfu.core.sink import Sink
+    from classroom.sfu.core.send_log import SendLog
+    from classroom.sfu.core.sink import Burst, Resend, Sink
     from classroom.sfu.negotiate import SlotPlan, UpPlan
 
 
@@ -37,8 +39,20 @@ def incoming_media(plan: UpPlan) -> IncomingMedia:
     )
 
 
-def make_slots(plans: Sequence[SlotPlan], sink: Sink) -> list[Slot]:
-    """The slots of a receiver, with first numbers that nobody can guess (RFC 3550 §5.1)."""
+def make_downlink(
+    plans: Sequence[SlotPlan], log: SendLog, last_time_bps: float | None
+) -> Downlink[Burst | Resend] | None:
+    """The measured path of a receiver; None when it neither reports arrivals nor estimates."""
+    if not any(plan.twcc_ext or plan.remb for plan in plans):
+        return None
+    return Downlink(log, last_time_bps)
+
+
+def make_slots(plans: Sequence[SlotPlan], sink: Sink, log: SendLog) -> list[Slot]:
+    """The slots of a receiver, with first numbers that nobody can guess (RFC 3550 §5.1).
+
+    Without RTX a lost packet is repeated as it was, so that its header may hold no transport-wide number.
+    """
     return [
         Slot(
             plan.kind,
@@ -50,6 +64,8 @@ def make_slots(plans: Sequence[SlotPlan], sink: Sink) -> list[Slot]:
                 clock_rate_hz=plan.clock_rate_hz,
                 rtx_ssrc=plan.rtx_ssrc,
                 rtx_pt=plan.rtx_pt,
+                twcc_ext=plan.twcc_ext,
+                send_log=log if plan.twcc_ext and plan.rtx_pt is not None else None,
                 capture_time_ext=plan.capture_time_ext,
                 playout_delay_ext=plan.playout_delay_ext,
                 first_seq=secrets.randbits(15),

@@ -16,9 +16,10 @@ from classroom.sfu.core.events import MediaEvent, SessionClosed, SessionConnecte
 from classroom.sfu.core.histogram import Histogram
 from classroom.sfu.core.lesson import LessonMedia
 from classroom.sfu.core.observer import LessonObserver
+from classroom.sfu.core.send_log import SendLog
 from classroom.sfu.negotiate import LocalTransport, SlotPlan, answer_offer, build_fragment, parse_fragment
 from classroom.sfu.negotiate import parse_offer as parse_offer_text
-from classroom.sfu.planned import incoming_media, make_slots
+from classroom.sfu.planned import incoming_media, make_downlink, make_slots
 from classroom.sfu.transport.certificate import Certificate
 from classroom.sfu.transport.mux import UdpMux, total
 from classroom.sfu.transport.peer import Peer
@@ -200,7 +201,15 @@ class MediaServer:
         def on_connected(peer: Peer) -> None:
             self._touched.add(lesson)
             if not publishing:
-                media.add_receiver(session_id, participant, peer, make_slots(slots, peer), time.monotonic())
+                log = SendLog()
+                media.add_receiver(
+                    session_id,
+                    participant,
+                    peer,
+                    make_slots(slots, peer, log),
+                    time.monotonic(),
+                    downlink=make_downlink(slots, log, None),
+                )
             self._tell(lesson, SessionConnected(session_id, participant, publishing))
 
         def on_packet(data: bytes) -> None:

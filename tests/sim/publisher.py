@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from classroom.model import Label, TrackKind
 from classroom.sfu.core import rtcp
 from classroom.sfu.core.ntp import seconds_to_ntp
-from classroom.sfu.core.peers import IncomingMedia
+from classroom.sfu.core.pause import PauseResume, PauseType
+from classroom.sfu.core.peers import Encoding, IncomingMedia
 from classroom.sfu.core.rtp import build_rtp
 from tests.sim.netem import Conditions, Link
 
@@ -55,6 +56,7 @@ class Stream:
     rtx_ssrc: int | None = None
     nack: bool = True
     payload_bytes: int = PAYLOAD_BYTES
+    rid: str = ""
 
     @property
     def video(self) -> bool:
@@ -73,6 +75,33 @@ class Stream:
             rtx_ssrc=self.rtx_ssrc,
             nack=self.nack,
         )
+
+
+def incoming(streams: list[Stream]) -> list[IncomingMedia]:
+    """The m-sections: layers of one number share theirs, the best first."""
+    made: dict[int, list[Stream]] = {}
+    for stream in streams:
+        made.setdefault(stream.number, []).append(stream)
+    sections = []
+    for layers in made.values():
+        media = layers[0].media()
+        if layers[0].rid:
+            media.pause = True
+            media.encodings = [Encoding(s.rid, s.ssrc, s.rtx_ssrc) for s in layers]
+        sections.append(media)
+    return sections
+
+
+def layers(ssrc: int = 1000, **options) -> list[Stream]:
+    """A picture in three layers of about 1.2, 0.4 and 0.12 Mbit/s, the best first; 25 pictures a second."""
+    shapes = {"h": (5, 30, 1180), "m": (2, 12, 950), "l": (1, 6, 560)}
+    return [
+        camera(
+            ssrc + 10 * n, rid=rid, packets_per_frame=per_frame, packets_per_keyframe=per_keyframe,
+            payload_bytes=size, interval_s=1 / 25, **({"keyframe_every": 0} | options),
+        )
+        for n, (rid, (per_frame, per_keyframe, size)) in enumerate(shapes.items())
+    ]  # fmt: skip
 
 
 def camera(ssrc: int = 1000, **options) -> Stream:
@@ -117,7 +146,9 @@ class _Sending:
         self.keyframe_wanted = True
         self.history: OrderedDict[int, bytes] = OrderedDict()
         self.packets = self.octets = 0
-        self.plis = self.nacked = 0
+        self.plis = self.nacked = self.keyframes = 0
+        self.paused = False
+        self.pauses: list[tuple[float, PauseType]] = []
         self.captured_s: dict[int, float] = {}  # frame: time
         self.sent_packets: dict[tuple[int, int], bytes] = {}  # (frame, index): payload
 
@@ -191,12 +222,16 @@ class Publisher:
 
     def _capture(self, sending: _Sending, at_s: float, now: float) -> None:
         stream = sending.stream
+        if sending.paused:
+            sending.frame += 1
+            return
         wanted = sending.keyframe_wanted and at_s >= sending.keyframe_at_s + MIN_KEYFRAME_INTERVAL_S
         due = stream.keyframe_every and sending.since_keyframe >= stream.keyframe_every
         keyframe = stream.video and (wanted or bool(due))
         if keyframe:
             sending.keyframe_wanted, sending.keyframe_at_s, sending.since_keyframe = False, at_s, 0
         sending.since_keyframe += 1
+        sending.keyframes += keyframe
         sending.captured_s[sending.frame] = at_s
         total = stream.packets_per_keyframe if keyframe else stream.packets_per_frame
         for index in range(total):
@@ -228,6 +263,12 @@ class Publisher:
                 sending = self.streams[packet.media_ssrc]
                 sending.plis += 1
                 sending.keyframe_wanted = True
+            elif isinstance(packet, PauseResume):
+                sending = self.streams[packet.target_ssrc]
+                sending.pauses.append((now, packet.type))
+                if sending.paused and packet.type is PauseType.RESUME:
+                    sending.keyframe_wanted = True
+                sending.paused = packet.type is PauseType.PAUSE
             elif isinstance(packet, rtcp.Nack):
                 sending = self.streams[packet.media_ssrc]
                 for seq in packet.seqs:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from classroom.model import Label, SlotWish, TrackKind
 from classroom.sfu.core import rtcp
 from classroom.sfu.core.down_track import DownTrack
+from classroom.sfu.core.downlink import Downlink
 from classroom.sfu.core.ntp import FRACTION
 from classroom.sfu.core.peers import Slot
-from classroom.sfu.core.rtp import parse_rtp
+from classroom.sfu.core.rtp import extension, parse_rtp
+from classroom.sfu.core.send_log import SendLog
 from classroom.sfu.core.serial import Unwrapper16, Unwrapper32
+from classroom.sfu.core.twcc import Arrivals
 from tests.sim.netem import Conditions, Link
 from tests.sim.publisher import Identity, identity
 
@@ -19,6 +22,7 @@ NACK_TRIES = 10
 PLI_INTERVAL_S = 0.5
 GIVE_UP_S = 1.0
 TICK_S = 0.02
+TWCC_EXT = 5
 
 
 @dataclass(slots=True)
@@ -132,8 +136,10 @@ class Receiver:
     def __init__(
         self, wishes: list[SlotWish | Label | None], up: Conditions, down: Conditions, seed: int,
         *, rtx: bool = True, nack: bool = True, capture_time_ext: int = 0, feedback: bool = True,
+        twcc: bool = False, last_time_bps: float | None = None,
     ) -> None:  # fmt: skip
-        self.uplink, self.downlink = Link(up, seed), Link(down, seed + 1)
+        self.uplink, self.downlink_path = Link(up, seed), Link(down, seed + 1)
+        self.down_bytes = 0
         self.rtt_s = 2 * up.delay_s + 0.01
         self.nack, self.feedback = nack, feedback
         self.receptions: list[Reception] = []
@@ -146,6 +152,9 @@ class Receiver:
         self.now = 0.0
         self.sends: list[tuple[DownTrack, int]] = []
         self._next_tick_s = float("inf")
+        self.log = SendLog()
+        self.downlink: Downlink | None = Downlink(self.log, last_time_bps) if twcc else None
+        self.arrivals = Arrivals(1)
         for number, wish in enumerate(wishes):
             audio = wish in (SlotWish.MIC, SlotWish.SPEAKER)
             ssrc, rtx_ssrc = 10_000 + number, 20_000 + number
@@ -154,6 +163,7 @@ class Receiver:
                 self, ssrc=ssrc, pt=111 if audio else 102, clock_rate_hz=48_000 if audio else 90_000,
                 rtx_ssrc=rtx_ssrc if use_rtx else None, rtx_pt=103 if use_rtx else None,
                 first_seq=32_000 + seed % 700, first_ts=(2**32 - 40_000 + seed) & 0xFFFF_FFFF,
+                twcc_ext=TWCC_EXT if twcc and use_rtx else 0, send_log=self.log if twcc and use_rtx else None,
                 capture_time_ext=capture_time_ext, playout_delay_ext=0 if audio else 6,
             )  # fmt: skip
             self.slots.append(
@@ -172,13 +182,20 @@ class Receiver:
         self.sends.append((down, len(packets)))
         for packet in packets:
             size = down.write(packet, seq_offset, ts_offset, self._buffer, 0)
-            self.downlink.send(bytes(self._buffer[:size]), self.now)
+            self._leave(down, bytearray(self._buffer[:size]))
 
     def resend(self, down, data: bytes) -> None:
-        self.downlink.send(data, self.now)
+        self._leave(down, bytearray(data))
+
+    def _leave(self, down, data: bytearray) -> None:
+        """As egress does."""
+        if down.send_log is not None:
+            data[17:19] = down.send_log.add(self.now, len(data)).to_bytes(2, "big")
+        self.down_bytes += len(data)
+        self.downlink_path.send(bytes(data), self.now)
 
     def send_rtcp(self, data: bytes) -> None:
-        self.downlink.send(data, self.now)
+        self.downlink_path.send(data, self.now)
 
     def close(self, reason: str) -> None:
         self.closed = reason
@@ -186,13 +203,13 @@ class Receiver:
     # --- at the other end of the link ----------------------------------------------------------------------------
 
     def next_timeout(self) -> float:
-        arrival_s = self.downlink.next_timeout()
+        arrival_s = self.downlink_path.next_timeout()
         return self._next_tick_s if arrival_s is None else min(arrival_s, self._next_tick_s)
 
     def advance(self, now: float) -> None:
         """Take what has arrived and send feedback."""
         self.now = now
-        for data in self.downlink.receive(now):
+        for data in self.downlink_path.receive(now):
             if self._next_tick_s == float("inf"):
                 self._next_tick_s = now
             if rtcp.is_rtcp(data):
@@ -202,6 +219,8 @@ class Receiver:
         if now < self._next_tick_s:
             return
         self._next_tick_s = now + TICK_S
+        for report in self.arrivals.take(now):
+            self.uplink.send(report, now)
         if self.feedback:
             for ssrc, reception in self.by_ssrc.items():
                 self._ask(ssrc, reception, now)
@@ -217,9 +236,14 @@ class Receiver:
 
     def _media(self, data: bytes, now: float) -> None:
         packet = parse_rtp(data)
+        number = extension(packet, TWCC_EXT) if self.downlink is not None else None
+        if number is not None:
+            self.arrivals.received(int.from_bytes(number, "big"), packet.ssrc, now)
         ssrc, seq, payload = packet.ssrc, packet.seq, packet.payload
         if ssrc in self.rtx:
             assert packet.pt == 103
+            if not payload:
+                return  # padding
             ssrc, seq, payload = self.rtx[ssrc], int.from_bytes(payload[:2], "big"), payload[2:]
         self.by_ssrc[ssrc].take(seq, packet.ts, payload, now)
 

@@ -118,7 +118,7 @@ def test_a_publisher_whose_ssrcs_are_those_of_our_own_streams():
     publisher.sending = False
     world.run(1.0)
     assert publisher.streams[10_000].plis == plis
-    assert publisher.uplink.lost > 20 and receiver.downlink.lost > 20
+    assert publisher.uplink.lost > 20 and receiver.downlink_path.lost > 20
     for reception in receiver.receptions:
         assert reception.gaps == 0
     assert streams_of(receiver) == [{1}, {3}]

@@ -63,7 +63,7 @@ def test_loss_on_one_downlink_leaves_the_others_alone():
     before = [reception.repeated for reception in good.receptions]
     publisher.sending = False
     world.run(1.0)
-    assert bad.downlink.lost > 100
+    assert bad.downlink_path.lost > 100
     for reception in bad.receptions:
         assert reception.gaps <= 0.002 * len(reception.packets)
     assert [r.gaps for r in good.receptions] == [0, 0] and before == [0, 0]
@@ -126,7 +126,7 @@ def test_more_than_a_wrap_of_packets_in_one_run_still_can_be_sent_again():
     publisher.sending = False
     world.run(1.0)
     (sound,) = receiver.receptions
-    assert len(sound.packets) > 65_536 and receiver.downlink.lost > 500
+    assert len(sound.packets) > 65_536 and receiver.downlink_path.lost > 500
     assert sound.gaps == 0 and not sound.conflicts
     assert len(receiver.slots[0].down.numbers.runs) == 1
 

@@ -9,7 +9,7 @@ from classroom.model import ParticipantId, SessionId
 from classroom.sfu.core.lesson import LessonMedia
 from classroom.sfu.core.ntp import NTP_EPOCH_OFFSET_S
 from tests.sim.netem import Conditions
-from tests.sim.publisher import Publisher, Stream
+from tests.sim.publisher import Publisher, Stream, incoming
 from tests.sim.receiver import Received, Receiver, Recorder
 
 WALL_OFFSET_S = 1_700_000_000.0
@@ -50,7 +50,7 @@ class World:
             ntp_s=self.ntp_s + ntp_error_s, early_report=early_report,
         )  # fmt: skip
         self.media.add_publisher(
-            session, ParticipantId(participant), publisher, [s.media() for s in streams], name_for, self.now
+            session, ParticipantId(participant), publisher, incoming(list(streams)), name_for, self.now
         )
         self.publishers[session] = publisher
         return publisher
@@ -60,7 +60,9 @@ class World:
         receiver = Receiver(list(wishes), up, down, 2000 + self._sessions, **options)
         receiver.now = self.now
         self.receivers[session] = receiver
-        self.media.add_receiver(session, ParticipantId(session), receiver, receiver.slots, self.now)
+        self.media.add_receiver(
+            session, ParticipantId(session), receiver, receiver.slots, self.now, downlink=receiver.downlink
+        )
         self.drain()
         return receiver
 

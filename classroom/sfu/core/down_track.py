@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from classroom.sfu.core.pacer import Priority
 from classroom.sfu.core.renumber import Renumberer
 from classroom.sfu.core.rtp import HEADER_BYTES, build_extensions
-from classroom.sfu.core.sink import Burst
+from classroom.sfu.core.sink import Burst, Resend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from classroom.model import Publication
+    from classroom.sfu.core.downlink import Downlink
     from classroom.sfu.core.rtp import RtpPacket
     from classroom.sfu.core.send_log import SendLog
     from classroom.sfu.core.sink import Sink
@@ -28,6 +29,8 @@ CATCH_UP_S = 0.001
 CATCH_UP_INTERVAL_S = 1.0  # a receiver that asks more often than this needs a new keyframe, not the old one again
 MIN_RESEND_INTERVAL_S = 0.02  # whatever round trip a receiver claims
 _RESENT_KEPT = 512
+MAX_REPEATED = 256  # packets that are looked at for a probe
+PADDING_BYTES = 255
 # What was captured so much longer or shorter ago than it took to come is timed by its arrival: a clock was set.
 MAX_CAPTURE_SKEW_S = 1.0
 
@@ -77,6 +80,8 @@ class DownTrack:
         self.next_up: UpTrack | None = None
         self.priority = Priority.PICTURE
         self.catch_up_bytes = float("inf")  # what it may get from the cache at once
+        self.downlink: Downlink[Burst | Resend] | None = None  # all that it sends passes there
+        self.unsent_seq = 0  # the first number, unwrapped, that has not passed there
         self.packets = 0  # written, for sender reports
         self.octets = 0
         self.resent_packets = 0
@@ -171,11 +176,16 @@ class DownTrack:
         elapsed_s = max(CATCH_UP_S, elapsed_s - pictures_before * CATCH_UP_S)
         return (next_ts + round(elapsed_s * self.clock_rate_hz)) & 0xFFFF_FFFF
 
-    def stop(self, now: float) -> None:
-        """Nothing of the present UpTrack follows; the numbers go on where they are when something else begins."""
+    def stop(self, now: float, *, rewind: bool = False) -> None:
+        """Nothing of the present UpTrack follows; the numbers go on where they are when something else begins.
+
+        With ``rewind`` those go on that were given to packets which never left.
+        """
         up = self.up
         if up is not None:
             self.numbers.end(up.highest)
+            if rewind:
+                self.numbers.rewind(self.unsent_seq)
             self.numbers.next_ts = self.outgoing_ts(up.last_ts)
             self._last_out_at_s = min(now, up.last_received_at_s)
             self._last_captured_s = up.clock.captured_s(up.last_ts)
@@ -216,6 +226,36 @@ class DownTrack:
         self._rtx_seq = (self._rtx_seq + 1) & 0xFFFF
         buffer[8:12] = self._rtx_ssrc.to_bytes(4, "big")
         return bytes(buffer[:header]) + _SEQ.pack(seq) + bytes(buffer[header:size])
+
+    def repeats(self, size_bytes: int, now: float) -> list[bytes]:
+        """About so many bytes of what was sent last, as RTX: to probe a path with something useful.
+
+        Where nothing can be repeated, padding (RFC 3550 §5.1) on the RTX stream. Empty without RTX.
+        """
+        if self._rtx_ssrc is None or self._rtx_pt is None:
+            return []
+        packets: list[bytes] = []
+        seq = self.numbers.next_seq - 1 if self.up is None else self.up.highest + self.numbers.seq_offset
+        oldest = seq - MAX_REPEATED
+        while size_bytes > 0 and seq > oldest:
+            again = self.retransmission(seq & 0xFFFF, now, 0.0)
+            seq -= 1
+            if again is not None:
+                packets.append(again)
+                size_bytes -= len(again)
+        while size_bytes > 0:
+            packets.append(self._padding())
+            size_bytes -= len(packets[-1])
+        return packets
+
+    def _padding(self) -> bytes:
+        assert self._rtx_ssrc is not None
+        extensions = self.extensions[INSIDE]
+        header = _HEADER.pack(
+            0xB0 if extensions else 0xA0, self._rtx_pt or 0, self._rtx_seq, self.numbers.next_ts, self._rtx_ssrc
+        )
+        self._rtx_seq = (self._rtx_seq + 1) & 0xFFFF
+        return header + extensions + bytes(PADDING_BYTES - 1) + bytes((PADDING_BYTES,))
 
     def __repr__(self) -> str:
         flowing = "nothing" if self.up is None else self.up.publication.name

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from classroom.sfu.core.down_track import DownTrack
+from classroom.sfu.core.pacer import Priority
 from classroom.sfu.core.sink import Burst
 
 if TYPE_CHECKING:
-    from classroom.sfu.core.down_track import DownTrack
+    from classroom.sfu.core.downlink import Downlink
     from classroom.sfu.core.rtp import RtpPacket
+    from classroom.sfu.core.sink import Resend
     from classroom.sfu.core.up_track import UpTrack
 
 # A joiner, or a receiver that lost its picture, is served from the cache up to this many packets (2 s at 1.2 Mbit/s);
@@ -26,6 +29,8 @@ class Forwarding:
     def __init__(self) -> None:
         self._touched: list[UpTrack] = []
         self._bursts: list[Burst] = []
+        self._resends: list[Resend] = []
+        self._held: dict[Downlink[Burst | Resend], None] = {}  # downlinks with something in their queues
         self._started: list[DownTrack] = []
 
     def touch(self, up: UpTrack) -> None:
@@ -36,24 +41,118 @@ class Forwarding:
     def plan(self) -> None:
         """Make bursts of what has come."""
         touched, self._touched = self._touched, []
-        bursts = self._bursts
         arrived = []
         for up in touched:
             fresh, late = up.fresh, up.late
             up.fresh, up.late = [], []
+            now = up.last_received_at_s
             for packet in late:
                 for down in up.downs:
                     offsets = down.numbers.offsets(packet.ext_seq)
                     if offsets is not None:
-                        bursts.append(Burst(down, (packet,), *offsets))
+                        self._emit(Burst(down, (packet,), *offsets), len(packet.data), now)
             if fresh:
-                for down in up.downs:
-                    numbers = down.numbers
-                    bursts.append(Burst(down, fresh, numbers.seq_offset, numbers.ts_offset))
+                self._emit_to_all(up, fresh, now)
             if up.waiting:
                 arrived.append((up, fresh, late))
         for up, fresh, late in arrived:  # those who leave another UpTrack have had everything of it
             self._start_waiting(up, fresh, late)
+
+    def _emit_to_all(self, up: UpTrack, fresh: list[RtpPacket], now: float) -> None:
+        """The packet path: what is done here is done for every receiver."""
+        bursts = self._bursts
+        size_bytes = sum(len(packet.data) for packet in fresh)
+        keyframe = fresh[0].ts == up.keyframe_ts or fresh[-1].ts == up.keyframe_ts
+        next_seq = fresh[-1].ext_seq + 1
+        stalled = []
+        for down in up.downs:
+            numbers = down.numbers
+            seq_offset = numbers.seq_offset
+            burst = Burst(down, fresh, seq_offset, numbers.ts_offset)
+            downlink = down.downlink
+            if downlink is None or downlink.push(burst, size_bytes, down.priority, down, now, keyframe=keyframe):
+                down.unsent_seq = next_seq + seq_offset
+                bursts.append(burst)
+            else:
+                stalled.append(downlink)
+        for downlink in stalled:
+            self._hold(downlink, now)
+
+    def _emit(self, burst: Burst, size_bytes: int, now: float, *, keyframe: bool = False) -> None:
+        down = burst.down
+        downlink = down.downlink
+        if downlink is None or downlink.push(burst, size_bytes, down.priority, down, now, keyframe=keyframe):
+            self._passed(burst)
+        else:
+            self._hold(downlink, now)
+
+    def _passed(self, burst: Burst) -> None:
+        down = burst.down
+        down.unsent_seq = max(down.unsent_seq, burst.packets[-1].ext_seq + burst.seq_offset + 1)
+        self._bursts.append(burst)
+
+    def _hold(self, downlink: Downlink[Burst | Resend], now: float) -> None:
+        self._held[downlink] = None
+        for stream in downlink.take_stalled():
+            assert isinstance(stream, DownTrack)
+            self._stall(stream, now)
+
+    def _stall(self, down: DownTrack, now: float) -> None:
+        """What was planned for it was dropped before it left: it begins again with a keyframe that is still to come."""
+        up = down.up
+        if up is None:
+            return
+        down.stop(now, rewind=True)
+        up.downs = [other for other in up.downs if other is not down]
+        if down.next_up is None:
+            down.next_up = up
+            up.waiting.append(down)
+        down.catch_up_bytes = 0
+        down.next_up.want_keyframe()
+
+    # --- what was held back ------------------------------------------------------------------------------------
+
+    def resend(self, down: DownTrack, data: bytes, now: float) -> None:
+        """Let a packet leave once more, when its path allows."""
+        downlink = down.downlink
+        priority = Priority.VOICE if down.priority is Priority.VOICE else Priority.RESEND
+        if downlink is None or downlink.push((down, data), len(data), priority, down, now):
+            self._resends.append((down, data))
+        else:
+            self._hold(downlink, now)
+
+    def release(self, downlink: Downlink[Burst | Resend], probes: DownTrack | None, now: float) -> None:
+        """Let leave what is due, and send of ``probes`` what is to measure the path."""
+        for item in downlink.due(now):
+            if isinstance(item, Burst):
+                self._passed(item)
+            else:
+                self._resends.append(item)
+        probe_bytes = downlink.take_probe_bytes()
+        if probe_bytes and probes is not None:
+            for data in probes.repeats(probe_bytes, now):
+                if downlink.push((probes, data), len(data), Priority.PROBE, probes, now):
+                    self._resends.append((probes, data))
+        self._hold(downlink, now)
+        if downlink.idle:
+            del self._held[downlink]
+
+    def held(self) -> list[Downlink[Burst | Resend]]:
+        """Where something waits to leave."""
+        return list(self._held)
+
+    def forget(self, downlink: Downlink[Burst | Resend]) -> None:
+        """A receiver is gone."""
+        self._held.pop(downlink, None)
+
+    def next_timeout(self) -> float:
+        """When something held back may leave."""
+        return min((downlink.next_timeout() for downlink in self._held), default=float("inf"))
+
+    def take_resends(self) -> list[Resend]:
+        """Drain the retransmissions."""
+        taken, self._resends = self._resends, []
+        return taken
 
     def take_bursts(self) -> list[Burst]:
         """Drain what is to be sent."""
@@ -122,10 +221,12 @@ class Forwarding:
         waiting, up.waiting = up.waiting, []
         since = fresh[fresh.index(first) :]
         after = [packet for packet in late if packet.ext_seq >= first.ext_seq]
+        now = first.received_at_s
         for down in waiting:
-            self._start(down, up, since, first.received_at_s)
+            self._start(down, up, since, now)
             numbers = down.numbers
-            self._bursts += [Burst(down, (packet,), numbers.seq_offset, numbers.ts_offset) for packet in after]
+            for packet in after:
+                self._emit(Burst(down, (packet,), numbers.seq_offset, numbers.ts_offset), len(packet.data), now)
 
     def _start_from_cache(self, up: UpTrack, now: float) -> None:
         cached = up.cache.since_keyframe(CATCH_UP_PACKETS) if up.video and up.waiting else []
@@ -144,6 +245,21 @@ class Forwarding:
     ) -> None:
         self._leave(down, now)
         down.next_up = None
-        self._bursts += down.start(up, packets, now, catch_up=catch_up)
+        bursts = down.start(up, packets, now, catch_up=catch_up)
         up.downs.append(down)
         self._started.append(down)
+        for burst in bursts:
+            for part in _slices(burst):
+                if down.up is not up:
+                    return  # it stalled
+                size_bytes = sum(len(packet.data) for packet in part.packets)
+                self._emit(part, size_bytes, now, keyframe=burst is bursts[0])
+
+
+def _slices(burst: Burst) -> list[Burst]:
+    """A burst in parts that a slow path takes one by one."""
+    downlink = burst.down.downlink
+    if downlink is None:
+        return [burst]
+    each = max(1, downlink.slice_bytes // max(len(packet.data) for packet in burst.packets))
+    return [burst._replace(packets=burst.packets[at : at + each]) for at in range(0, len(burst.packets), each)]

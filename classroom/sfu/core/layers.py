@@ -46,20 +46,6 @@ def allocate(wants: Sequence[Want], budget_bps: float) -> list[int | None]:
     return layers
 
 
-def wanted_bps(wants: Sequence[Want], layers: Sequence[int | None]) -> float | None:
-    """What the next better allocation would take, headroom included; None when everything is at its best."""
-    for index in sorted(range(len(wants)), key=lambda at: wants[at].rank):
-        layer = -1 if layers[index] is None else int(layers[index] or 0)
-        if layer + 1 < len(wants[index].bitrates_bps):
-            others_bps = sum(
-                want.bitrates_bps[other]
-                for at, (want, other) in enumerate(zip(wants, layers, strict=True))
-                if other is not None and at != index and want.rank <= wants[index].rank
-            )
-            return (others_bps + wants[index].bitrates_bps[layer + 1]) * HEADROOM
-    return None
-
-
 class LayerSelector:
     """Down at once, up after GOOD_VERDICTS that there is room to spare. One per receiver, asked many times a second."""
 

@@ -23,15 +23,17 @@ from classroom.sfu.core.routing import unwrap_rtx
 from classroom.sfu.core.rtp import RtpError, extension, parse_rtp
 from classroom.sfu.core.speakers import Speakers
 from classroom.sfu.core.steering import choose_layers
+from classroom.sfu.core.twcc import TransportFeedback
 from classroom.sfu.core.up_track import SILENCE_S, UpTrack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from classroom.model import Label, ParticipantId, SessionId
+    from classroom.sfu.core.downlink import Downlink
     from classroom.sfu.core.peers import Encoding
     from classroom.sfu.core.rtp import RtpPacket
-    from classroom.sfu.core.sink import Burst, Sink
+    from classroom.sfu.core.sink import Burst, Resend, Sink
 
 TICK_S = 0.1
 REPORT_INTERVAL_S = 1.0
@@ -57,7 +59,6 @@ class LessonMedia:
         self._forwarding = Forwarding()
         self._rtcp: list[tuple[Sink, bytes]] = []
         self._byes: list[tuple[Sink, bytes]] = []  # they leave after the last packets
-        self._resends: list[tuple[DownTrack, bytes]] = []
         self._events: list[MediaEvent] = []
         self._next_tick_s = 0.0
         self.malformed = 0
@@ -87,9 +88,12 @@ class LessonMedia:
         slots: list[Slot],
         now: float,
         follow_all: bool = False,
+        downlink: Downlink[Burst | Resend] | None = None,
     ) -> None:
-        """A receiver is ready for media: its slots are filled now."""
-        receiver = Receiver(session_id, participant_id, sink, slots, now, follow_all)
+        """A receiver is ready for media: its slots are filled now. Without ``downlink`` its path carries everything."""
+        receiver = Receiver(session_id, participant_id, sink, slots, now, follow_all, downlink)
+        for slot in slots:
+            slot.down.downlink = downlink
         receiver.next_report_at_s = now + REPORT_INTERVAL_S
         self.receivers[session_id] = receiver
         if follow_all:
@@ -103,6 +107,8 @@ class LessonMedia:
         if receiver is not None:
             for slot in receiver.slots:
                 self._forwarding.unplug(slot.down, now)
+            if receiver.downlink is not None:
+                self._forwarding.forget(receiver.downlink)
         publisher = self.publishers.pop(session_id, None)
         if publisher is not None:
             for media in publisher.media:
@@ -191,9 +197,14 @@ class LessonMedia:
 
     def _receive_feedback(self, receiver: Receiver, packets: list[rtcp.Rtcp], now: float, ntp_s: float) -> None:
         read_reports(receiver, packets, now, ntp_s)
+        downlink = receiver.downlink
         downs = {slot.down.ssrc: slot.down for slot in receiver.slots}
         self._rtcp += [(receiver.sink, a) for a in answer_reference_times(next(iter(downs), 0), packets)]
         for packet in packets:
+            if downlink is not None and isinstance(packet, TransportFeedback):
+                downlink.feedback(packet, now)
+            elif downlink is not None and isinstance(packet, rtcp.Remb):
+                downlink.remb(packet.bitrate_bps, now)
             if not isinstance(packet, (rtcp.Nack, rtcp.PictureLoss)) or packet.media_ssrc not in downs:
                 continue
             down = downs[packet.media_ssrc]
@@ -206,7 +217,7 @@ class LessonMedia:
                 data = down.retransmission(seq, now, receiver.rtt_s)
                 if data is not None:
                     receiver.resends.spend(len(data))
-                    self._resends.append((down, data))
+                    self._forwarding.resend(down, data, now)
 
     def _recover(self, down: DownTrack, now: float) -> None:
         """A receiver cannot decode: from the cache if that is short, else by a new keyframe for everybody."""
@@ -222,6 +233,8 @@ class LessonMedia:
                 self._ask(publisher, track, now)
             if publisher.arrivals is not None:
                 self._rtcp += [(publisher.sink, feedback) for feedback in publisher.arrivals.take(now)]
+        for downlink in self._forwarding.held():
+            self._forwarding.release(downlink, None, now)
         if now < self._next_tick_s:
             return
         self._next_tick_s = now + TICK_S
@@ -233,6 +246,8 @@ class LessonMedia:
                 report = receiver_report(publisher, self._cname, now, now + self._ntp_offset_s)
                 self._rtcp.append((publisher.sink, report))
         for receiver in self.receivers.values():
+            if receiver.downlink is not None:
+                self._forwarding.release(receiver.downlink, receiver.probing_track, now)
             if now >= receiver.next_report_at_s:
                 receiver.next_report_at_s = now + REPORT_INTERVAL_S
                 self._report(receiver.sink, [slot.down for slot in receiver.slots], now)
@@ -241,7 +256,7 @@ class LessonMedia:
         """When handle_timeout has something to do; None for a lesson without anybody."""
         if not self.publishers and not self.receivers:
             return None
-        due = self._next_tick_s
+        due = min(self._next_tick_s, self._forwarding.next_timeout())
         for publisher in self.publishers.values():
             times = [track.next_timeout() for track in publisher.tracks]
             if publisher.arrivals is not None:
@@ -293,10 +308,9 @@ class LessonMedia:
         """Drain the packets to send."""
         return self._forwarding.take_bursts()
 
-    def take_resends(self) -> list[tuple[DownTrack, bytes]]:
+    def take_resends(self) -> list[Resend]:
         """Drain the retransmissions."""
-        taken, self._resends = self._resends, []
-        return taken
+        return self._forwarding.take_resends()
 
     def take_events(self) -> list[MediaEvent]:
         """Drain what happened."""
@@ -404,9 +418,10 @@ class LessonMedia:
                 if down.up is not None or down.next_up is not None:
                     self._forwarding.unplug(down, now)
             elif up is not (down.next_up or down.up):
-                if down.up is not None and down.up.publication is up.publication and up.pixels < down.up.pixels:
+                layers = [] if slot.media is None else slot.media.layers
+                if down.up in layers and layers.index(up) < layers.index(down.up):
                     self._forwarding.unplug(down, now)  # the link cannot carry it even until the next keyframe
-                self._forwarding.plug(down, up, now)
+                self._forwarding.plug(down, up, now, receiver.catch_up_bytes)
 
     def __repr__(self) -> str:
         return (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from classroom.model import Label, ParticipantId, Publication, PublicationId, SessionId, SlotWish, TrackKind
     from classroom.sfu.core.down_track import DownTrack
     from classroom.sfu.core.downlink import Downlink
-    from classroom.sfu.core.sink import Burst, Sink
+    from classroom.sfu.core.sink import Burst, Resend, Sink
     from classroom.sfu.core.up_track import UpTrack
 
 DEFAULT_RTT_S = 0.1
@@ -25,9 +25,8 @@ DEFAULT_RTT_S = 0.1
 # receiver could have everything sent to it many times over.
 RESEND_RATE_BPS = 2_000_000
 RESEND_BURST_BYTES = 512 * 1024
-
-
-Resend = tuple["DownTrack", bytes]
+CATCH_UP_S = 0.3
+CATCH_UP_BYTES = 64_000  # two seconds of a small picture
 
 
 @dataclass(slots=True)
@@ -138,9 +137,22 @@ class Receiver:
     slots: list[Slot]
     added_at_s: float
     follow_all: bool = False
+    downlink: Downlink[Burst | Resend] | None = None
     rtt_s: float = DEFAULT_RTT_S
     next_report_at_s: float = 0.0
     fraction_lost: float = 0.0
-    downlink: Downlink[Burst | Resend] | None = None
     layers: LayerSelector = field(default_factory=LayerSelector)
     resends: ByteBudget = field(default_factory=lambda: ByteBudget(RESEND_RATE_BPS, RESEND_BURST_BYTES))
+
+    @property
+    def catch_up_bytes(self) -> float:
+        """What it may get from the cache to begin with; more would take longer than waiting for a new keyframe."""
+        if self.downlink is None:
+            return float("inf")
+        return max(CATCH_UP_BYTES, self.downlink.estimate_bps / 8 * CATCH_UP_S)
+
+    @property
+    def probing_track(self) -> DownTrack | None:
+        """The track whose packets are repeated to probe the path: one that flows, if any does."""
+        tracks = [slot.down for slot in self.slots if slot.down.send_log is not None]
+        return next((down for down in tracks if down.up is not None), tracks[0] if tracks else None)

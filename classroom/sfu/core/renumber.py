@@ -53,6 +53,12 @@ class Renumberer:
             self.running = False
             self.next_seq = max(self.next_seq, highest + self.seq_offset + 1)
 
+    def rewind(self, next_seq: int) -> None:
+        """Take back what was numbered from ``next_seq`` on and never left; the current run must have ended."""
+        self.next_seq = next_seq
+        while self.runs and self.runs[-1].out_start >= next_seq:
+            self.runs.pop()
+
     def offsets(self, ext_seq: int) -> tuple[int, int] | None:
         """(seq offset, ts offset) of a packet of the current UpTrack; None when it belongs to no run."""
         if ext_seq >= self.start:

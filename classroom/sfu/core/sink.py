@@ -23,6 +23,9 @@ class Burst(NamedTuple):
     ts_offset: int
 
 
+Resend = tuple["DownTrack", bytes]  # a complete RTP packet once more
+
+
 class Sink(Protocol):
     """The consuming end of a receiver, or the way back to a publisher.
 

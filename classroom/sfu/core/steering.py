@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from classroom.model import Label, SlotWish, TrackKind
-from classroom.sfu.core.layers import HEADROOM, Reason, Want, wanted_bps
+from classroom.sfu.core.layers import HEADROOM, Reason, Want
 from classroom.sfu.core.pacer import Priority
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 LAYER_SILENT_S = 1.0
 # Until the first measurements are in, the smallest picture is sent whatever the first guess of the link was.
 GRACE_S = 2.0
+# The path is probed up to what everything at its best takes, and beyond the headroom that is asked for it.
+PROBED = HEADROOM * 1.1
 _SLIDES = (Label.SLIDES, Label.SCREEN)
 
 
@@ -48,8 +50,7 @@ def _share(
     picks = receiver.layers.choose(wants, current, downlink.estimate_bps, now)
     if now < receiver.added_at_s + GRACE_S:
         picks = [pick or 0 for pick in picks]
-    best_bps = sum(want.bitrates_bps[-1] for want in wants) * HEADROOM
-    downlink.want(wanted_bps(wants, picks) or best_bps)
+    downlink.want(sum(want.bitrates_bps[-1] for want in wants) * PROBED)
     chosen: list[tuple[Slot, UpTrack | None]] = []
     for (slot, layers), pick in zip(scarce, picks, strict=True):
         if pick is None or pick < len(layers) - 1:

@@ -61,6 +61,7 @@ class UpTrack:
         self.late: list[RtpPacket] = []
         self.highest = -1
         self.last_ts = 0
+        self.keyframe_ts: int | None = None  # of the latest one
         self.last_received_at_s = 0.0
         self.live = True
         self.width_px = self.height_px = 0
@@ -100,6 +101,7 @@ class UpTrack:
         if packet.keyframe_start:
             self.keyframes += 1
             self._keyframe_came_at_s = now
+            self.keyframe_ts = packet.ts
             self._read_size(packet)
             if ext_seq > self._keyframe_wanted_after:  # not one from before that came late
                 self._keyframe_wanted = self._urgent = False

@@ -9,7 +9,6 @@ from classroom.sfu.core.layers import (
     LayerSelector,
     Want,
     allocate,
-    wanted_bps,
 )
 
 SLIDES = Want(0, [150_000.0, 500_000.0])
@@ -34,21 +33,6 @@ PUPILS = Want(2, [120_000.0, 400_000.0])
 )
 def test_allocation(wants, budget_bps, expected):
     assert allocate(wants, budget_bps) == expected
-
-
-@pytest.mark.parametrize(
-    ("layers", "expected_bps"),
-    [
-        pytest.param([2, 1], None, id="everything is at its best"),
-        pytest.param([1, 1], (500_000 + 1_200_000), id="the teacher, with the slides"),
-        pytest.param([None, 1], (500_000 + 120_000), id="the teacher at all"),
-        pytest.param([2, 0], 500_000, id="slides first: the teacher's share is theirs"),
-        pytest.param([None, None], 150_000, id="slides at all"),
-    ],
-)
-def test_what_the_next_better_choice_takes(layers, expected_bps):
-    wanted = wanted_bps([TEACHER, SLIDES], layers)
-    assert wanted == (None if expected_bps is None else pytest.approx(expected_bps * HEADROOM))
 
 
 def test_down_at_once():
