@@ -171,15 +171,15 @@ async def agent(endpoint: Endpoint, **sources: object) -> AsyncIterator[asyncio.
             await asyncio.gather(task, return_exceptions=True)
 
 
-def film(path: Path, seconds: float) -> Path:
+def film(path: Path, seconds: float, width: int = 320, height: int = 240) -> Path:
     """Baseline H.264 with Opus, which passes through; its keyframes are 1 s apart."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=25)
-        video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         video.options = {"preset": "superfast", "profile": "baseline", "g": "25"}
         audio = container.add_stream("libopus", rate=48_000, layout="mono")
         rng = np.random.default_rng(3)
-        noise = rng.integers(0, 255, (360, 320)).astype(np.uint8)
+        noise = rng.integers(0, 255, (height * 3 // 2, width)).astype(np.uint8)
         for number in range(round(seconds * 25)):
             picture = noise // 4 + 64
             picture[:, number % 320] = 20

@@ -1,0 +1,152 @@
+"""The layers of the agent at the real media server: which arrive, what is paused, what is repaired."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from classroom.sfu.core import rtcp
+from classroom.sfu.core.pause import PauseResume, PauseType, build_pause
+from classroom.sfu.core.rtp import header_extensions, parse_rtp
+from classroom.sfu.core.twcc import TransportFeedback
+from tests.integration.test_capture import Endpoint, Tampered, agent, film
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+class Watched(Tampered):
+    """What goes to the server and comes back from it, besides."""
+
+    def __init__(self, **callbacks) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(**callbacks)
+        self.feedback: list[rtcp.Rtcp] = []
+        self.rids: dict[int, str] = {}  # by SSRC, of what is no repetition
+        self.levels: set[int] = set()
+        self.sent: list[bytes] = []
+        deliver = self.receive_rtcp
+
+        def receive(data: bytes) -> None:
+            self.feedback += rtcp.parse_rtcp(data)
+            deliver(data)
+
+        self._on_rtcp = receive
+
+    def send_rtp(self, packets) -> None:  # type: ignore[no-untyped-def]
+        self.sent += packets
+        for data in packets:
+            packet = parse_rtp(data)
+            extensions = dict(header_extensions(packet))
+            if packet.pt in (96, 98) and 4 in extensions:
+                self.rids[packet.ssrc] = extensions[4].decode()
+            elif packet.pt == 111:
+                self.levels.add(extensions[6][0])
+        super().send_rtp(packets)
+
+    def told(self, kind: type) -> list:  # type: ignore[type-arg]
+        return [packet for packet in self.feedback if isinstance(packet, kind)]
+
+    def received(self) -> set[int]:
+        """The streams on which the server reports."""
+        return {block.ssrc for report in self.told(rtcp.ReceiverReport) for block in report.blocks} | {
+            block.ssrc for report in self.told(rtcp.SenderReport) for block in report.blocks
+        }
+
+
+@pytest.fixture
+async def endpoint() -> AsyncIterator[Endpoint]:
+    endpoint = Endpoint()
+    await endpoint.start()
+    yield endpoint
+    await endpoint.stop()
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Watched]:
+    monkeypatch.setattr("classroom.capture.session.ClientTransport", Watched)
+    monkeypatch.setattr(Tampered, "made", [])
+    return Tampered.made  # type: ignore[return-value]
+
+
+async def test_all_layers_arrive_and_the_server_pauses_what_nobody_takes(
+    endpoint: Endpoint, made: list[Watched], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with agent(endpoint, camera="sample", slides="sample"):
+        await endpoint.until(lambda: bool(made) and len(made[0].rids) == 5 and made[0].received() >= set(made[0].rids))
+        server = made[0]
+        assert sorted(server.rids.values()) == ["h", "h", "l", "l", "m"]
+        assert server.told(TransportFeedback), "the estimate has what it needs"
+        assert len(server.levels) > 3, "a voice is not always equally loud"
+        # The recorder takes the largest of each. Who shows a keyframe of a smaller one first?
+        assert {packets[0].ssrc for packets in endpoint.recorder.packets.values()} <= {
+            *(ssrc for ssrc, rid in server.rids.items() if rid == "h"),
+            *(ssrc for ssrc in server.received() if ssrc not in server.rids),
+        }
+        await endpoint.until(lambda: len({pause.target_ssrc for pause in server.told(PauseResume)}) == 3)
+        assert {server.rids[pause.target_ssrc] for pause in server.told(PauseResume)} == {"m", "l"}
+        await endpoint.until(
+            lambda: bool(re.search(r"640x360 暂停 paused · 320x180 暂停 paused（没有教室需要", caplog.text))
+        )
+    assert re.search(r"camera: 1280x720 25 fps 1200 kbit/s · 640x360 .* · 320x180 .* → live", caplog.text)
+
+
+async def test_pause_stops_one_layer_and_resume_brings_it_back_with_a_keyframe(
+    endpoint: Endpoint, made: list[Watched]
+) -> None:
+    def packets_of(ssrc: int) -> list[bytes]:
+        return [data for data in server.sent if int.from_bytes(data[8:12], "big") == ssrc]
+
+    async with agent(endpoint, camera="sample"):
+        await endpoint.until(lambda: bool(made) and len(made[0].rids) == 3)
+        server = made[0]
+        by_rid = {rid: ssrc for ssrc, rid in server.rids.items()}
+        target = by_rid["h"]
+
+        def ask(kind: PauseType, pause_id: int) -> None:
+            server.receive_rtcp(build_pause(PauseResume(7, target, kind, pause_id)))
+
+        await endpoint.until(lambda: len(packets_of(target)) > 10)
+        ask(PauseType.PAUSE, 40)
+        await asyncio.sleep(0.1)
+        [paused] = [p for p in server.reported if isinstance(p, PauseResume) and p.type is PauseType.PAUSED]
+        last = max(int.from_bytes(data[2:4], "big") for data in packets_of(target))
+        assert (paused.target_ssrc, paused.pause_id, paused.highest_ext_seq & 0xFFFF) == (target, 40, last)
+        server.sent.clear()
+        await asyncio.sleep(0.5)
+        assert not packets_of(target) and len(packets_of(by_rid["l"])) >= 8
+        ask(PauseType.RESUME, 40)
+        ask(PauseType.PAUSE, 40)  # overtaken on the way
+        await endpoint.until(lambda: len(packets_of(target)) > 10)
+        first = parse_rtp(packets_of(target)[0])
+        assert first.payload[0] & 0x1F == 24, "parameter sets and IDR"
+        assert first.seq == (last + 1) & 0xFFFF, "no number is missing"
+        starts = [data for data in packets_of(target) if parse_rtp(data).payload[0] & 0x1F == 24]
+        assert len(starts) == 1
+
+
+async def test_a_film_that_is_passed_through_has_smaller_layers_while_they_are_wanted(
+    endpoint: Endpoint, made: list[Watched], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    path = film(tmp_path / "lesson.mp4", 2.0, width=640, height=480)
+    async with agent(endpoint, camera=str(path), loop=True):
+        await endpoint.until(lambda: bool(made) and sorted(made[0].rids.values()) == ["h", "m"])
+        await endpoint.until(lambda: "passed through · 320x240 25 fps" in caplog.text)
+        await endpoint.until(lambda: bool(re.search("passed through · 320x240 暂停 paused", caplog.text)))
+
+
+async def test_what_is_lost_of_any_layer_is_sent_again(
+    endpoint: Endpoint, made: list[Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Tampered, "lose_every", 9)
+    async with agent(endpoint, camera="sample", slides="sample"):
+        await endpoint.until(lambda: bool(made) and len(made[0].received()) == 6)
+        await endpoint.until(lambda: len({nack.media_ssrc for nack in made[0].told(rtcp.Nack)}) == 6)
+        feedback = made[0].told(TransportFeedback)
+        assert any(None in report.arrivals for report in feedback), "and the estimate knows of it"
