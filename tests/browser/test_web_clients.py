@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
-CLIENTS = Path(__file__).parent / "clients"
+CLIENTS = Path(__file__).parents[1] / "clients"
 PAGE = '<!doctype html><video autoplay playsinline muted></video><script type="module" src="clients.js"></script>'
 PUBLISH = "([name, url, token]) => clients[name].publish(url, token)"
 VIEW = "([name, url, token]) => clients[name].view(url, token, document.querySelector('video'))"
