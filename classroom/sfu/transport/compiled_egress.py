@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MAX_PACKETS = MAX_BURSTS = 1024  # noted before they leave: a fan-out to as many
 _COMPLETE = 3
 _MASK32 = 0xFFFF_FFFF
+_pack_burst = BURST.pack_into
 _FAMILY, _PORT, _FLOW, _SCOPE = struct.Struct("=H"), struct.Struct("!H"), struct.Struct("!I"), struct.Struct("=I")
 
 
@@ -55,7 +56,7 @@ class CompiledEgress(Egress):
         _, first, count, payload_bytes = noted
         down.packets += count
         down.octets += payload_bytes
-        self._note_burst(down, srtp, address, now, first, count, seq_offset & _MASK32, ts_offset)
+        self._note_burst(down, srtp, address, now, (first, count, seq_offset & _MASK32, ts_offset))
 
     def resend(self, down: DownTrack, data: bytes, srtp: Srtp, address: Address, now: float) -> None:
         """Note a complete packet to be stamped, protected and sent."""
@@ -65,7 +66,7 @@ class CompiledEgress(Egress):
         PACKET.pack_into(self._packets.view, first * PACKET.size, address_of(data), 0, 0, 0, len(data), 0, _COMPLETE, 0)
         self._noted[id(data)] = (data, first, 1, 0)
         self._packet_count += 1
-        self._note_burst(down, srtp, address, now, first, 1, 0, 0)
+        self._note_burst(down, srtp, address, now, (first, 1, 0, 0))
 
     def _note(self, packets: Sequence[RtpPacket]) -> tuple[object, int, int, int] | None:
         """Note what all who get these packets have in common; None when they do not fit."""
@@ -99,31 +100,22 @@ class CompiledEgress(Egress):
         return noted
 
     def _note_burst(
-        self,
-        down: DownTrack,
-        srtp: Srtp,
-        address: Address,
-        now: float,
-        first: int,
-        count: int,
-        seq_offset: int,
-        ts_offset: int,
+        self, down: DownTrack, srtp: Srtp, address: Address, now: float, what: tuple[int, int, int, int]
     ) -> None:
+        """Note that this track gets (first packet, count, seq offset, ts offset)."""
         stream = down.prepared
         if type(stream) is not _Stream or stream.srtp is not srtp or stream.address is not address:
             stream = down.prepared = _Stream(down, srtp, address)
         number = 0
         if (log := stream.log) is not None:
             number = log.next_seq & _MASK32
-            log.next_seq += count
+            log.next_seq += what[1]
         index = self._burst_count
-        BURST.pack_into(
-            self._bursts.view, index * BURST.size, stream.memory.address, first, count, seq_offset, ts_offset, number, 0
-        )
+        _pack_burst(self._bursts.view, index * BURST.size, stream.memory_address, *what, number, 0)
         self._streams.append(stream)
-        self._burst_count = index + 1
+        self._burst_count = index = index + 1
         self._now = now
-        if index + 1 == MAX_BURSTS:
+        if index == MAX_BURSTS:
             self.flush()
 
     def flush(self) -> None:
@@ -146,16 +138,17 @@ class CompiledEgress(Egress):
 class _Stream:
     """What is the same for all packets of a DownTrack on one path, as the kernel reads it."""
 
-    __slots__ = ("address", "log", "memory", "srtp")
+    __slots__ = ("_memory", "address", "log", "memory_address", "srtp")
 
     def __init__(self, down: DownTrack, srtp: Srtp, address: Address) -> None:
         self.srtp = srtp
         self.address = address
         self.log = log = down.send_log
-        self.memory = Memory(STREAM.size)
+        self._memory = Memory(STREAM.size)
+        self.memory_address = self._memory.address
         where = _socket_address(address)
         STREAM.pack_into(
-            self.memory.view,
+            self._memory.view,
             0,
             srtp.sending_address,
             0 if log is None else log.times_s.buffer_info()[0],
@@ -177,5 +170,5 @@ def _socket_address(address: Address) -> bytes:
     if ":" not in host:
         return _FAMILY.pack(socket.AF_INET) + _PORT.pack(port) + socket.inet_aton(host) + bytes(8)
     flow, scope = (address[2], address[3]) if len(address) == 4 else (0, 0)
-    there = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+    there = socket.inet_pton(socket.AF_INET6, host)
     return _FAMILY.pack(socket.AF_INET6) + _PORT.pack(port) + _FLOW.pack(flow) + there + _SCOPE.pack(scope)
