@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from classroom.capture.frames import Probe, SourceError
 
@@ -41,15 +42,15 @@ class CameraSource:
             fps = capture.get(cv2.CAP_PROP_FPS)
             fps = fps if 1.0 <= fps <= 240.0 else _FPS
             last_picture_s = time.monotonic()
+            converter = VideoReformatter()  # kept: to set one up costs more than to convert
             while not stop.is_set():
                 grabbed, image = capture.read()
                 now_s = time.monotonic()
                 if grabbed:
                     last_picture_s = now_s
                     # Converted here and not by the encoder's thread: this one only waits for the camera otherwise.
-                    frame = av.VideoFrame.from_ndarray(np.asarray(image, np.uint8), format="bgr24").reformat(
-                        format="yuv420p"
-                    )
+                    frame = av.VideoFrame.from_ndarray(np.asarray(image, np.uint8), format="bgr24")
+                    frame = converter.reformat(frame, format="yuv420p", threads=1)
                     outputs.video.picture(frame, now_s, fps)
                 elif now_s - last_picture_s > _MISSED_S:
                     raise SourceError(
