@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FMT_TRANSPORT_FEEDBACK = 15
 TICKS_PER_S = 4000  # deltas are in steps of 250 µs
 TICKS_PER_REFERENCE = 256  # the reference time is in steps of 64 ms
-MAX_STATUSES = 8192  # more than anybody sends in a feedback interval: a liar must not make us count to 65535
+MAX_STATUSES = 4096  # no SendLog knows more: a liar must not make us count to 65535
 
 _LOST, _SMALL, _LARGE = 0, 1, 2
 _HEAD = struct.Struct("!IIHHI")

@@ -33,7 +33,7 @@ DELIVERS_LESS = 0.9  # arrived so much slower than sent: the path is full, whate
 SEVERE_S, SHRUNK = 0.05, 0.6  # such a queue, and much less arrives than was sent: the path has become smaller
 DRAIN_S, DRAIN = 0.15, 0.5  # so long a queue is to be got rid of: voice stands in it
 NEAR_CAPACITY_S = 30.0
-LOSS_DECREASE = 0.95  # of what arrives
+LOSS_DECREASE = 0.9  # of what arrives
 LOSS_REACTION_S = 0.2  # beyond a round trip: what a cut for loss has brought is known then
 LARGE_EXCESS = 0.15  # below it, and without a queue, a sender limited by its application is not cut below what it sends
 MAX_LATE = 512  # what is reported again from further back comes too late for anything
@@ -214,10 +214,12 @@ class BandwidthEstimator:
         acked_bps, sent_bps = throughput.acked_bps, throughput.sent_bps
         if acked_bps is None or sent_bps is None:
             return
-        control = self._control
+        loss, control = self._loss, self._control
+        arriving = 1 - loss.inherent  # of what is sent: what arrives tells what may be sent, not what may arrive
+        acked_bps, latest_bps = acked_bps / arriving, throughput.latest_bps / arriving
         usage = detector.usage
         jitter_s = min(JITTERS * self._jitter_s, MAX_JITTER_S)
-        severe = self._queue.latest_s > SEVERE_S + 2 * jitter_s and throughput.latest_bps < SHRUNK * sent_bps
+        severe = self._queue.latest_s > SEVERE_S + 2 * jitter_s and latest_bps < SHRUNK * sent_bps
         if severe:
             usage = Usage.OVER  # the slope will tell as well, but later
         elif usage is Usage.OVER and self._queue.latest_s < jitter_s:
@@ -226,16 +228,15 @@ class BandwidthEstimator:
         if usage is Usage.OVER:
             factor = DECREASE
             if severe or self._queue.latest_s > DRAIN_S:
-                acked_bps, factor = min(acked_bps, throughput.latest_bps), DRAIN
-            elif throughput.latest_bps < float("inf"):
-                acked_bps = max(acked_bps, throughput.latest_bps)  # before a burst the path was not full
+                acked_bps, factor = min(acked_bps, latest_bps), DRAIN
+            elif latest_bps < float("inf"):
+                acked_bps = max(acked_bps, latest_bps)  # before a burst the path was not full
             limited = app_limited and acked_bps >= DELIVERS_LESS * sent_bps
             self._decreased(control.decrease(acked_bps, limited, self.rtt_s, now, factor), now)
-        elif usage is Usage.NORMAL and not self.congested:
+        elif usage is Usage.NORMAL and not self.congested and not loss.on_trial:
             control.increase(acked_bps, app_limited, self.rtt_s, now)
         else:
             control.hold(now)
-        loss = self._loss
         empty = usage is not Usage.OVER and self._queue.standing_s < EMPTY_S
         if loss.update(report, empty, sent_bps, now):
             self._react_to_loss(acked_bps, sent_bps, empty and app_limited, now)

@@ -19,7 +19,7 @@ MARGIN = 0.05  # 5 points
 DEVIATIONS = 1.5  # chance alone makes the loss of a window differ from that of the path by so many of them
 NEAR_FULL = 0.85  # of a rate from which a cut has helped: losses there are not taken for inherent
 RISE, FALL = 0.1, 0.15  # per window
-TRUSTED_S = 10.0  # after a cut in vain, loss without a queue is not congestion
+TRUSTED_S = 30.0  # after a cut in vain, loss without a queue is not congestion
 MAX_INHERENT = 0.5
 
 
@@ -37,7 +37,11 @@ class LossEstimator:
         self._cut_known_s = float("-inf")
         self._cut_bps = self._full_bps = float("inf")
         self._trusted_s = float("-inf")
-        self._variance = 0.0
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether it is not known yet what a cut has brought: the rate shall stay as it is."""
+        return self._cured < 1.0
 
     def update(self, report: Report, queue_flat: bool, sent_bps: float, now: float) -> bool:
         """Count what a report covers; return whether ``excess`` is new."""
@@ -68,8 +72,6 @@ class LossEstimator:
             inherent += FALL * (fraction - inherent)
         elif queue_flat and sent_bps < NEAR_FULL * self._full_bps:
             inherent += RISE * (fraction - inherent)
-        if not excess:
-            self._variance += RISE * ((fraction - inherent) ** 2 - self._variance)
         self.inherent = min(inherent, MAX_INHERENT)
         self._cured = 1.0
         self.excess = excess

@@ -55,7 +55,7 @@ def test_what_the_bytes_mean(rest, arrivals):
         pytest.param("0002 000000 00 4002 0001 01", id="half of a large delta"),
         pytest.param("0002 000000 00 2001", id="a chunk too few"),
         pytest.param("0001 000000 00 6001 00", id="the reserved symbol"),
-        pytest.param("2001 000000 00 1fff 1fff 1fff 1fff 1fff 1fff 1fff 1fff", id="more packets than anybody sends"),
+        pytest.param("1001 000000 00 1fff", id="more packets than anybody sends"),
     ],
 )
 def test_what_is_no_feedback(rest):
@@ -71,8 +71,8 @@ def test_what_is_no_feedback(rest):
         pytest.param([1000, None, 1001, None, 1002], id="one-bit vector"),
         pytest.param([1000, 2000, None, 1500, 1501, None, None, 1502], id="two-bit vectors"),
         pytest.param([None] * 20 + [1000] * 8 + [5000], id="a run of seven before a large delta"),
-        pytest.param([1000, *[None] * 5000, 1010], id="a long run of losses"),
-        pytest.param([1000, *[None] * 8100, 1010, 1500], id="the longest run of losses"),
+        pytest.param([1000, *[None] * 3000, 1010], id="a long run of losses"),
+        pytest.param([1000, *[None] * 4093, 1010, 1500], id="the longest run of losses"),
         pytest.param([1000, 1000 + 0x7FFF, 1000 + 0x7FFF - 0x8000], id="the largest deltas"),
         pytest.param([2**40, 2**40 + 3], id="a clock that has run for years"),
     ],
