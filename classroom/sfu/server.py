@@ -238,7 +238,12 @@ class MediaServer:
         now = time.monotonic()
         if names is not None:
             incoming = [incoming_media(plan) for plan in negotiated.ups]
-            media.add_publisher(session_id, participant, peer, incoming, names, now)
+            try:
+                media.add_publisher(session_id, participant, peer, incoming, names, now)
+            except Exception:
+                peer.close("internal error")
+                self._break(lesson)
+                raise
         self._sessions[session_id] = _Session(lesson, participant, peer, publishing, now)
         return Session(session_id, negotiated.answer, f'"{peer.generation}"')
 
@@ -343,16 +348,14 @@ class MediaServer:
             entry = self._lessons.get(lesson)
             if entry is None:
                 continue
-            self._flush_lesson(lesson, entry.media)
+            due_s = min(due_s, self._flush_lesson(lesson, entry.media))
             if arrived_s is not None:
                 entry.delays.observe(time.monotonic() - arrived_s)
-            next_s = entry.media.next_timeout()
-            if next_s is not None and next_s < due_s:
-                due_s = next_s
         if due_s < self._timer_at_s:
             self._arm(due_s)
 
-    def _flush_lesson(self, lesson: LessonId, media: LessonMedia) -> None:
+    def _flush_lesson(self, lesson: LessonId, media: LessonMedia) -> float:
+        """Send what a lesson has to send; return when it has something to do again, inf for never."""
         try:
             for sink, data in media.take_rtcp():
                 sink.send_rtcp(data)
@@ -362,11 +365,13 @@ class MediaServer:
                 down.sink.resend(down, data)
             self._mux.flush()
             events = media.take_events()
+            next_s = media.next_timeout()
         except Exception:
             self._break(lesson)
-            return
+            return float("inf")
         for event in events:
             self._tell(lesson, event)
+        return float("inf") if next_s is None else next_s
 
     def _arm(self, at_s: float) -> None:
         if self._timer is not None:
@@ -384,15 +389,16 @@ class MediaServer:
         touched, self._touched = self._touched, set()
         for lesson, entry in list(self._lessons.items()):
             media = entry.media
-            next_s = media.next_timeout()
-            if (next_s is not None and next_s <= now) or lesson in touched:
-                try:
-                    media.handle_timeout(now)
-                except Exception:
-                    self._break(lesson)
-                    continue
-                self._flush_lesson(lesson, media)
+            try:
                 next_s = media.next_timeout()
+                due = lesson in touched or (next_s is not None and next_s <= now)
+                if due:
+                    media.handle_timeout(now)
+            except Exception:
+                self._break(lesson)
+                continue
+            if due:
+                next_s = self._flush_lesson(lesson, media)
             if next_s is not None and next_s < due_s:
                 due_s = next_s
         self._arm(now if self._touched else due_s)  # a sink may answer at once to what it gets
