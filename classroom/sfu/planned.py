@@ -64,6 +64,7 @@ def make_slots(plans: Sequence[SlotPlan], sink: Sink, log: SendLog) -> list[Slot
                 clock_rate_hz=plan.clock_rate_hz,
                 rtx_ssrc=plan.rtx_ssrc,
                 rtx_pt=plan.rtx_pt,
+                red_pt=plan.red_pt,
                 twcc_ext=plan.twcc_ext,
                 send_log=log if plan.twcc_ext and plan.rtx_pt is not None else None,
                 capture_time_ext=plan.capture_time_ext,

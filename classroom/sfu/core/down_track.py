@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
+from collections import deque
 from typing import TYPE_CHECKING
 
 from classroom.sfu.core.pacer import Priority
+from classroom.sfu.core.red import Distances, Redundancy, redundant
 from classroom.sfu.core.renumber import Renumberer
 from classroom.sfu.core.rtp import HEADER_BYTES, build_extensions
 from classroom.sfu.core.sink import Burst, Resend
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from classroom.model import Publication
+    from classroom.sfu.core.cache import PacketCache
     from classroom.sfu.core.downlink import Downlink
     from classroom.sfu.core.rtp import RtpPacket
     from classroom.sfu.core.send_log import SendLog
@@ -29,6 +32,7 @@ CATCH_UP_S = 0.001
 CATCH_UP_INTERVAL_S = 1.0  # a receiver that asks more often than this needs a new keyframe, not the old one again
 MIN_RESEND_INTERVAL_S = 0.02  # whatever round trip a receiver claims
 _RESENT_KEPT = 512
+_DISTANCES_KEPT = 64
 MAX_REPEATED = 256  # packets that are looked at for a probe
 PADDING_BYTES = 255
 # What was captured so much longer or shorter ago than it took to come is timed by its arrival: a clock was set.
@@ -50,8 +54,8 @@ class DownTrack:
 
     ``up`` is what flows, ``next_up`` what is to flow from its next keyframe on; see Forwarding, which sets both.
     ``twcc_ext``, ``capture_time_ext`` and ``playout_delay_ext`` are negotiated extension ids, 0 for none: the first is
-    on every packet and needs ``send_log``, the others on the first packet of every frame. ``realtime`` is False for a
-    sink that wants the true timestamps of cached pictures (a recorder).
+    on every packet and needs ``send_log``, the others on the first packet of every frame. With ``red_pt`` all leaves
+    as redundant sound. ``realtime`` is False for a sink that wants the true timestamps of cached pictures (a recorder).
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class DownTrack:
         twcc_ext: int = 0,
         capture_time_ext: int = 0,
         playout_delay_ext: int = 0,
+        red_pt: int | None = None,
         send_log: SendLog | None = None,
         first_seq: int = 0,
         first_ts: int = 0,
@@ -86,7 +91,10 @@ class DownTrack:
         self.octets = 0
         self.resent_packets = 0
         self.numbers = Renumberer(first_seq, first_ts)
-        self.pt = pt
+        self.pt = pt if red_pt is None else red_pt
+        self.redundancy = None if red_pt is None else Redundancy()
+        self._codec_pt = pt
+        self._distances: deque[tuple[int, Distances]] = deque([(0, ())], maxlen=_DISTANCES_KEPT)  # from which number on
         self.prepared: object | None = None  # what a sender works out once and keeps with this track
         self._rtx_ssrc = rtx_ssrc
         self._rtx_pt = rtx_pt
@@ -137,6 +145,22 @@ class DownTrack:
         size = packet.payload_end - packet.payload_start
         view[at : at + size] = packet.data[packet.payload_start : packet.payload_end]
         return at + size - start
+
+    def copies_from(self, out_seq: int) -> tuple[int, Distances]:
+        """The payload type and distances of the copies in what leaves from number ``out_seq`` on."""
+        assert self.redundancy is not None
+        distances = self.redundancy.distances
+        if distances != self._distances[-1][1]:
+            self._distances.append((out_seq, distances))
+        return self._codec_pt, distances
+
+    def with_copies(self, packet: RtpPacket, cache: PacketCache, out_seq: int) -> RtpPacket:
+        """The packet as this receiver gets it or got it, which takes redundant sound.
+
+        By number alone: sent again it must have the same copies, or SRTP would encrypt two texts under one number.
+        """
+        distances = next((distances for first, distances in reversed(self._distances) if first <= out_seq), ())
+        return redundant(packet, cache, self._codec_pt, distances)
 
     def start(self, up: UpTrack, packets: Sequence[RtpPacket], now: float, *, catch_up: bool = False) -> list[Burst]:
         """Begin to send ``up`` with these packets; the result is what is to be sent.
@@ -216,6 +240,8 @@ class DownTrack:
         self._resent.pop(seq, None)
         self._resent[seq] = now
         self.resent_packets += 1
+        if self.redundancy is not None:
+            packet = self.with_copies(packet, up.cache, self.numbers.unwrap(seq))
         buffer = bytearray(packet.payload_end - packet.payload_start + 64)
         size = self._write(packet, seq, (packet.ts + ts_offset) & 0xFFFF_FFFF, memoryview(buffer), 0)
         if self._rtx_ssrc is None or self._rtx_pt is None:

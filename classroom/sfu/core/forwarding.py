@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.pacer import Priority
+from classroom.sfu.core.red import redundant
 from classroom.sfu.core.sink import Burst
 
 if TYPE_CHECKING:
     from classroom.sfu.core.downlink import Downlink
+    from classroom.sfu.core.red import Distances
     from classroom.sfu.core.rtp import RtpPacket
     from classroom.sfu.core.sink import Resend
     from classroom.sfu.core.up_track import UpTrack
@@ -65,10 +67,16 @@ class Forwarding:
         keyframe = fresh[0].ts == up.keyframe_ts or fresh[-1].ts == up.keyframe_ts
         next_seq = fresh[-1].ext_seq + 1
         stalled = []
+        with_copies: dict[tuple[int, Distances], list[RtpPacket]] = {}
         for down in up.downs:
             numbers = down.numbers
             seq_offset = numbers.seq_offset
-            burst = Burst(down, fresh, seq_offset, numbers.ts_offset)
+            packets = fresh
+            if down.redundancy is not None:
+                key = down.copies_from(fresh[0].ext_seq + seq_offset)
+                packets = with_copies.get(key) or [redundant(packet, up.cache, *key) for packet in fresh]
+                with_copies[key] = packets
+            burst = Burst(down, packets, seq_offset, numbers.ts_offset)
             downlink = down.downlink
             if downlink is None or downlink.push(burst, size_bytes, down.priority, down, now, keyframe=keyframe):
                 down.unsent_seq = next_seq + seq_offset
@@ -81,6 +89,9 @@ class Forwarding:
     def _emit(self, burst: Burst, size_bytes: int, now: float, *, keyframe: bool = False) -> None:
         down = burst.down
         downlink = down.downlink
+        if down.redundancy is not None and down.up is not None:
+            cache, offset = down.up.cache, burst.seq_offset
+            burst = burst._replace(packets=[down.with_copies(p, cache, p.ext_seq + offset) for p in burst.packets])
         if downlink is None or downlink.push(burst, size_bytes, down.priority, down, now, keyframe=keyframe):
             self._passed(burst)
         else:

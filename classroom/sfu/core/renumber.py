@@ -76,6 +76,15 @@ class Renumberer:
             following = run
         return None
 
+    @property
+    def _latest(self) -> int:
+        return self.runs[-1].up.highest + self.seq_offset if self.running else self.next_seq - 1
+
+    def unwrap(self, seq: int) -> int:
+        """The number next to the latest one that ends in these 16 bits."""
+        latest = self._latest
+        return latest + (((seq - latest + 0x8000) & 0xFFFF) - 0x8000)
+
     def source(self, seq: int) -> tuple[UpTrack, int, int] | None:
         """What left under 16-bit ``seq``: (up, ext_seq, ts offset); None when that is not known any more.
 
@@ -83,9 +92,8 @@ class Renumberer:
         """
         if not self.runs:
             return None
-        latest = self.runs[-1].up.highest + self.seq_offset if self.running else self.next_seq - 1
-        out = latest + (((seq - latest + 0x8000) & 0xFFFF) - 0x8000)
-        if out > latest:
+        out = self.unwrap(seq)
+        if out > self._latest:
             return None
         index = bisect_right(self.runs, out, key=lambda run: run.out_start) - 1
         if index < 0:

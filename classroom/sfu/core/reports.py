@@ -55,9 +55,9 @@ def read_reports(peer: Publisher | Receiver, packets: Sequence[rtcp.Rtcp], now: 
         if isinstance(packet, rtcp.SenderReport):
             if isinstance(peer, Publisher):
                 _read_sender_report(peer, packet, now, ntp_s)
-            _read_blocks(peer, packet.blocks, now_ntp)
+            _read_blocks(peer, packet.blocks, now, now_ntp)
         elif isinstance(packet, rtcp.ReceiverReport):
-            _read_blocks(peer, packet.blocks, now_ntp)
+            _read_blocks(peer, packet.blocks, now, now_ntp)
         elif isinstance(packet, rtcp.DelaySinceLastRr):
             _note_rtt(peer, round_trip_s(now_ntp, packet.lrr, packet.dlrr))
         elif isinstance(packet, rtcp.Bye):
@@ -87,11 +87,17 @@ def _read_sender_report(publisher: Publisher, report: rtcp.SenderReport, now: fl
         publisher.early_reports[report.ssrc] = (report.rtp_ts, sent_s, ntp_s)
 
 
-def _read_blocks(peer: Publisher | Receiver, blocks: Sequence[rtcp.ReportBlock], now_ntp: int) -> None:
+def _read_blocks(peer: Publisher | Receiver, blocks: Sequence[rtcp.ReportBlock], now: float, now_ntp: int) -> None:
     for block in blocks:
         _note_rtt(peer, round_trip_s(now_ntp, block.lsr, block.dlsr))
     if blocks and isinstance(peer, Receiver):
         peer.fraction_lost = max(block.fraction_lost for block in blocks) / 256
+        for slot in peer.slots:
+            redundancy = slot.down.redundancy
+            if redundancy is not None:
+                for block in blocks:
+                    if block.ssrc == slot.down.ssrc:
+                        redundancy.lost(block.fraction_lost / 256, peer.rtt_s, now)
 
 
 def _note_rtt(peer: Publisher | Receiver, rtt_s: float | None) -> None:

@@ -38,6 +38,7 @@ class RtpPacket:
         "payload_start",
         "pt",
         "received_at_s",
+        "redundant",
         "seq",
         "ssrc",
         "ts",
@@ -69,6 +70,7 @@ class RtpPacket:
         self.frame_start = False
         self.keyframe_start = False
         self.capture_ntp: int | None = None
+        self.redundant: dict[tuple[int, tuple[int, ...]], RtpPacket] | None = None  # see red.redundant
 
     @property
     def payload(self) -> bytes:
