@@ -18,10 +18,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from classroom.sfu.core.rtcp import ReportBlock, build_rr, build_sdes
+from classroom.sfu.core.twcc import Arrivals
 from classroom.sfu.transport import stun
 from classroom.sfu.transport.client import TransportError
 from classroom.sfu.transport.srtp import Buffer
-from tests.bench.doors import Agreed, Door, PeerTransport, gcm_certificate, open_door
+from tests.bench.doors import TRANSPORT_CC_ID, Agreed, Door, PeerTransport, gcm_certificate, open_door
 from tests.bench.figures import percentile
 from tests.bench.process import Answers, run
 from tests.bench.publishers import STAMP
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 POLL_S = 0.010
 CONSENT_POLLS = 250  # 2.5 s, as Chromium checks its path
 REPORT_POLLS = 100  # 1 s
+FEEDBACK_POLLS = 6  # 60 ms
+OWN_SSRC = 1
 JOINING_AT_ONCE = 8
 CHURNING_AT_ONCE = 32
 FIRST_MEDIA_S = 10.0
@@ -50,12 +53,16 @@ _packet = Buffer(2048)
 
 
 class LightReceiver(PeerTransport):
-    """``eyes`` decrypts and notes how long each packet was under way; ``stamped`` notes when packets came."""
+    """``eyes`` decrypts and notes how long each packet was under way; ``stamped`` notes when packets came.
 
-    def __init__(self, certificate: Certificate, *, eyes: bool, stamped: bool, gro: bool) -> None:
+    ``transport_cc`` sends transport-wide feedback as often as Chromium does.
+    """
+
+    def __init__(self, certificate: Certificate, *, eyes: bool, stamped: bool, gro: bool, transport_cc: bool) -> None:
         super().__init__(certificate)
         self._eyes = eyes
-        self._stamped = stamped or eyes
+        self._stamped = stamped or eyes or transport_cc
+        self._arrivals = Arrivals(OWN_SSRC) if transport_cc else None
         self._gro = gro
         self._sock: socket.socket | None = None
         self._agreed: Agreed | None = None
@@ -71,7 +78,7 @@ class LightReceiver(PeerTransport):
 
     async def join(self, door: Door, lesson: int) -> None:
         """Connect; from then on ``drain`` and ``report`` are called from outside. Raises TransportError."""
-        self._agreed = await door.subscribe(self, lesson)
+        self._agreed = await door.subscribe(self, lesson, transport_cc=self._arrivals is not None)
         self._marks = (self._agreed.pt, self._agreed.pt | 0x80)
         self.session = self._agreed.session
         await self.connect(self._agreed.remote)
@@ -126,6 +133,8 @@ class LightReceiver(PeerTransport):
         if not 128 <= view[0] <= 191:
             return
         kinds = bytes(view[1:size:segment])
+        if self._arrivals is not None:
+            self._note(self._arrivals, view, size, segment, at_ns)
         media = kinds.count(self._marks[0]) + kinds.count(self._marks[1])
         self.others += len(kinds) - media
         if not media:
@@ -147,6 +156,12 @@ class LightReceiver(PeerTransport):
         self._last_ns = at_ns
         if self._eyes and self._sock is not None:
             self._look(view, size, segment, at_ns)
+
+    def _note(self, arrivals: Arrivals, view: memoryview, size: int, segment: int, at_ns: int) -> None:
+        """The transport-wide number is the first header extension of each packet."""
+        for at in range(0, size, segment):
+            if view[at] & 0x10 and view[at + 16] >> 4 == TRANSPORT_CC_ID:
+                arrivals.received(view[at + 17] << 8 | view[at + 18], self._ssrc, at_ns / 1e9)
 
     def _look(self, view: memoryview, size: int, segment: int, at_ns: int) -> None:
         assert self._srtp is not None
@@ -177,7 +192,16 @@ class LightReceiver(PeerTransport):
         if self._srtp is None or self._last_seq < 0:
             return
         block = ReportBlock(self._ssrc, 0, 0, self._last_seq, 0, 0, 0)
-        data = build_rr(1, [block]) + build_sdes(1, "bench")
+        self._send_rtcp(build_rr(OWN_SSRC, [block]) + build_sdes(OWN_SSRC, "bench"))
+
+    def feed_back(self) -> None:
+        """Send transport-wide feedback on what has come since the last one."""
+        if self._srtp is not None and self._arrivals is not None:
+            for data in self._arrivals.take(time.time()):
+                self._send_rtcp(data)
+
+    def _send_rtcp(self, data: bytes) -> None:
+        assert self._srtp is not None
         _packet.view[: len(data)] = data
         size = self._srtp.protect_rtcp(_packet, len(data))
         self._send(bytes(_packet.view[:size]))
@@ -207,7 +231,7 @@ class Crowd:
 
     async def join(
         self, door: str, lesson: int, count: int, eyes: int = 0, stamped: bool = False, gro: bool = True,
-        spread_s: float = 0.0,
+        transport_cc: bool = False, spread_s: float = 0.0,
     ) -> dict[str, Any]:  # fmt: skip
         """Let receivers join: as fast as it goes, or evenly within ``spread_s``; waits for their first media.
 
@@ -223,7 +247,10 @@ class Crowd:
             await asyncio.sleep(number * spread_s / count)
             async with at_once:
                 eyed = bool(eyes) and number % each == each // 2
-                return await self._join_one(await self._door(door), lesson, eyes=eyed, stamped=stamped, gro=gro)
+                receiver = LightReceiver(
+                    self._certificate, eyes=eyed, stamped=stamped, gro=gro, transport_cc=transport_cc
+                )
+                return await self._join_one(receiver, await self._door(door), lesson)
 
         began_s, cpu_s = time.monotonic(), time.process_time()
         firsts = [first for first in await asyncio.gather(*map(one, range(count))) if first is not None]
@@ -236,8 +263,7 @@ class Crowd:
             "load_percent": (time.process_time() - cpu_s) / took_s * 100,
         }
 
-    async def _join_one(self, door: Door, lesson: int, *, eyes: bool, stamped: bool, gro: bool) -> float | None:
-        receiver = LightReceiver(self._certificate, eyes=eyes, stamped=stamped, gro=gro)
+    async def _join_one(self, receiver: LightReceiver, door: Door, lesson: int) -> float | None:
         asked_ns = time.time_ns()
         try:
             await receiver.join(door, lesson)
@@ -285,7 +311,7 @@ class Crowd:
 
         async def one(number: int) -> bool:
             async with at_once:
-                receiver = LightReceiver(self._certificate, eyes=False, stamped=False, gro=True)
+                receiver = LightReceiver(self._certificate, eyes=False, stamped=False, gro=True, transport_cc=False)
                 try:
                     await receiver.join(opened, lesson)
                 except FAILURES as error:
@@ -319,6 +345,8 @@ class Crowd:
                 receiver.drain()
                 if (number + tick) % REPORT_POLLS == 0:
                     receiver.report()
+                if (number + tick) % FEEDBACK_POLLS == 0:
+                    receiver.feed_back()
                 if (number + tick) % CONSENT_POLLS == 0:
                     receiver.consent()
             tick += 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import websockets
 
+from classroom.sfu.negotiate.agreed import EXT_TRANSPORT_CC
 from classroom.sfu.transport import stun
 from classroom.sfu.transport.certificate import Certificate
 from classroom.sfu.transport.client import ClientTransport, RemoteDescription
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     from classroom.sfu.transport.egress import Address, Egress
 
-H264_PT, RTX_PT = 96, 97
+H264_PT = 96
+TRANSPORT_CC_ID = 3
 
 
 class PeerTransport(ClientTransport):
@@ -52,7 +54,7 @@ class Door(Protocol):
     async def publish(self, transport: ClientTransport, lesson: int, ssrc: int) -> Agreed:
         """Publish H.264 in a lesson of its own."""
 
-    async def subscribe(self, transport: ClientTransport, lesson: int) -> Agreed:
+    async def subscribe(self, transport: ClientTransport, lesson: int, *, transport_cc: bool) -> Agreed:
         """Receive what a lesson's publisher sends."""
 
     async def leave(self, session: str) -> None:
@@ -72,9 +74,11 @@ def gcm_certificate() -> Certificate:
 
 
 def description(
-    transport: ClientTransport, direction: str, setup: str, *, pt: int = H264_PT, mid: str = "0", ssrc: int = 0
-) -> str:
+    transport: ClientTransport, direction: str, setup: str, *, pt: int = H264_PT, mid: str = "0", ssrc: int = 0,
+    transport_cc: bool = False,
+) -> str:  # fmt: skip
     """An offer or answer of one H.264 stream with NACK and RTX, as a browser's."""
+    congestion = [f"a=extmap:{TRANSPORT_CC_ID} {EXT_TRANSPORT_CC}", f"a=rtcp-fb:{pt} transport-cc"]
     return "\r\n".join(
         [
             "v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", f"a=group:BUNDLE {mid}",
@@ -85,7 +89,8 @@ def description(
             f"a=rtpmap:{pt} H264/90000", f"a=fmtp:{pt} packetization-mode=1;profile-level-id=42e01f",
             f"a=rtcp-fb:{pt} nack", f"a=rtcp-fb:{pt} nack pli",
             f"a=rtpmap:{pt + 1} rtx/90000", f"a=fmtp:{pt + 1} apt={pt}",
-            *([f"a=ssrc:{ssrc} cname:bench"] if ssrc else []), "",
+            *([f"a=ssrc:{ssrc} cname:bench"] if ssrc else []),
+            *(congestion if transport_cc else []), "",
         ]
     )  # fmt: skip
 
@@ -128,8 +133,9 @@ class OwnDoor:
     async def publish(self, transport: ClientTransport, lesson: int, ssrc: int) -> Agreed:
         return await self._offer("publish", description(transport, "sendonly", "actpass", ssrc=ssrc), lesson)
 
-    async def subscribe(self, transport: ClientTransport, lesson: int) -> Agreed:
-        return await self._offer("subscribe", description(transport, "recvonly", "actpass"), lesson)
+    async def subscribe(self, transport: ClientTransport, lesson: int, *, transport_cc: bool) -> Agreed:
+        offer = description(transport, "recvonly", "actpass", transport_cc=transport_cc)
+        return await self._offer("subscribe", offer, lesson)
 
     async def leave(self, session: str) -> None:
         await self.ask("leave", session=session)
@@ -176,7 +182,8 @@ class JanusDoor:
         event = await self._message(handle, request, offer)
         return read_description(str(handle), event["jsep"]["sdp"])
 
-    async def subscribe(self, transport: ClientTransport, lesson: int) -> Agreed:
+    async def subscribe(self, transport: ClientTransport, lesson: int, *, transport_cc: bool) -> Agreed:
+        assert not transport_cc, "Janus estimates no receiver's link"
         handle = await self._attach()
         join = {"request": "join", "ptype": "subscriber", "room": lesson, "streams": [{"feed": lesson}]}
         event = await self._message(handle, join)

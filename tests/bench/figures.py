@@ -29,19 +29,18 @@ def make_table(title: str, columns: Mapping[str, str], rows: Sequence[Row]) -> T
 
 
 def ratios(rows: Sequence[Row], mine: str) -> list[Row]:
-    """CPU per packet of ``mine`` to each other server under the same load, and the other way."""
+    """CPU per packet of ``mine``, in each variant, to each other server with as many receivers; and the other way."""
     compared: list[Row] = []
     for row in rows:
         for other in rows:
-            same = row["receivers"] == other["receivers"] and row["gro"] == other["gro"]
-            if row["server"] != mine or other["server"] == mine or not same:
+            if row["server"] != mine or other["server"] == mine or row["receivers"] != other["receivers"]:
                 continue
             ratio = float(row["cpu_us_per_packet"]) / float(other["cpu_us_per_packet"])
             compared.append(
                 {
                     "receivers": row["receivers"],
-                    "gro": row["gro"],
                     "of": mine,
+                    "variant": row["variant"],
                     "to": other["server"],
                     "cpu_per_packet": ratio,
                     "the_other_way": 1 / ratio,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 BITRATE_BPS = 2_000_000
 SETTLE_S = 1.5
+PLAIN, ONE_BY_ONE, TRANSPORT_CC = "", "no UDP_GRO", "transport-cc"
+VARIANTS: dict[str, dict[str, bool]] = {PLAIN: {}, ONE_BY_ONE: {"gro": False}, TRANSPORT_CC: {"transport_cc": True}}
 
 
 class Load(NamedTuple):
@@ -39,14 +41,14 @@ async def loading(cores: Cores) -> AsyncIterator[Load]:
             process.close()
 
 
-async def measure(name: str, receivers: int, seconds: float, cores: Cores, *, gro: bool = True) -> dict[str, Any]:
-    """One publisher and its receivers."""
+async def measure(name: str, variant: str, receivers: int, seconds: float, cores: Cores) -> dict[str, Any]:
+    """One publisher and its receivers, in one of VARIANTS."""
     async with serving(name, cores) as server, loading(cores) as load:
         await load.publishers.ask("start", door=server.door, lesson=1, bitrate_bps=BITRATE_BPS)
         await asyncio.sleep(0.5)
         rss_bytes = server.rss_bytes()
         joined = await load.crowd.ask(
-            "join", door=server.door, lesson=1, count=receivers, eyes=max(1, receivers // 10), gro=gro
+            "join", door=server.door, lesson=1, count=receivers, eyes=max(1, receivers // 10), **VARIANTS[variant]
         )
         await asyncio.sleep(SETTLE_S)
         rss_bytes = server.rss_bytes() - rss_bytes
@@ -54,7 +56,7 @@ async def measure(name: str, receivers: int, seconds: float, cores: Cores, *, gr
         return {
             "server": name,
             "receivers": receivers,
-            "gro": gro,
+            "variant": variant,
             "failures": joined["failures"],
             **figures,
             "rss_kib_each": rss_bytes / joined["joined"] / 1024,

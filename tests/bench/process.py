@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -22,8 +23,10 @@ def pin(cores: set[int], *, hurried: bool) -> None:
     """Bind this process to cores; ``hurried`` lets little else on the machine disturb it, where that is allowed."""
     os.sched_setaffinity(0, cores)
     if hurried:
-        with contextlib.suppress(PermissionError):
+        with contextlib.suppress(OSError):
+            os.setsid()  # Linux weighs sessions against each other (sched(7), autogroup): niceness counts only within
             os.nice(NICENESS)
+            Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 class LineProcess:
