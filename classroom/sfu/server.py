@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ParamSpec
 
 from classroom.model import ClassroomError, Label, LessonId, ParticipantId, SessionId
-from classroom.sfu.core.events import MediaEvent, SessionClosed, SessionConnected, SessionInterrupted
+from classroom.sfu.core.events import MediaEvent, MediaLost, SessionClosed, SessionConnected, SessionInterrupted
 from classroom.sfu.core.histogram import Histogram
 from classroom.sfu.core.lesson import LessonMedia
 from classroom.sfu.core.observer import LessonObserver
@@ -26,6 +26,7 @@ from classroom.sfu.transport.peer import Peer
 from classroom.sfu.transport.tcp_listener import TcpListener
 
 if TYPE_CHECKING:
+    from classroom.sfu.core.peers import IncomingMedia
     from classroom.sfu.core.sink import Sink
     from classroom.sfu.core.stats import LessonStats
 
@@ -84,6 +85,14 @@ class Patched:
 
     fragment: str | None
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A publisher in this process: ``receive`` takes its plaintext RTP and RTCP, ``close`` ends it."""
+
+    receive: Callable[[bytes], None]
+    close: Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -290,6 +299,40 @@ class MediaServer:
             raise UnknownLesson(f"课堂 {lesson} 没有打开。 The lesson {lesson} is not open.")
         return entry
 
+    def detach(self, lesson: LessonId, sink: Sink) -> None:
+        """Let a sink follow no more; it is not closed. One that is unknown is none of our business."""
+        entry = self._lessons.get(lesson)
+        if entry is None:
+            return
+        for session_id in [session_id for session_id, other in entry.sinks.items() if other is sink]:
+            del entry.sinks[session_id]
+            self._remove(lesson, entry, session_id, "detached")
+
+    def add_source(self, lesson: LessonId, participant: ParticipantId, media: IncomingMedia, back: Sink) -> Source:
+        """Let something in this process publish; ``back`` gets the RTCP for it. Raises UnknownLesson."""
+        entry = self._entry(lesson)
+        session_id = SessionId(secrets.token_urlsafe(16))
+        entry.media.add_publisher(session_id, participant, back, [media], str, time.monotonic())
+        receive = self._guarded(lesson, entry.media.receive)
+
+        def publish(data: bytes) -> None:
+            if self._lessons.get(lesson) is entry:
+                now = time.monotonic()
+                if lesson not in self._touched:  # else somebody will look after it already
+                    self._touched.add(lesson)
+                    self._arm(now)
+                receive(session_id, data, now)
+
+        def close(reason: str) -> None:
+            if self._lessons.get(lesson) is entry:
+                self._remove(lesson, entry, session_id, reason)
+
+        return Source(publish, close)
+
+    def _remove(self, lesson: LessonId, entry: _Lesson, session_id: SessionId, reason: str) -> None:
+        self._guarded(lesson, entry.media.remove)(session_id, reason, time.monotonic())
+        self._flush_lesson(lesson, entry.media)
+
     def _find(self, session: SessionId) -> _Session:
         found = self._sessions.get(session)
         if found is None:
@@ -332,6 +375,7 @@ class MediaServer:
             if session.lesson == lesson:
                 self._close_session(session_id, "internal error")
         _close_sinks(lesson, entry, "internal error")
+        self._tell(lesson, MediaLost("internal error"))
 
     def _tell(self, lesson: LessonId, event: MediaEvent) -> None:
         try:

@@ -14,14 +14,16 @@ import psutil
 import pytest
 
 from classroom.model import Label, LessonId, ParticipantId, RecordingState
+from classroom.sfu.core import rtcp
 from classroom.sfu.core.events import MediaLost, PublicationAdded, SessionClosed, SessionConnected
+from classroom.sfu.core.rtp import parse_rtp
 from classroom.sfu.negotiate import BadOffer
 from classroom.sfu.server import EtagMismatch, MediaSettings, UnknownLesson, UnknownSession
 from classroom.sfu.transport.client import ClientTransport
 from classroom.sfu.transport.mux import MediaPortTaken
 from classroom.sfu.workers.pool import WorkerPool
 from classroom.worker import COMMAND
-from tests.integration.test_sfu_transport import IDR, frame, offer, remote
+from tests.integration.test_sfu_transport import IDR, SLICE, frame, offer, remote
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -236,3 +238,81 @@ async def test_closing_the_pool_finishes_what_is_being_recorded(tmp_path):
     assert not any(child.is_running() for child in children)
     folder = next(tmp_path.glob("*/*/maths"))
     assert '"interrupted"' in (folder / "lesson.json").read_text()
+
+
+async def keep_sending(transport: ClientTransport) -> None:
+    for seq in range(10_000):
+        transport.send_rtp([frame(seq, IDR if seq == 0 else SLICE)])
+        await asyncio.sleep(0.02)
+
+
+async def test_a_lesson_that_outgrows_its_worker_is_carried_on_by_another(monkeypatch):
+    got: asyncio.Queue[bytes] = asyncio.Queue()
+    relayed: asyncio.Queue[bytes] = asyncio.Queue()
+    async with pool(2) as media:
+        heard: list[bytes] = []
+        up = ClientTransport(on_rtcp=heard.append)
+        near, far, late = (ClientTransport(on_rtp=queue.put_nowait) for queue in (got, relayed, asyncio.Queue()))
+        try:
+            await media.media.open_lesson(MATHS)
+            await media.publish(MATHS, up)
+            await media.receive(MATHS, near)
+            await media.until(SessionConnected, 2)
+            monkeypatch.setattr("classroom.sfu.workers.pool.FULL_CPU", -1.0)
+            monkeypatch.setattr("classroom.sfu.workers.pool.MIN_RELIEF_CPU", -9.0)
+            session = await media.media.subscribe(MATHS, VILLAGE, offer(far, "recvonly"))
+            assert remote(session.answer).candidates[0][1] == media.media.ports[1]
+            await far.connect(remote(session.answer))
+            await media.until(SessionConnected, 3)
+            sending = asyncio.create_task(keep_sending(up))
+            async with asyncio.timeout(5):
+                first, other = parse_rtp(await got.get()), parse_rtp(await relayed.get())
+            assert first.data[first.payload_start] == other.data[other.payload_start] == IDR[0]
+            assert len(media.of(PublicationAdded)) == 1, "it is one publication, however many workers carry it"
+            # What a far receiver cannot decode is asked of the publisher.
+            asked = len([data for data in heard if is_keyframe_request(data)])
+            far.send_rtcp(rtcp.build_pli(1, other.ssrc))
+            await until(lambda: len([data for data in heard if is_keyframe_request(data)]) > asked)
+            observed = await media.media.observe(MATHS)
+            assert len(observed.publications) == 1
+            assert [receiver.participant_id for receiver in observed.receivers].count(VILLAGE) == 2
+            await media.receive(MATHS, late)
+            # The far worker dies: those with it are told, the others see nothing of it.
+            os.kill(media.media.pids[1], signal.SIGKILL)
+            closed = await media.until(SessionClosed, 2)
+            assert session.id in {event.session_id for event in closed}
+            assert not media.of(MediaLost)
+            while not got.empty():
+                got.get_nowait()
+            async with asyncio.timeout(5):
+                await got.get()
+            again = ClientTransport()
+            await media.receive(MATHS, again)
+            await again.close()
+            await media.media.close_lesson(MATHS, "the lesson has ended")
+            await media.until(SessionClosed, 4)
+            sending.cancel()
+        finally:
+            await asyncio.gather(*(transport.close() for transport in (up, near, far, late)))
+
+
+async def test_receivers_with_another_worker_are_told_when_the_lesson_is_lost(monkeypatch):
+    monkeypatch.setattr("classroom.sfu.workers.pool.FULL_CPU", -1.0)
+    monkeypatch.setattr("classroom.sfu.workers.pool.MIN_RELIEF_CPU", -9.0)
+    async with pool(2) as media:
+        up, far = ClientTransport(), ClientTransport()
+        try:
+            await media.media.open_lesson(MATHS)
+            await media.publish(MATHS, up)
+            session = await media.receive(MATHS, far)
+            await until(lambda: media.media.stats().get("lessons") == 2)  # one lesson, on two of them
+            os.kill(media.media.pids[0], signal.SIGKILL)
+            await media.until(MediaLost)
+            closed = await media.until(SessionClosed, 2)
+            assert session in {event.session_id for event in closed}
+        finally:
+            await asyncio.gather(up.close(), far.close())
+
+
+def is_keyframe_request(data: bytes) -> bool:
+    return any(isinstance(packet, rtcp.PictureLoss) for packet in rtcp.parse_rtcp(data))

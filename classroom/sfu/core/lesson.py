@@ -348,7 +348,7 @@ class LessonMedia:
                     self._remove_publication(other, "replaced", now)
                     other.replaced = True
         taken = {media.publication.name for media in self.publications.values() if media.publication is not None}
-        publication = Publication(
+        publication = media.relayed or Publication(
             PublicationId(f"{self._random32():08x}"),
             publisher.participant_id,
             media.label,

@@ -49,7 +49,8 @@ class IncomingMedia:
 
     With ``rids`` it has an encoding for each; else there is one, whose SSRCs may be known beforehand. ``pause``: the
     publisher can be told to pause an encoding (RFC 7728). ``replaced`` when another session of the participant has
-    taken the publication over: what still comes is dropped.
+    taken the publication over: what still comes is dropped. ``relayed`` is the publication that it is elsewhere and
+    so here, too.
     """
 
     mid: str
@@ -69,6 +70,7 @@ class IncomingMedia:
     twcc_ext: int = 0
     audio_level_ext: int = 0
     encodings: list[Encoding] = field(init=False)
+    relayed: Publication | None = None
     publication: Publication | None = None
     live: bool = False
     replaced: bool = False

@@ -143,7 +143,7 @@ class FinishRecording:
 
 @dataclass(frozen=True, slots=True)
 class StartRelay:
-    """Let the worker that takes relays at ``path`` have everything that is published in a lesson."""
+    """Let the worker that takes relays at ``path`` have what is published in a lesson; it is open there, too."""
 
     lesson: LessonId
     path: str

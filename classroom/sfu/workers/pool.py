@@ -1,7 +1,8 @@
 """The media server of the control plane: a number of worker processes, each with a port of its own.
 
-A lesson is held by one worker, the least loaded one when it is opened. A worker that dies is started again; what it
-held is reported as lost and may be opened on another one at once.
+A lesson is held by one worker, the least loaded one when it is opened; publishers and recorder are there. When that is
+full, further receivers are taken in by others, to which it relays the lesson. A worker that dies is started again;
+what it held is reported as lost and may be opened on another one at once.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from classroom.model import ClassroomError, LessonId, RecordingState
-from classroom.sfu.core.events import MediaLost, SessionClosed
+from classroom.sfu.core.events import MediaLost, SessionClosed, SessionConnected
 from classroom.sfu.core.stats import LessonStats
 from classroom.sfu.server import Patched, Session, UnknownLesson, UnknownSession
 from classroom.sfu.workers import messages
@@ -39,6 +41,8 @@ NO_WORKER_S = 8.0
 # A lesson that was just opened has no load yet, and at the bell all are opened at once.
 NEW_LESSON_LOAD, NEW_LESSON_S = 0.05, 10.0
 LOAD_STEP = 0.05  # differences below it are noise
+FULL_CPU = 0.75  # share of a core, beyond which others take in further receivers of a lesson
+MIN_RELIEF_CPU = 0.2  # by so much they must be less loaded
 DIED = "its media process died"
 
 
@@ -50,6 +54,7 @@ class NoWorker(ClassroomError):
 class _Lesson:
     worker: WorkerProcess
     opened_s: float
+    relays: set[WorkerProcess] = field(default_factory=set)  # those that carry it on
 
 
 @dataclass(slots=True)
@@ -76,8 +81,10 @@ class WorkerPool:
         on_event: OnEvent,
     ) -> None:
         self._command = command
+        sockets = self._sockets = TemporaryDirectory(prefix="classroom-")  # nobody else may look into it
         self._configures = [
-            Configure(_ports_of(media, number), wall_offset_s, recordings, relay_path="") for number in range(workers)
+            Configure(_ports_of(media, number), wall_offset_s, recordings, relay_path=f"{sockets.name}/{number}")
+            for number in range(workers)
         ]
         self._on_event = on_event
         self._workers: dict[int, WorkerProcess] = {}
@@ -86,6 +93,7 @@ class WorkerPool:
         self._recordings: dict[int, tuple[WorkerProcess, OnRecordingState]] = {}
         self._recording_numbers = count(1)
         self._keepers: list[asyncio.Task[None]] = []
+        self._closing: set[asyncio.Task[None]] = set()
         self._came = asyncio.Condition()
         self._past: Counter[str] = Counter()  # totals of the dead
         self._restarts = 0
@@ -111,7 +119,8 @@ class WorkerPool:
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
-        await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
+        await asyncio.gather(*self._closing, *(worker.stop() for worker in self._workers.values()))
+        self._sockets.cleanup()
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -164,8 +173,10 @@ class WorkerPool:
                 del self._sessions[session_id]
                 self._on_event(session.lesson, SessionClosed(session_id, session.participant, session.publishing, DIED))
         for lesson, entry in list(self._lessons.items()):
+            entry.relays.discard(worker)
             if entry.worker is worker:
                 del self._lessons[lesson]
+                self._end_relays(lesson, entry, DIED)
                 self._on_event(lesson, MediaLost(DIED))
 
     # --- lessons -----------------------------------------------------------------------------------------------
@@ -188,10 +199,8 @@ class WorkerPool:
         """End the sessions and sinks of a lesson."""
         entry = self._lessons.pop(lesson, None)
         if entry is not None:
-            try:
-                await entry.worker.ask(messages.CloseLesson(lesson, reason))
-            except WorkerGone:
-                pass  # and its sessions with it
+            self._end_relays(lesson, entry, reason)
+            await _close(entry.worker, lesson, reason)
 
     async def record(self, lesson: LessonId, title: str, on_state: OnRecordingState, resume: bool) -> PoolRecording:
         """Record a lesson where it is held; raises UnknownLesson, WorkerError."""
@@ -217,7 +226,8 @@ class WorkerPool:
 
     async def subscribe(self, lesson: LessonId, participant: ParticipantId, offer: str) -> Session:
         """Accept a receiver (WHEP); raises BadOffer, UnacceptableOffer, UnknownLesson."""
-        worker = self._holder(lesson)
+        self._holder(lesson)
+        worker = await self._taker(lesson, self._lessons[lesson])
         request = messages.Subscribe(lesson, participant, offer)
         return self._opened(await self._ask(worker, request, lesson), lesson, participant, worker, publishing=False)
 
@@ -284,6 +294,36 @@ class WorkerPool:
         new = sum(now - entry.opened_s < NEW_LESSON_S for entry in held)
         return round((worker.cpu + new * NEW_LESSON_LOAD) / LOAD_STEP), len(held), worker.number
 
+    # --- lessons that outgrow a worker -------------------------------------------------------------------------
+
+    async def _taker(self, lesson: LessonId, entry: _Lesson) -> WorkerProcess:
+        """Who takes in a further receiver: who holds the lesson, or when that is full who is much less loaded."""
+        holder = entry.worker
+        alive = [worker for worker in self._workers.values() if worker.alive and worker is not holder]
+        others = [worker for worker in alive if worker.cpu <= holder.cpu - MIN_RELIEF_CPU]
+        if holder.cpu < FULL_CPU or not others:
+            return holder
+        # One that carries it on already costs no further relay.
+        taker = min(others, key=lambda worker: (worker not in entry.relays or worker.cpu >= FULL_CPU, worker.cpu))
+        if taker not in entry.relays:
+            path = self._configures[taker.number].relay_path
+            try:
+                await taker.ask(messages.OpenLesson(lesson))
+                await holder.ask(messages.StartRelay(lesson, path))
+            except ClassroomError as error:
+                logger.warning("lesson=%s cannot be carried on by worker %d: %s", lesson, taker.number, error)
+                return holder
+            entry.relays.add(taker)
+            logger.info("lesson=%s is carried on by worker %d, too", lesson, taker.number)
+        return taker
+
+    def _end_relays(self, lesson: LessonId, entry: _Lesson, reason: str) -> None:
+        relays, entry.relays = entry.relays, set()
+        for worker in relays:
+            task = asyncio.create_task(_close(worker, lesson, reason), name="end of a relay")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
     # --- what workers say --------------------------------------------------------------------------------------
 
     def _hear(self, worker: WorkerProcess, message: Any, ref: Ref) -> None:
@@ -298,15 +338,25 @@ class WorkerPool:
         if isinstance(message, SessionClosed):
             if self._sessions.pop(message.session_id, None) is None:
                 return  # told already
-        elif entry is None or entry.worker is not worker:
+        elif entry is None:
             return
+        elif entry.worker is not worker and not isinstance(message, SessionConnected):
+            if isinstance(message, MediaLost):
+                entry.relays.discard(worker)
+            return  # of what is relayed its origin tells
+        elif isinstance(message, MediaLost):
+            self._end_relays(lesson, entry, message.reason)
         self._on_event(lesson, message)
 
     async def observe(self, lesson: LessonId) -> LessonStats:
-        """What is the case in a lesson; raises UnknownLesson."""
-        answer = await self._ask(self._holder(lesson), messages.Observe(lesson), lesson)
-        assert isinstance(answer, LessonStats)
-        return answer
+        """What is the case in a lesson, wherever its receivers are; raises UnknownLesson."""
+        self._holder(lesson)
+        entry = self._lessons[lesson]
+        workers = (entry.worker, *entry.relays)
+        first, *others = await asyncio.gather(*(self._ask(w, messages.Observe(lesson), lesson) for w in workers))
+        assert isinstance(first, LessonStats)
+        receivers = [r for other in others if isinstance(other, LessonStats) for r in other.receivers]
+        return replace(first, receivers=(*first.receivers, *receivers))
 
     def stats(self) -> dict[str, float]:
         """Counters and gauges of all workers together, and of the pool."""
@@ -320,6 +370,13 @@ class WorkerPool:
             "worker_restarts_total": self._restarts,
             "busiest_worker_cpu_ratio": max((worker.cpu for worker in alive), default=0.0),
         }
+
+
+async def _close(worker: WorkerProcess, lesson: LessonId, reason: str) -> None:
+    try:
+        await worker.ask(messages.CloseLesson(lesson, reason))
+    except WorkerGone:
+        pass  # and its sessions with it
 
 
 def _ports_of(media: MediaSettings, number: int) -> MediaSettings:

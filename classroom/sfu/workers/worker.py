@@ -27,10 +27,12 @@ from classroom.sfu.workers.messages import (
     Ready,
     RecordingChanged,
     StartRecording,
+    StartRelay,
     Subscribe,
     refused,
 )
 from classroom.sfu.workers.recording import record
+from classroom.sfu.workers.relay import RelayDoor, start_relay
 
 if TYPE_CHECKING:
     from classroom.sfu.workers.channel import Channel
@@ -51,6 +53,7 @@ class Worker:
     def __init__(self, channel: Channel, configure: Configure, open_recorder: OpenRecorder | None) -> None:
         self._channel = channel
         self._open_recorder = open_recorder
+        self._relay_path = configure.relay_path
         self._server = MediaServer(
             configure.media,
             on_event=lambda lesson, event: channel.send(event, lesson),
@@ -66,6 +69,7 @@ class Worker:
         except ClassroomError as error:
             self._channel.send(refused(error))
             return
+        door = RelayDoor(self._server, self._relay_path)
         self._channel.send(Ready(self._server.port))
         beating = asyncio.create_task(self._beat(), name="heartbeat")
         try:
@@ -73,6 +77,7 @@ class Worker:
         finally:
             beating.cancel()
             await asyncio.gather(beating, *self._calls, return_exceptions=True)
+            door.close()
             await self._server.close()
             left = [recorder.finish(RecordingState.INTERRUPTED) for recorder in self._recorders.values()]
             await asyncio.gather(*left, return_exceptions=True)
@@ -129,6 +134,8 @@ class Worker:
                 await server.close_session(session, reason)
             case Observe(lesson):
                 return await server.observe(lesson)
+            case StartRelay(lesson, path):
+                await start_relay(server, lesson, path)
             case StartRecording():
                 await self._record(request)
             case FinishRecording(recording, state):

@@ -1,0 +1,299 @@
+"""A lesson on more than one worker: what is published where it is held is published again where it is carried on.
+
+Plaintext over a Unix socket (SOCK_SEQPACKET: whole messages, in order). The near end is a Sink like any other, the far
+end a publisher like any other; NACKs and keyframe requests travel back as the RTCP that they are.
+
+A message begins with its kind: a lesson's id (first, once), a publication with its stream, RTP packets (each with its
+length in front), compound RTCP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import struct
+from collections import deque
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from classroom.model import ClassroomError, Label, LessonId, ParticipantId, Publication, PublicationId, TrackKind
+from classroom.sfu.core.peers import IncomingMedia
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from classroom.sfu.core.down_track import DownTrack
+    from classroom.sfu.core.sink import Burst
+    from classroom.sfu.server import MediaServer, Source
+
+logger = logging.getLogger(__name__)
+
+LESSON, PUBLICATION, RTP, RTCP = b"L", b"P", b"M", b"C"
+MAX_MESSAGE_BYTES = 48 << 10
+MAX_PACKET_BYTES = 1500
+MESSAGES_AT_ONCE = 64  # of one relay, then others have their turn
+EARLY_REPORTS = 16
+BUFFER_BYTES = 4 << 20
+_SIZE = struct.Struct("!H")
+
+
+class _Pipe:
+    """One end of a relay's socket. What does not fit into it is dropped and counted: NACK brings it again."""
+
+    def __init__(self, sock: socket.socket, on_message: Callable[[bytes, memoryview], None]) -> None:
+        self._sock = sock
+        self._on_message = on_message
+        self._buffer = memoryview(bytearray(MAX_MESSAGE_BYTES))
+        self._loop = asyncio.get_running_loop()
+        self.on_end: Callable[[], None] | None = None
+        self.dropped = 0
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+        self._loop.add_reader(sock, self._readable)
+
+    def send(self, message: bytes | memoryview) -> bool:
+        """Send a message; False when it was dropped."""
+        try:
+            self._sock.send(message)
+        except OSError:  # full, or the other end is gone, which the reader will see
+            self.dropped += 1
+            return False
+        return True
+
+    def _readable(self) -> None:
+        for _ in range(MESSAGES_AT_ONCE):
+            try:
+                size = self._sock.recv_into(self._buffer)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                size = 0
+            if size == 0:
+                self.close()
+                return
+            self._on_message(bytes(self._buffer[:1]), self._buffer[1:size])
+
+    def close(self) -> None:
+        """Close the socket, and say so once."""
+        self._loop.remove_reader(self._sock)
+        self._sock.close()
+        on_end, self.on_end = self.on_end, None
+        if on_end is not None:
+            on_end()
+
+
+class RelaySink:
+    """Sends all media of a lesson to another worker. ``feedback`` is where RTCP from there goes."""
+
+    def __init__(self, sock: socket.socket, lesson: LessonId) -> None:
+        self._pipe = _Pipe(sock, self._receive)
+        self._announced: dict[int, PublicationId] = {}
+        self._outgoing = memoryview(bytearray(MAX_MESSAGE_BYTES))
+        self._outgoing[:1] = RTP
+        self.feedback: Callable[[bytes], None] = lambda data: None
+        self._pipe.send(LESSON + lesson.encode())
+
+    @property
+    def on_end(self) -> Callable[[], None] | None:
+        """Called once, when either end has closed."""
+        return self._pipe.on_end
+
+    @on_end.setter
+    def on_end(self, listener: Callable[[], None]) -> None:
+        self._pipe.on_end = listener
+
+    def send(self, burst: Burst) -> None:
+        """Send packets of one DownTrack."""
+        down = burst.down
+        if not self._announce(down):
+            return
+        view = self._outgoing
+        at = 1
+        for packet in burst.packets:
+            if at + _SIZE.size + len(packet.data) + MAX_PACKET_BYTES > MAX_MESSAGE_BYTES:
+                self._pipe.send(view[:at])
+                at = 1
+            size = down.write(packet, burst.seq_offset, burst.ts_offset, view, at + _SIZE.size)
+            _SIZE.pack_into(view, at, size)
+            at += _SIZE.size + size
+        self._pipe.send(view[:at])
+
+    def resend(self, down: DownTrack, data: bytes) -> None:
+        """Send a packet again that the socket could not take."""
+        self._pipe.send(RTP + _SIZE.pack(len(data)) + data)
+
+    def send_rtcp(self, data: bytes) -> None:
+        """Send reports, feedback and BYE."""
+        self._pipe.send(RTCP + data)
+
+    def close(self, reason: str) -> None:
+        """The lesson is over here, and thereby there."""
+        self._pipe.close()
+
+    def _announce(self, down: DownTrack) -> bool:
+        """Say what a stream is before its first packet."""
+        publication = down.publication
+        if publication is None:
+            return False
+        if self._announced.get(down.ssrc) != publication.id:
+            told = {"ssrc": down.ssrc, "clock_rate_hz": down.clock_rate_hz, "publication": asdict(publication)}
+            if not self._pipe.send(PUBLICATION + json.dumps(told).encode()):
+                return False
+            self._announced[down.ssrc] = publication.id
+        return True
+
+    def _receive(self, kind: bytes, message: memoryview) -> None:
+        if kind == RTCP:
+            self.feedback(bytes(message))
+
+
+class _Back:
+    """The way back to the publisher of a relayed publication: a Sink that takes RTCP only."""
+
+    def __init__(self, pipe: _Pipe) -> None:
+        self._pipe = pipe
+
+    def send(self, burst: Burst) -> None:
+        """A publisher gets no media."""
+
+    def resend(self, down: DownTrack, data: bytes) -> None:
+        """A publisher gets no media."""
+
+    def send_rtcp(self, data: bytes) -> None:
+        """Send NACKs, keyframe requests and reports."""
+        self._pipe.send(RTCP + data)
+
+    def close(self, reason: str) -> None:
+        """The relay ends with its socket."""
+
+
+class RelayedLesson:
+    """The far end: publishes in a lesson of this worker what comes over a socket, until that closes."""
+
+    def __init__(self, sock: socket.socket, server: MediaServer, on_end: Callable[[RelayedLesson], None]) -> None:
+        self._server = server
+        self._pipe = _Pipe(sock, self._receive)
+        self._pipe.on_end = lambda: self._end(on_end)
+        self._lesson: LessonId | None = None
+        self._sources: dict[int, Source] = {}
+        # A report may come ahead of what says whose it is; only the latest few matter.
+        self._early: deque[bytes] = deque(maxlen=EARLY_REPORTS)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._pipe.close()
+
+    def _end(self, on_end: Callable[[RelayedLesson], None]) -> None:
+        for source in self._sources.values():
+            source.close("the relay has ended")
+        self._sources.clear()
+        on_end(self)
+
+    def _receive(self, kind: bytes, message: memoryview) -> None:
+        if kind == RTP:
+            self._receive_rtp(message)
+        elif kind == RTCP:
+            data = bytes(message)
+            self._early.append(data)
+            for source in self._sources.values():
+                source.receive(data)
+        elif kind == PUBLICATION:
+            self._publish(json.loads(bytes(message)))
+        elif kind == LESSON:
+            self._lesson = LessonId(bytes(message).decode())
+
+    def _receive_rtp(self, message: memoryview) -> None:
+        at, end = 0, len(message)
+        while at < end:
+            (size,) = _SIZE.unpack_from(message, at)
+            at += _SIZE.size
+            ssrc = int.from_bytes(message[at + 8 : at + 12], "big")
+            source = self._sources.get(ssrc)
+            if source is not None:
+                source.receive(bytes(message[at : at + size]))
+            at += size
+
+    def _publish(self, told: dict[str, object]) -> None:
+        publication = _publication(told["publication"])
+        ssrc, clock_rate_hz = told["ssrc"], told["clock_rate_hz"]
+        assert isinstance(ssrc, int) and isinstance(clock_rate_hz, int) and self._lesson is not None
+        former = self._sources.pop(ssrc, None)
+        if former is not None:
+            former.close("replaced")
+        media = IncomingMedia(
+            mid="",
+            kind=publication.kind,
+            label=publication.label,
+            pt=96,
+            clock_rate_hz=clock_rate_hz,
+            ssrc=ssrc,
+            nack=True,
+            relayed=publication,
+        )
+        try:
+            source = self._server.add_source(self._lesson, publication.participant_id, media, _Back(self._pipe))
+        except ClassroomError as error:  # it was closed here this moment
+            logger.warning("lesson=%s is relayed in vain: %s", self._lesson, error)
+            return
+        self._sources[ssrc] = source
+        for report in self._early:
+            source.receive(report)
+
+
+def _publication(told: object) -> Publication:
+    assert isinstance(told, dict)
+    return Publication(
+        PublicationId(told["id"]),
+        ParticipantId(told["participant_id"]),
+        Label(told["label"]),
+        TrackKind(told["kind"]),
+        told["name"],
+    )
+
+
+class RelayDoor:
+    """Takes the relays of other workers at a path in the file system that only this server can reach."""
+
+    def __init__(self, server: MediaServer, path: str) -> None:
+        self._server = server
+        self._relays: set[RelayedLesson] = set()
+        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._sock.setblocking(False)
+        Path(path).unlink(missing_ok=True)  # of the one who died
+        self._sock.bind(path)
+        self._sock.listen(64)
+        asyncio.get_running_loop().add_reader(self._sock, self._accept)
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._sock.accept()
+        except OSError:
+            return
+        self._relays.add(RelayedLesson(sock, self._server, self._relays.discard))
+
+    def close(self) -> None:
+        """Close the door and what came in by it."""
+        asyncio.get_running_loop().remove_reader(self._sock)
+        self._sock.close()
+        for relay in list(self._relays):
+            relay.close()
+
+
+async def start_relay(server: MediaServer, lesson: LessonId, path: str) -> None:
+    """Let the worker at ``path`` have what is published in a lesson here; raises UnknownLesson, OSError."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        sock.connect(path)  # to a listening socket of this machine: it does not wait
+    except BaseException:
+        sock.close()
+        raise
+    sink = RelaySink(sock, lesson)
+    try:
+        sink.feedback = await server.attach(lesson, sink)
+    except BaseException:
+        sink.close("refused")
+        raise
+    sink.on_end = lambda: server.detach(lesson, sink)
