@@ -31,12 +31,13 @@ def free_port(kind: socket.SocketKind) -> int:
 
 
 def free_ports(count: int) -> int:
-    """The first of so many neighbouring UDP ports."""
+    """The first of so many neighbouring ports for media, UDP and TCP."""
     while True:
         first = free_port(socket.SOCK_DGRAM)
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
             for port in range(first, first + count):
-                stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind(("127.0.0.1", port))
+                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                    stack.enter_context(socket.socket(socket.AF_INET, kind)).bind(("127.0.0.1", port))
             return first
 
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { withLabels, withOpusNack } from "../src/protocol/sdp";
+import { iceCredentials, withIceCredentials, withLabels, withOpusNack } from "../src/protocol/sdp";
 
 /** What Chromium 156 offers for our three slots: two pictures and a sound. */
 const offer = readFileSync(new URL("data/chromium_offer.sdp", import.meta.url), "utf8");
@@ -38,5 +38,33 @@ describe("withOpusNack", () => {
   it("changes nothing when it is asked for already", () => {
     const once = withOpusNack(offer);
     expect(withOpusNack(once)).toBe(once);
+  });
+});
+
+describe("an ICE restart", () => {
+  const fragment = "a=ice-lite\r\na=ice-ufrag:server2\r\na=ice-pwd:new/password+2\r\na=end-of-candidates\r\n";
+
+  it("sends the credentials of the first m-section, and nothing else", () => {
+    const lines = linesOf(offer);
+    const first = (name: string) => lines.find((line) => line.startsWith(`a=${name}:`)) ?? "";
+    expect(iceCredentials(offer)).toBe(`${first("ice-ufrag")}\r\n${first("ice-pwd")}\r\n`);
+    expect(iceCredentials("v=0\r\n")).toBe("");
+  });
+
+  it("puts the server's new credentials into every m-section of its answer", () => {
+    const answer = withIceCredentials(offer, fragment);
+    const sections = sectionsOf(answer);
+    expect(sections.length).toBe(3);
+    for (const section of sections) {
+      expect(linesOf(section).filter((line) => line.startsWith("a=ice-"))).toEqual(
+        expect.arrayContaining(["a=ice-ufrag:server2", "a=ice-pwd:new/password+2"]),
+      );
+    }
+    const others = (sdp: string) => linesOf(sdp).filter((line) => !/^a=ice-(ufrag|pwd):/.test(line));
+    expect(others(answer)).toEqual(others(offer));
+  });
+
+  it("leaves an answer as it is when the fragment has no credentials", () => {
+    expect(withIceCredentials(offer, "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n")).toBe(offer);
   });
 });

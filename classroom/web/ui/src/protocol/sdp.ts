@@ -1,4 +1,4 @@
-/** The two things that WebRTC's API cannot say and SDP can. Pure text in, text out. */
+/** What WebRTC's API cannot say and SDP can. Pure text in, text out. */
 
 const EOL = "\r\n";
 
@@ -38,4 +38,20 @@ export function withOpusNack(sdp: string): string {
       return section.replace(rtpmap[0], `${rtpmap[0]}${EOL}${feedback}`);
     })
     .join("");
+}
+
+const CREDENTIALS = ["ice-ufrag", "ice-pwd"] as const;
+
+/** The ICE credentials of a description or fragment as a fragment of their own (RFC 8840); empty when it has none. */
+export function iceCredentials(sdp: string): string {
+  const lines = CREDENTIALS.map((name) => new RegExp(`^a=${name}:\\S+`, "m").exec(sdp)?.[0]);
+  return lines.includes(undefined) ? "" : lines.map((line) => `${line ?? ""}${EOL}`).join("");
+}
+
+/** A description with the ICE credentials of a fragment, everything else as it is: the answer to an ICE restart. */
+export function withIceCredentials(sdp: string, fragment: string): string {
+  return CREDENTIALS.reduce((text, name) => {
+    const line = new RegExp(`^a=${name}:\\S+`, "m").exec(fragment)?.[0];
+    return line === undefined ? text : text.replace(new RegExp(`^a=${name}:\\S+`, "gm"), line);
+  }, sdp);
 }

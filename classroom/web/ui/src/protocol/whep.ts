@@ -22,11 +22,18 @@ export interface WhepEvents {
 }
 
 const BACKOFF: Backoff = { first_ms: 300, max_ms: 1500 };
-const SAMPLE_MS = 1_000;
+const SAMPLE_MS = 250;
 /** While nothing has come yet: the page waits to show its picture. */
 const FIRST_SAMPLE_MS = 100;
-/** Live publications and no byte for so long: the path is dead, whatever ICE believes. */
-const STALL_MS = 3_000;
+/**
+ * Live publications and no byte for so long, where voice alone brings bytes many times a second: another path is looked
+ * for in the same session, the page says so, a new session is begun, whatever ICE believes.
+ */
+const DOUBT_MS = 1_000;
+const LOST_MS = 1_800;
+const STALL_MS = 2_200;
+/** What a restart of ICE needs more on a long path: PATCH, check, and the server's question. */
+const RESTART_RTTS = 4;
 /** The same when the control connection broke too: the server itself is likely gone. */
 const SUSPECT_STALL_MS = 1_000;
 const DISCONNECTED_MS = 2_000;
@@ -42,6 +49,7 @@ export class WhepClient {
   #before: ReceiveSample | null = null;
   #lastBytes_ms = 0;
   #expectedSince_ms = 0;
+  #restartedAt_ms = 0;
   #failures = 0;
   #received = false;
   #status: ReceiveStatus = "idle";
@@ -168,12 +176,25 @@ export class WhepClient {
       if (session.connectionState === "connected") this.#report("quiet");
     } else {
       const silent_ms = now_ms - Math.max(this.#lastBytes_ms, this.#expectedSince_ms);
-      if (silent_ms >= (this.#suspect ? SUSPECT_STALL_MS : STALL_MS)) {
+      const patience_ms = STALL_MS + RESTART_RTTS * (before.rtt_s ?? 0) * 1000;
+      if (silent_ms >= (this.#suspect ? SUSPECT_STALL_MS : patience_ms)) {
         this.#failed(null);
         return;
       }
+      if (silent_ms >= DOUBT_MS) this.#restart(session);
+      if (silent_ms >= LOST_MS && this.#received) this.#report("lost");
     }
     this.#events.stats(statsBetween(before, after));
+  }
+
+  /** Once for each time that the bytes stop. */
+  #restart(session: WhepSession): void {
+    if (this.#restartedAt_ms >= this.#lastBytes_ms) return;
+    this.#restartedAt_ms = Date.now();
+    session.restart().catch((error: unknown) => {
+      // Nobody there may be nobody there for a moment; who does not know us will not know us later.
+      if (session === this.#session && error instanceof Problem && error.status === 404) this.#failed(null);
+    });
   }
 
   #failed(problem: Problem | null): void {

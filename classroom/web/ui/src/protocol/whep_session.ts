@@ -3,7 +3,7 @@
 import type { Label, TrackKind } from "./messages.gen";
 import { Problem, problemOf } from "./problem";
 import { sampleReport, type ReceiveSample } from "./receive_stats";
-import { withLabels, withOpusNack } from "./sdp";
+import { iceCredentials, withIceCredentials, withLabels, withOpusNack } from "./sdp";
 
 /** A place on the screen or loudspeaker of this page. */
 export interface Slot {
@@ -17,7 +17,7 @@ export interface WhepTarget {
   token: string;
 }
 
-const POST_DEADLINE_MS = 4_000;
+const DEADLINE_MS = 4_000;
 
 export class WhepSession {
   readonly tracks = new Map<Label, MediaStreamTrack>();
@@ -69,28 +69,43 @@ export class WhepSession {
       if (transceiver.mid !== null && slot !== undefined) this.#labels.set(transceiver.mid, slot.label);
     });
     // Posted without waiting for candidates: an ICE-lite server learns our address from our first check.
-    const answer = await this.#post(
-      withLabels(
-        sdp,
-        this.#slots.map((slot) => slot.label),
-      ),
-    );
-    await this.#pc.setRemoteDescription({ type: "answer", sdp: answer });
+    const labels = this.#slots.map((slot) => slot.label);
+    const response = await this.#ask("POST", this.#target.url, "application/sdp", withLabels(sdp, labels));
+    const location = response.headers.get("Location");
+    if (location !== null) this.#resource = new URL(location, response.url).href;
+    await this.#pc.setRemoteDescription({ type: "answer", sdp: await response.text() });
   }
 
-  async #post(offer: string): Promise<string> {
-    const deadline = setTimeout(() => this.#abort.abort(), POST_DEADLINE_MS);
+  /**
+   * Look for a path again, on every network and over TCP, too, in the same session (ICE restart, RFC 9725 §4.3.2).
+   *
+   * Throws Problem when the server does not know the session any more, or cannot be reached.
+   */
+  async restart(): Promise<void> {
+    const answer = this.#pc.remoteDescription;
+    if (this.#resource === null || answer === null) return;
+    const offer = await this.#pc.createOffer({ iceRestart: true });
+    await this.#pc.setLocalDescription({ type: "offer", sdp: withOpusNack(offer.sdp ?? "") });
+    const credentials = iceCredentials(offer.sdp ?? "");
+    const fragment = "application/trickle-ice-sdpfrag";
+    const response = await this.#ask("PATCH", this.#resource, fragment, credentials, { "If-Match": "*" });
+    const sdp = withIceCredentials(answer.sdp, await response.text());
+    await this.#pc.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  async #ask(
+    method: "POST" | "PATCH",
+    url: string,
+    type: string,
+    body: string,
+    more: Record<string, string> = {},
+  ): Promise<Response> {
+    const deadline = setTimeout(() => this.#abort.abort(), DEADLINE_MS);
+    const headers = { "Content-Type": type, Authorization: `Bearer ${this.#target.token}`, ...more };
     try {
-      const response = await fetch(this.#target.url, {
-        method: "POST",
-        headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${this.#target.token}` },
-        body: offer,
-        signal: this.#abort.signal,
-      });
+      const response = await fetch(url, { method, headers, body, signal: this.#abort.signal });
       if (!response.ok) throw await problemOf(response);
-      const location = response.headers.get("Location");
-      if (location !== null) this.#resource = new URL(location, response.url).href;
-      return await response.text();
+      return response;
     } catch (error) {
       if (error instanceof Problem) throw error;
       throw new Problem(0, "unreachable", error instanceof Error ? error.message : "");
