@@ -74,13 +74,12 @@ class Bench:
             self._console.print(f"{part}: {time.monotonic() - began_s:.0f} s\n")
 
     async def _forwarding(self) -> None:
-        rows = []
-        for receivers in self._arguments.receivers:
-            for name in self._names:
-                for variant in self._variants(name, receivers):
-                    rows.append(
-                        await forwarding.measure(name, variant, receivers, self._arguments.seconds, self._cores)
-                    )
+        rows = [
+            await forwarding.measure(name, variant, receivers, self._arguments.seconds, self._cores)
+            for receivers in self._arguments.receivers
+            for name in self._names
+            for variant in self._variants(name, receivers)
+        ]
         title = "Forwarding: one core, one publisher of 2 Mbit/s H.264 720p25 in bursts of 5 ms, AES-128-GCM"
         self._show("forwarding", title, FORWARDING_COLUMNS, rows)
         compared = ratios(rows, servers.OURS)
