@@ -213,6 +213,36 @@ async def test_kill_9_and_the_same_lesson_goes_on(tmp_path):
         assert (status, json.loads(answer)["recording"]["state"]) == (200, "complete")
 
 
+async def workers_gone(pids) -> None:
+    async with asyncio.timeout(5):
+        while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids):
+            await asyncio.sleep(0.02)
+
+
+async def test_a_killed_server_leaves_no_worker_behind(tmp_path):
+    async with serving(tmp_path) as server:
+        pids = [child.pid for child in psutil.Process(server.process.pid).children(recursive=True)]
+        assert pids
+        await server.stop(signal.SIGKILL)
+        await workers_gone(pids)
+
+
+async def test_a_signal_to_the_whole_group_lets_workers_finish_their_recordings(tmp_path):
+    """Ctrl-C in a terminal and systemd send it to every process."""
+    async with serving(tmp_path) as server:
+        assert (await server.ask("POST", "/api/lessons/maths/start", server.token("teacher")))[0] == 200
+        children = psutil.Process(server.process.pid).children(recursive=True)
+        for child in children:
+            child.send_signal(signal.SIGTERM)
+            child.send_signal(signal.SIGINT)
+        await asyncio.sleep(0.2)
+        status, output = await server.stop()
+        assert status == 0, output
+        assert "has died" not in output
+        await workers_gone([child.pid for child in children])
+    assert manifest(find_recording(tmp_path, "maths"))["state"] == "interrupted"
+
+
 async def test_a_second_server_is_refused_with_a_reason(tmp_path):
     async with serving(tmp_path) as server:
         for port, media_port, folder, names in (

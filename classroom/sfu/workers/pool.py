@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from classroom.model import ClassroomError, LessonId, RecordingState
-from classroom.sfu.core.events import MediaLost, SessionClosed, SessionConnected
+from classroom.sfu.core.events import MediaLost, PublicationAdded, PublicationLive, PublicationRemoved, SessionClosed
 from classroom.sfu.core.stats import LessonStats
 from classroom.sfu.server import Patched, Session, UnknownLesson, UnknownSession
 from classroom.sfu.workers import messages
@@ -43,6 +43,7 @@ NEW_LESSON_LOAD, NEW_LESSON_S = 0.05, 10.0
 LOAD_STEP = 0.05  # differences below it are noise
 FULL_CPU = 0.75  # share of a core, beyond which others take in further receivers of a lesson
 MIN_RELIEF_CPU = 0.2  # by so much they must be less loaded
+_OF_PUBLICATIONS = (PublicationAdded, PublicationLive, PublicationRemoved)
 DIED = "its media process died"
 
 
@@ -340,12 +341,13 @@ class WorkerPool:
                 return  # told already
         elif entry is None:
             return
-        elif entry.worker is not worker and not isinstance(message, SessionConnected):
-            if isinstance(message, MediaLost):
-                entry.relays.discard(worker)
-            return  # of what is relayed its origin tells
-        elif isinstance(message, MediaLost):
+        elif isinstance(message, MediaLost) and entry.worker is worker:
             self._end_relays(lesson, entry, message.reason)
+        elif isinstance(message, MediaLost):
+            entry.relays.discard(worker)
+            return
+        elif isinstance(message, _OF_PUBLICATIONS) and entry.worker is not worker:
+            return  # of what is relayed its origin tells
         self._on_event(lesson, message)
 
     async def observe(self, lesson: LessonId) -> LessonStats:

@@ -1,11 +1,13 @@
 """The lesson service: what it asks of media server and recorder, in which order, and what it survives."""
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from classroom.live.errors import LessonEnded
+from classroom.live.feed import FeedClosed
 from classroom.live.journal import Journal
 from classroom.live.lesson import Person
 from classroom.live.service import KEEP_ENDED, LessonService, Owner
@@ -22,7 +24,7 @@ from classroom.model import (
     TrackKind,
 )
 from classroom.sfu import server as sfu
-from classroom.sfu.core.events import PublicationAdded, PublicationLive, PublicationRemoved, SessionClosed
+from classroom.sfu.core.events import MediaLost, PublicationAdded, PublicationLive, PublicationRemoved, SessionClosed
 from classroom.sfu.negotiate import BadOffer
 from tests.unit.web.running_node import make_offer
 
@@ -93,9 +95,7 @@ class House:
         self.now = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
         self.journal = Journal(folder / "lessons.json")
         self.media = Media(self.log)
-        self.service = self.media.service = LessonService(
-            self.media, self.record, self.journal, wall=lambda: self.now
-        )
+        self.service = self.media.service = LessonService(self.media, self.record, self.journal, wall=lambda: self.now)
 
     async def record(self, lesson, title, on_state, resume):
         self.log.append("resume recording" if resume else "record")
@@ -188,6 +188,48 @@ async def test_a_fault_in_its_media_does_not_end_the_lesson(house, offer):
     await house.service.publish(MATHS, CAPTURE, offer, may_open=True)
     assert house.log == ["open media", "finish interrupted", "resume recording", "publish"]
     assert house.recording() is RecordingState.RECORDING
+
+
+async def test_lost_media_are_opened_again_before_anybody_asks(house, offer):
+    session = await house.service.publish(MATHS, CAPTURE, offer, may_open=True)
+    camera = Publication(PublicationId("p"), CAPTURE.id, Label.CAMERA, TrackKind.VIDEO, "camera")
+    house.service.on_event(MATHS, PublicationAdded(camera))
+    del house.log[:]
+    with house.service.connect(MATHS, CAPTURE) as own, house.service.connect(MATHS, VILLAGE) as other:
+        assert (await own.take()).publications
+        await other.take()
+        house.service.on_event(MATHS, SessionClosed(session.id, CAPTURE.id, True, "its media process died"))
+        house.service.on_event(MATHS, MediaLost("its media process died"))
+        house.service.on_event(MATHS, MediaLost("its media process died"))
+        assert house.service.find(MATHS).publications() == []
+        async with asyncio.timeout(5):
+            while house.log != ["open media", "finish interrupted", "resume recording"]:
+                await asyncio.sleep(0.001)
+            told = [await own.take() for _ in range(3)]
+        assert [m.session_id for m in told if m.type == "session_ended"] == [session.id]
+        for feed in (own, other):
+            feed.close("")
+        assert "session_ended" not in [message.type for message in await everything(other)]
+    assert house.recording() is RecordingState.RECORDING
+    with pytest.raises(sfu.UnknownSession):
+        await house.service.close_session(Owner(MATHS, CAPTURE, True), session.id)
+
+
+async def everything(feed) -> list:
+    told = []
+    with contextlib.suppress(FeedClosed):
+        while True:
+            told.append(await feed.take())
+    return told
+
+
+async def test_media_lost_after_the_end_stay_closed(house):
+    await house.service.start(MATHS)
+    await house.service.end(MATHS)
+    del house.log[:]
+    house.service.on_event(MATHS, MediaLost("its media process died"))
+    await asyncio.sleep(0.01)
+    assert house.log == []
 
 
 async def test_events_become_what_others_are_told(house, offer):
