@@ -30,6 +30,7 @@ AMPLE = 1.5  # so much more than the pictures need is all that is ever probed
 # On an ample path a keyframe leaves quickly; on a thin one it would make the voice behind it wait in somebody's queue.
 PACING_AMPLE, PACING_THIN = 2.5, 1.2
 NO_FEEDBACK_S = 2.0  # after which a server that promised feedback is taken to give none
+KNOCK_S = 1.0  # between packets that only ask whether there is feedback again
 TICK_S = 0.1
 _RESENDS = 0  # before all streams: what is missing holds up everything behind it
 _NOBODY = "没有教室需要 / nobody needs it"
@@ -81,6 +82,7 @@ class Uplink:
         self._estimator: BandwidthEstimator | None = None
         self._last_time_bps = last_time_bps or FIRST_TIME_BPS
         self._opened_s = now_s()
+        self._left_s = float("-inf")  # when the last packet left
         self._heard = False
 
     @property
@@ -129,6 +131,8 @@ class Uplink:
         if estimator is None:
             return
         estimator.handle_timeout(now_s)
+        if estimator.silent and now_s >= self._left_s + KNOCK_S:
+            self._leave(self._latest(1))  # with every layer stopped nothing else would bring feedback again
         cluster = estimator.start_probe(now_s)
         if cluster is None:
             return
@@ -185,7 +189,7 @@ class Uplink:
     def _leave(self, packets: Sequence[bytes]) -> None:
         log = self._log
         if log is not None:
-            now_s = self._now_s()
+            now_s = self._left_s = self._now_s()
             packets = [_numbered(packet, log.add(now_s, len(packet))) for packet in packets]
         self._send(packets)
 

@@ -241,6 +241,22 @@ def test_it_goes_down_at_once_and_comes_back() -> None:
     assert school.full_since_s() - back_s < 6
 
 
+def test_feedback_that_stays_away_stops_everything_and_its_return_brings_it_back() -> None:
+    school = School(GOOD)
+    school.run(5.0)
+    school.feedback = False
+    school.run(9.0)
+    assert not school.sent
+    sent = len(school.numbers)
+    school.run(5.0)
+    assert 3 <= len(school.numbers) - sent <= 6, "a knock a second"
+    school.feedback = True
+    back_s = school.loop.now_s
+    school.run(10.0)
+    assert school.sent == ALL
+    assert school.full_since_s() - back_s < 3
+
+
 def test_loss_that_is_the_paths_own_takes_nothing_away() -> None:
     school = School(Conditions(delay_s=0.02, rate_bps=20_000_000, queue_bytes=250_000, loss=0.08))
     school.run(20.0)
