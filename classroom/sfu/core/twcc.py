@@ -219,6 +219,8 @@ class Arrivals:
         base = max(self._next, self._highest + 1 - MAX_SPAN)
         while base <= self._highest:
             ticks = [self._ticks.get(seq) for seq in range(base, self._highest + 1)]
+            if all(tick is None for tick in ticks):
+                break  # what came lies further back than a report reaches
             packet, covered = build_transport_feedback(self._sender_ssrc, self._media_ssrc, base, self._count, ticks)
             packets.append(packet)
             self._count += 1

@@ -184,3 +184,17 @@ def test_a_gap_in_time_that_no_delta_can_say_makes_two_reports():
     arrivals.received(1, 77, 20.0)
     packets = arrivals.take(20.0)
     assert len(packets) == 2 and told(packets) == {0: 10.0, 1: 20.0}
+
+
+def test_a_number_that_comes_later_than_a_report_reaches_is_not_reported():
+    arrivals = Arrivals(1)
+    arrivals.received(5000, 9, 10.0)
+    assert len(arrivals.take(10.0)) == 1
+    arrivals.received(5001, 9, 11.0)
+    assert len(arrivals.take(11.0)) == 1
+    arrivals.received(5001 - MAX_SPAN, 9, 12.0)  # the others are forgotten by now
+    assert arrivals.take(12.0) == []
+    arrivals.received(5002, 9, 12.5)
+    (packet,) = arrivals.take(12.5)
+    report = parsed(packet)
+    assert report.base_seq == 5002 and len(report.arrivals) == 1
