@@ -192,9 +192,11 @@ def test_a_number_that_comes_later_than_a_report_reaches_is_not_reported():
     assert len(arrivals.take(10.0)) == 1
     arrivals.received(5001, 9, 11.0)
     assert len(arrivals.take(11.0)) == 1
-    arrivals.received(5001 - MAX_SPAN, 9, 12.0)  # the others are forgotten by now
-    assert arrivals.take(12.0) == []
-    arrivals.received(5002, 9, 12.5)
-    (packet,) = arrivals.take(12.5)
+    arrivals.received(5001 - MAX_SPAN, 9, 12.0)
+    assert parsed(arrivals.take(12.0)[0]).arrivals[:-1] == [None] * (MAX_SPAN - 1)  # 5001 again, which is forgotten now
+    arrivals.received(5000 - MAX_SPAN, 9, 13.0)
+    assert arrivals.take(13.0) == []
+    arrivals.received(5002, 9, 13.5)
+    (packet,) = arrivals.take(13.5)
     report = parsed(packet)
     assert report.base_seq == 5002 and len(report.arrivals) == 1
