@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
+import math
+import socket
 import struct
 from dataclasses import dataclass
 from functools import partial
@@ -12,10 +15,16 @@ from typing import TYPE_CHECKING
 
 from classroom.media.depacketize import H264Depacketizer, OpusDepacketizer
 from classroom.sfu.core import rtcp
+from classroom.sfu.core.cache import PacketCache
+from classroom.sfu.core.downlink import Downlink
+from classroom.sfu.core.pacer import Priority
 from classroom.sfu.core.pause import PauseResume, PauseType, build_pause
 from classroom.sfu.core.payload import begins_keyframe
+from classroom.sfu.core.red import LADDER, redundant
 from classroom.sfu.core.rtp import RtpError, build_extensions, build_rtp, header_extensions, parse_rtp
-from classroom.sfu.core.twcc import build_transport_feedback
+from classroom.sfu.core.send_log import SendLog
+from classroom.sfu.core.sps import BadParameterSet, parse_sps
+from classroom.sfu.core.twcc import Arrivals, FeedbackError, build_transport_feedback, parse_transport_feedback
 from classroom.sfu.negotiate import (
     BadFragment,
     BadOffer,
@@ -26,6 +35,9 @@ from classroom.sfu.negotiate import (
     parse_offer,
 )
 from classroom.sfu.transport import stun
+from classroom.sfu.transport.egress import BUFFER_BYTES
+from classroom.sfu.transport.srtp import Buffer
+from classroom.sfu.transport.tcp import MAX_FRAME_BYTES, TcpConnection
 from tests.fuzz.choices import Choices
 from tests.fuzz.whole_lesson import PAYLOADS, play
 
@@ -146,6 +158,130 @@ def _fragment(data: bytes) -> None:
     assert (fragment.ufrag is None) == (fragment.pwd is None) and fragment.candidates >= 0
 
 
+def _sps(data: bytes) -> None:
+    try:
+        parsed = parse_sps(data)
+    except BadParameterSet:
+        return
+    assert 0 < parsed.width_px <= 16384 and 0 < parsed.height_px <= 16384
+    assert parsed.frame_rate_hz is None or parsed.frame_rate_hz > 0
+
+
+def _feedback(data: bytes) -> None:
+    """Transport-wide feedback, true and false, to a receiver's path; and what arrives to the writer of our own."""
+    choices = Choices(data)
+    log, arrivals = SendLog(), Arrivals(1)
+    path: Downlink[int] = Downlink(log, 1e6 if choices.below(2) else None)
+    now, base, reports = 10.0, 0, 0
+    for number in range(200):
+        if not choices:
+            break
+        match choices.below(8):
+            case 0 | 1 | 2:
+                for _ in range(choices.below(32)):
+                    if path.push(number, 1200, Priority(choices.below(5)), choices.below(3), now):
+                        log.add(now, 1200)
+                for item in path.due(now):
+                    log.add(now, 1200)
+                    assert 0 <= item <= number
+                path.take_stalled()
+                assert path.take_probe_bytes() >= 0
+            case 3 | 4:
+                ticks = [None if choices.below(4) == 0 else 1000 + 8 * n for n in range(1 + choices.below(40))]
+                if all(tick is None for tick in ticks):
+                    continue
+                report, covered = build_transport_feedback(
+                    1, 9, (log.next_seq - len(ticks)) & 0xFFFF, reports & 0xFF, ticks
+                )
+                reports, base = reports + 1, base + covered
+                (parsed,) = rtcp.parse_rtcp(report)
+                path.feedback(parsed, now)
+            case 5:
+                body = choices.some(60)
+                with contextlib.suppress(FeedbackError, struct.error):
+                    path.feedback(parse_transport_feedback(body), now)
+            case 6:
+                arrivals.received(choices.near(65_530 + number, 16), 9, now)
+                for packet in arrivals.take(now):
+                    rtcp.parse_rtcp(packet)
+            case _:
+                now += choices.number(1) / 100
+        assert 10_000 <= path.estimate_bps <= 1e10 and path.queued_bytes <= 500_000
+        assert math.isfinite(path.estimator.queue_delay_s) and 0 <= path.estimator.loss <= 1
+
+
+def _red(data: bytes) -> None:
+    """Sound with copies, read back as RFC 2198 says."""
+    choices, cache, sent = Choices(data), PacketCache(64), {}
+    seq, ts = 65_500, 2**32 - 9000
+    pt = choices.below(128)
+    while choices:
+        how = choices.number(1)
+        seq += 1 + (how & 3 == 3) * choices.below(9)
+        ts = choices.near(ts + 960, 32) if how & 4 else (ts + 960) & 0xFFFF_FFFF
+        payload = choices.some(60) * (1 + (how >> 3 & 1) * 30)
+        packet = parse_rtp(build_rtp(pt=111, seq=seq & 0xFFFF, ts=ts, ssrc=1, payload=payload))
+        packet.ext_seq = seq
+        cache.add(packet)
+        sent[ts] = payload
+        distances = LADDER[how >> 4 & 3][1]
+        made = redundant(packet, cache, pt, distances)
+        blocks, at = [], 0
+        while made.payload[at] & 0x80:
+            (head,) = struct.unpack_from("!I", made.payload, at)
+            blocks.append((head >> 24 & 0x7F, head >> 10 & 0x3FFF, head & 0x3FF))
+            at += 4
+        assert made.payload[at] == pt and len(blocks) <= len(distances)
+        at += 1
+        for block_pt, offset, size in blocks:
+            assert block_pt == pt and size and offset
+            assert made.payload[at : at + size] == sent[(ts - offset) & 0xFFFF_FFFF]
+            at += size
+        assert made.payload[at:] == payload and made.ts == ts and made.ext_seq == seq
+
+
+class _Framing:
+    """One listening socket for all inputs, one event loop."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._runner = asyncio.Runner()
+        self._outgoing = Buffer(BUFFER_BYTES)
+
+    def __call__(self, data: bytes) -> None:
+        self._runner.run(self._take(Choices(data)))
+
+    async def _take(self, choices: Choices) -> None:
+        client = socket.create_connection(self._listener.getsockname())
+        server, _ = self._listener.accept()
+        server.setblocking(False)
+        frames: list[bytes] = []
+        connection = TcpConnection(server, self._outgoing, lambda _, got: frames.extend(got), lambda *_: None)
+        trusted = choices.below(2)
+        if trusted:
+            connection.trust()
+        sent = bytearray()
+        try:
+            while choices and not connection.closed:
+                frame = choices.some(200) * (1 + choices.below(8))
+                chunk = frame if choices.below(4) == 0 else struct.pack("!H", len(frame)) + frame
+                sent += chunk
+                client.sendall(chunk)
+                connection._readable()
+            connection._readable()
+            client.close()
+            for _ in range(2 + len(sent) // 500):
+                if not connection.closed:
+                    connection._readable()
+            assert connection.closed
+            assert all(0 < len(frame) <= MAX_FRAME_BYTES for frame in frames)
+            told = b"".join(struct.pack("!H", len(frame)) + frame for frame in frames)
+            assert bytes(sent).startswith(told)
+        finally:
+            client.close()
+            connection.close()
+
+
 def _planted(data: bytes) -> None:
     with contextlib.suppress(RtpError):
         packet = parse_rtp(data)
@@ -153,6 +289,16 @@ def _planted(data: bytes) -> None:
             raise ValueError("the planted fault")
 
 
+SPS = tuple(
+    map(
+        bytes.fromhex,
+        (
+            "6742c01e8c8d40501ed00f08846a",
+            "6764001facd9405005bb016a02020280000003008000001e078c18cb",
+            "67640028ad00d903c0113f2e0220000003002000000f01e30632a0",
+        ),
+    )
+)
 _FRAGMENT = b"a=ice-ufrag:abcd\r\na=ice-pwd:efghijklmnopqrstuvwxyz\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n"
 _BLOCK = rtcp.ReportBlock(9, 3, -1, 70_000, 4, 5, 6)
 _RTCP = (
@@ -178,7 +324,13 @@ TARGETS: dict[str, Target] = {
         ),
     ),
     "rtcp": Target(_rtcp, _RTCP),
-    "h264": Target(_h264, (bytes([1, 0, 0x81, 1, 8, 3, 0, 4, 0, 5, 0x80, 6]), bytes([0x40, 5]) + b"\x78\0\1\x67\0")),
+    "h264": Target(
+        _h264, (bytes([1, 0, 0x81, 1, 8, 3, 0, 4, 0, 5, 0x80, 6]), bytes([0x40, 5]) + b"\x78\0\1\x67\0"), max_bytes=160
+    ),
+    "sps": Target(_sps, SPS),
+    "feedback": Target(_feedback, (bytes([1, 0, 9, 1, 1, 7, 5, 3, 6, *range(40)]) * 3, bytes(range(7, 120)))),
+    "framing": Target(_Framing(), (bytes([1, 5, *b"hello", 0, 1, 3, *b"abc", 2, 3]), bytes([0, 200, *range(200)]))),
+    "red": Target(_red, (bytes([111, *([0x20, 9, *b"some sound"] * 12)]), bytes([63, *range(16, 200, 3)]))),
     "opus": Target(_opus, (b"\x02\x03\xf8\xff\xfe\x01\x02\x03ab\x02\x01\x07",)),
     "sdp": Target(_offer, tuple(OFFERS), max_bytes=8192),
     "fragment": Target(_fragment, (_FRAGMENT + b"a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\na=end-of-candidates",)),
