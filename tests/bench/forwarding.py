@@ -84,7 +84,7 @@ async def window(server: Measured, load: Load, seconds: float) -> dict[str, Any]
         "delay_p99_ms": got["delay_p99_ms"],
         "lost_percent": (1 - got["received"] / max(got["expected"], 1)) * 100,
         "load_percent": load_cpu_s / took_s * 100,
-        "pacing_late_p99_ms": sent_after["late_p99_s"] * 1e3,
+        "pacing_late_ms": sent_after["late_p99_s"] * 1e3,
     }
     if after:
         calls = after["send_calls_total"] - numbers["send_calls_total"]

@@ -14,7 +14,7 @@ from tests.bench.servers import OURS, Cores, serving
 
 SITTING = 10
 CALM_S = 3.0
-WARM_UP_JOINS = 200
+WARM_UP_JOINS = 1000
 SILENCE_S = 20.0  # by then the server must have noticed who went without a word
 COUNTED = ("tasks", "descriptors", "timers", "sessions")
 

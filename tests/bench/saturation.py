@@ -14,8 +14,8 @@ LESSON_RECEIVERS = 50
 EYES = 5
 LIMIT_MS = 20.0
 STEPS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20)  # lessons
-WINDOW_S = 2.0
-SETTLE_S = 1.0
+WINDOW_S = 1.5
+SETTLE_S = 0.7
 
 
 async def measure(name: str, limit_s: float, cores: Cores) -> dict[str, Any]:
