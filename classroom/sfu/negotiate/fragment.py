@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classroom.model import ClassroomError
+from classroom.sfu.negotiate.offer import is_ice_credential
 
 if TYPE_CHECKING:
     from classroom.sfu.negotiate.answer import LocalTransport
@@ -41,6 +42,8 @@ def parse_fragment(text: str) -> Fragment:
             candidates += 1
     if (ufrag is None) != (pwd is None):
         raise BadFragment("a fragment has both ice-ufrag and ice-pwd, or neither")
+    if ufrag is not None and pwd is not None and not (is_ice_credential(ufrag) and is_ice_credential(pwd)):
+        raise BadFragment("ice-ufrag and ice-pwd of the fragment must be 1 to 256 signs of ASCII")
     if ufrag is None and not candidates and "a=end-of-candidates" not in text:
         raise BadFragment("the fragment has neither credentials nor candidates")
     return Fragment(ufrag, pwd, candidates)

@@ -10,6 +10,9 @@ from classroom.model import ClassroomError
 
 MAX_MEDIA_SECTIONS = 64
 _RID = re.compile("[0-9A-Za-z_-]{1,16}")  # RFC 8852 §3.1; no header extension of one byte head holds more
+_ICE_CREDENTIAL = re.compile("[!-~]{1,256}")  # RFC 8839 §5.4 allows fewer signs; what matters is that STUN holds them
+_HASH_BYTES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
+_HEX_BYTES = re.compile("[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2})*")
 Setup = Literal["active", "passive", "actpass"]
 
 
@@ -128,6 +131,9 @@ def parse_offer(text: str) -> Offer:
         raise UnacceptableOffer("the offer has no ice-ufrag and ice-pwd: only WebRTC (ICE) is accepted")
     if not fingerprint:
         raise UnacceptableOffer("the offer has no DTLS fingerprint: only WebRTC (DTLS-SRTP) is accepted")
+    if not is_ice_credential(ufrag) or not is_ice_credential(pwd):
+        raise BadOffer("a=ice-ufrag and a=ice-pwd of the offer must be 1 to 256 signs of ASCII")
+    _check_fingerprint(fingerprint)
     if setup not in ("active", "passive", "actpass"):
         raise BadOffer("a=setup of the offer must be active, passive or actpass")
     return Offer(media, bundle, ufrag, pwd, fingerprint, setup, allow_mixed)  # type: ignore[arg-type]
@@ -143,6 +149,21 @@ def _parse_media_line(value: str, number: int, direction: str) -> MediaOffer:
 def is_number(text: str) -> bool:
     """Whether the text is a number as SDP writes them: ASCII digits, not more than the largest needs."""
     return text.isascii() and text.isdigit() and len(text) <= 10
+
+
+def is_ice_credential(text: str) -> bool:
+    """Whether the text can be a ufrag or password."""
+    return _ICE_CREDENTIAL.fullmatch(text) is not None
+
+
+def _check_fingerprint(text: str) -> None:
+    """Refuse now what could only fail in the handshake (RFC 8122 §5)."""
+    algorithm, _, value = text.partition(" ")
+    size = _HASH_BYTES.get(algorithm.lower())
+    if size is None:
+        raise UnacceptableOffer(f"a=fingerprint of the offer must be one of {', '.join(_HASH_BYTES)}")
+    if _HEX_BYTES.fullmatch(value.strip()) is None or len(value.strip()) != 3 * size - 1:
+        raise BadOffer(f"a=fingerprint of the offer must be {size} hexadecimal bytes with colons between")
 
 
 def _parse_attribute(media: MediaOffer, name: str, rest: str) -> None:

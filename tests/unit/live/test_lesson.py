@@ -142,3 +142,16 @@ def test_the_snapshot_is_the_whole_state():
     assert snapshot.lesson == live.view()
     assert [participant.name for participant in snapshot.participants] == ["王老师"]
     assert [publication.id for publication in snapshot.publications] == ["p1"]
+
+
+def test_whose_media_are_interrupted_is_shown_as_not_receiving_until_it_is_heard_again():
+    live = lesson()
+    live.start(NOON)
+    live.open_session(DOWN, VILLAGE, False, NOON)
+    live.connect_session(DOWN, VILLAGE.id, NOON)
+    [told] = live.connect_session(DOWN, VILLAGE.id, NOON, connected=False)
+    assert isinstance(told, ParticipantChanged)
+    assert (told.participant.receiving, told.participant.online) == (False, False)
+    assert live.connect_session(DOWN, VILLAGE.id, NOON, connected=False) == []
+    [told] = live.connect_session(DOWN, VILLAGE.id, NOON)
+    assert (told.participant.receiving, told.participant.online) == (True, True)

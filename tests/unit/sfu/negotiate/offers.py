@@ -7,7 +7,8 @@ from classroom.sfu.negotiate import LocalTransport, Negotiated, answer_offer, pa
 
 OFFERS = Path(__file__).parents[3] / "data" / "offers"
 REAL = sorted(path.stem for path in OFFERS.glob("*.sdp"))
-TRANSPORT = ["a=ice-ufrag:abcd", "a=ice-pwd:" + "p" * 22, "a=fingerprint:sha-256 AB:CD", "a=setup:actpass"]
+FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
+TRANSPORT = ["a=ice-ufrag:abcd", "a=ice-pwd:" + "p" * 22, f"a=fingerprint:{FINGERPRINT}", "a=setup:actpass"]
 LOCAL = LocalTransport(
     "ourufrag", "ourpassword", "sha-256 " + ":".join(["AB"] * 32), (("192.0.2.1", 8189), ("2001:db8::1", 8189))
 )

@@ -1,5 +1,7 @@
 """Answers to real offers and to rarer ones. aiortc, an independent reader of SDP, reads every answer."""
 
+from dataclasses import replace
+
 import pytest
 from aiortc.sdp import SessionDescription
 
@@ -275,3 +277,14 @@ def test_candidates_descend_in_priority():
     assert lines[0].startswith("candidate:1 1 udp ") and lines[0].endswith(" 192.0.2.1 8189 typ host")
     priorities = [int(line.split()[3]) for line in lines]
     assert priorities == sorted(priorities, reverse=True) and len(set(priorities)) == 2
+
+
+def test_tcp_candidates_are_passive_and_come_after_all_others():
+    local = replace(LOCAL, tcp_candidates=(("192.0.2.1", 443), ("2001:db8::1", 443)))
+    udp, tcp = local.candidate_lines()[:2], local.candidate_lines()[2:]
+    assert udp == LOCAL.candidate_lines()
+    assert [line.split()[2:3] + line.split()[4:] for line in tcp] == [
+        ["tcp", ip, "443", "typ", "host", "tcptype", "passive"] for ip in ("192.0.2.1", "2001:db8::1")
+    ]
+    priorities = [int(line.split()[3]) for line in udp + tcp]
+    assert priorities == sorted(priorities, reverse=True) and len({line.split()[0] for line in udp + tcp}) == 4

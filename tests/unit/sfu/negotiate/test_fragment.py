@@ -30,6 +30,8 @@ def test_fragments(text, expected):
         ("a\r\n", "x=…"),
         ("a=ice-ufrag:new\r\n", "both"),
         ("a=ice-pwd:new\r\n" + CANDIDATE, "both"),
+        ("a=ice-ufrag:\r\na=ice-pwd:new", "256 signs"),
+        ("a=ice-ufrag:new\r\na=ice-pwd:" + "p" * 257, "256 signs"),
     ],
 )
 def test_what_is_no_fragment(text, message):

@@ -4,7 +4,7 @@ import pytest
 
 from classroom.sfu.negotiate import BadOffer, UnacceptableOffer, parse_offer
 from classroom.sfu.negotiate.offer import MAX_MEDIA_SECTIONS, Extension
-from tests.unit.sfu.negotiate.offers import REAL, TRANSPORT, real
+from tests.unit.sfu.negotiate.offers import FINGERPRINT, REAL, TRANSPORT, real
 
 VIDEO = [
     "m=video 9 UDP/TLS/RTP/SAVPF 96",
@@ -77,7 +77,7 @@ def test_line_ends(newline):
 def test_transport_may_stand_at_the_session_as_firefox_and_libdatachannel_write_it():
     session = ["a=group:BUNDLE 0", "a=group:LS 0", "a=sendonly", *TRANSPORT]
     parsed = parse_offer(offer(*VIDEO, session=session))
-    assert (parsed.ufrag, parsed.fingerprint, parsed.setup) == ("abcd", "sha-256 AB:CD", "actpass")
+    assert (parsed.ufrag, parsed.fingerprint, parsed.setup) == ("abcd", FINGERPRINT, "actpass")
     assert parsed.bundle == ["0"] and parsed.media[0].direction == "sendonly"
 
 
@@ -96,8 +96,15 @@ def test_the_transport_is_that_of_the_first_section_in_use():
 
 
 def test_of_several_fingerprints_sha_256_is_taken():
-    lines = ["a=fingerprint:sha-512 00", "a=fingerprint:SHA-256 11", "a=fingerprint:sha-384 22"]
-    assert parse_offer(offer(*VIDEO, *TRANSPORT[:2], *lines)).fingerprint == "SHA-256 11"
+    wanted = "SHA-256 " + ":".join(["1f"] * 32)
+    lines = ["a=fingerprint:sha-512 00", f"a=fingerprint:{wanted}", "a=fingerprint:sha-384 22"]
+    assert parse_offer(offer(*VIDEO, *TRANSPORT[:2], *lines)).fingerprint == wanted
+
+
+@pytest.mark.parametrize(("algorithm", "size"), [("sha-256", 32), ("SHA-384", 48), ("sha-512", 64)])
+def test_fingerprints_of_the_hashes_that_we_know_are_taken(algorithm, size):
+    line = f"a=fingerprint:{algorithm} {':'.join(['0A'] * size)}"
+    assert parse_offer(offer(*VIDEO, *TRANSPORT[:2], line)).fingerprint.startswith(algorithm)
 
 
 def test_without_setup_the_offerer_leaves_the_choice():
@@ -168,6 +175,17 @@ def test_lines(line, check):
         pytest.param(offer(*VIDEO, *TRANSPORT[2:]), UnacceptableOffer, "ICE", id="no ICE"),
         pytest.param(offer(*VIDEO, TRANSPORT[0], *TRANSPORT[2:]), UnacceptableOffer, "ICE", id="no ICE password"),
         pytest.param(offer(*VIDEO, *TRANSPORT[:2]), UnacceptableOffer, "DTLS", id="no fingerprint"),
+        pytest.param(offer(*VIDEO, *TRANSPORT[:2], "a=fingerprint:sha-1 " + ":".join(["AB"] * 20)), UnacceptableOffer,
+                     "sha-256", id="a hash that is broken"),
+        pytest.param(offer(*VIDEO, *TRANSPORT[:2], "a=fingerprint:sha-256"), BadOffer, "32 hex",
+                     id="fingerprint of nothing"),
+        pytest.param(offer(*VIDEO, *TRANSPORT[:2], "a=fingerprint:sha-256 AB:CD"), BadOffer, "32 hex",
+                     id="fingerprint that is short"),
+        pytest.param(offer(*VIDEO, *TRANSPORT[:2], "a=fingerprint:sha-256 " + ":".join(["XY"] * 32)), BadOffer,
+                     "32 hex", id="fingerprint that is no number"),
+        pytest.param(offer(*VIDEO, "a=ice-ufrag:" + "u" * 257, *TRANSPORT[1:]), BadOffer, "256", id="ufrag too long"),
+        pytest.param(offer(*VIDEO, TRANSPORT[0], "a=ice-pwd:é" + "p" * 22, *TRANSPORT[2:]), BadOffer, "ASCII",
+                     id="password of a letter that it may not have"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_an_offer(text, error, message):
