@@ -23,6 +23,7 @@ from aiohttp import web
 import classroom.web
 from classroom.live import ports
 from classroom.live.journal import Journal
+from classroom.live.links import LinkMemory
 from classroom.live.service import LessonService
 from classroom.model import ClassroomError, LessonState
 from classroom.recording.folders import holdings
@@ -200,10 +201,12 @@ class Node:
         root = self._root = settings.recordings
         self.media, record = make_media(settings, time.time() - time.monotonic(), self._on_event)
         self._journal = Journal(root / STATE / "lessons.json")
+        links = LinkMemory(root / STATE / "links.json")
         self.service = LessonService(
             self.media,
             record if settings.record else None,
             self._journal,
+            links,
             max_sessions=settings.max_sessions,
         )
         self.app = make_app(

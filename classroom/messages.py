@@ -25,7 +25,11 @@ CommandId = Annotated[str, Field(min_length=1, max_length=64)]
 
 @dataclass(frozen=True, slots=True)
 class LessonView:
-    """A lesson as participants see it. Times are ISO 8601 in UTC."""
+    """A lesson as participants see it. Times are ISO 8601 in UTC.
+
+    ``programme`` names the publication that is shown as the programme, None for the main one; ``floor`` are the ids of
+    the participants who are heard and seen by all.
+    """
 
     id: str
     title: str
@@ -34,6 +38,8 @@ class LessonView:
     ended_at: str | None
     recording: RecordingState
     recording_detail: str | None
+    programme: str | None = None
+    floor: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +96,23 @@ class EndLesson:
 
 
 @dataclass(frozen=True, slots=True)
+class Direct:
+    """Teacher: what is shown as the programme (by name of a publication, null for the main one), who has the floor."""
+
+    id: CommandId
+    programme: Text | None
+    floor: Annotated[list[Text], Field(max_length=64)]
+    type: Literal["direct"] = "direct"
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """Either side may ask whether the other is there; clients do so every 5 s."""
 
     type: Literal["ping"] = "ping"
 
 
-ClientMessage = Annotated[Hello | StartLesson | EndLesson | Ping, Field(discriminator="type")]
+ClientMessage = Annotated[Hello | StartLesson | EndLesson | Direct | Ping, Field(discriminator="type")]
 
 
 # --- server to client ------------------------------------------------------------------------------------------

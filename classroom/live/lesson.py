@@ -19,6 +19,7 @@ from classroom.messages import (
     Snapshot,
 )
 from classroom.model import Label, LessonState, RecordingState, Role
+from classroom.sfu.core.assignment import Direction
 
 if TYPE_CHECKING:
     from classroom.model import LessonId, ParticipantId, Publication, PublicationId, SessionId
@@ -105,6 +106,7 @@ class LiveLesson:
         self.ended_at = ended_at
         self.recording = RecordingState.OFF
         self.recording_detail: str | None = None
+        self.direction = Direction()
         self._participants: dict[ParticipantId, _Participant] = {}
         self._published: dict[PublicationId, _Published] = {}
 
@@ -122,6 +124,7 @@ class LiveLesson:
             return []
         self.state, self.started_at, self.ended_at = LessonState.LIVE, wall, None
         self.recording, self.recording_detail = RecordingState.OFF, None
+        self.direction = Direction()
         return [self._lesson_changed()]
 
     def end(self, wall: datetime) -> list[Delta]:
@@ -136,6 +139,13 @@ class LiveLesson:
         if (state, detail) == (self.recording, self.recording_detail):
             return []
         self.recording, self.recording_detail = state, detail
+        return [self._lesson_changed()]
+
+    def direct(self, direction: Direction) -> list[Delta]:
+        """The teacher has decided what is shown and who may speak."""
+        if direction == self.direction:
+            return []
+        self.direction = direction
         return [self._lesson_changed()]
 
     # --- participants ------------------------------------------------------------------------------------------
@@ -252,6 +262,8 @@ class LiveLesson:
             ended_at=iso(self.ended_at),
             recording=self.recording,
             recording_detail=self.recording_detail,
+            programme=self.direction.programme,
+            floor=sorted(self.direction.floor),
         )
 
     def participants(self) -> list[ParticipantView]:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from classroom.model import Label, LessonId, ParticipantId, RecordingState, SessionId
+    from classroom.sfu.core.assignment import Direction
     from classroom.sfu.server import Patched, Session
 
 
@@ -28,8 +29,13 @@ class MediaServer(Protocol):
     ) -> Session:
         """Accept a publisher (WHIP) and what it names by label; raises BadOffer, UnacceptableOffer, UnknownLesson."""
 
-    async def subscribe(self, lesson: LessonId, participant: ParticipantId, offer: str) -> Session:
-        """Accept a receiver (WHEP); raises BadOffer, UnacceptableOffer, UnknownLesson."""
+    async def subscribe(
+        self, lesson: LessonId, participant: ParticipantId, offer: str, last_time_bps: float | None = None
+    ) -> Session:
+        """Accept a receiver (WHEP) whose link carried so much; raises BadOffer, UnacceptableOffer, UnknownLesson."""
+
+    async def direct(self, lesson: LessonId, direction: Direction) -> None:
+        """Show and let speak what the lesson has decided; raises UnknownLesson."""
 
     async def patch(self, session: SessionId, fragment: str, if_match: str | None) -> Patched:
         """Take candidates or restart ICE; raises UnknownSession, BadFragment, EtagMismatch."""

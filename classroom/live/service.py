@@ -16,9 +16,11 @@ from classroom.live.journal import Entry, Journal
 from classroom.live.lesson import UNNUMBERED, Delta, LiveLesson, Person
 from classroom.live.recording import LessonRecording
 from classroom.messages import ParticipantChanged, SessionEnded
-from classroom.model import Label, LessonId, LessonState, RecordingState, SessionId
+from classroom.model import Label, LessonId, LessonState, ParticipantId, RecordingState, SessionId
 from classroom.sfu import server as sfu
+from classroom.sfu.core.assignment import Direction
 from classroom.sfu.core.events import (
+    LinkMeasured,
     MediaEvent,
     MediaLost,
     PublicationAdded,
@@ -31,10 +33,10 @@ from classroom.sfu.core.events import (
 from classroom.sfu.negotiate import parse_offer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 
+    from classroom.live.links import LinkMemory
     from classroom.live.ports import MediaServer, Record
-    from classroom.model import ParticipantId
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +78,7 @@ class LessonService:
         media: MediaServer,
         record: Record | None,
         journal: Journal,
+        links: LinkMemory,
         *,
         max_sessions: int = 1000,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -83,6 +86,7 @@ class LessonService:
         self._media = media
         self._record = record
         self._journal = journal
+        self._links = links
         self._max_sessions = max_sessions
         self._wall = wall
         self._lessons: dict[LessonId, _Held] = {}
@@ -103,6 +107,7 @@ class LessonService:
                 await self._open_media(held, resume=True)
             else:
                 lesson.set_recording(entry.recording, entry.recording_detail)
+        await self._links.load()
         self._house = asyncio.create_task(self._keep_house(), name="lesson housekeeping")
 
     async def drain(self) -> None:
@@ -119,6 +124,7 @@ class LessonService:
             *(self._close_media(held, "the server restarts", RecordingState.INTERRUPTED) for held in live)
         )
         await self._save()
+        await self._links.save()
 
     # --- lessons -----------------------------------------------------------------------------------------------
 
@@ -137,6 +143,19 @@ class LessonService:
         if held is None or held.lesson.state is LessonState.PLANNED:
             raise unknown_lesson(lesson)
         await self._to_the_end(self._end(held))
+
+    async def direct(self, lesson: LessonId, programme: str | None, floor: Iterable[str]) -> None:
+        """Show a publication, by name, as the programme of a live lesson, and let these participants be heard and seen.
+
+        Raises UnknownLesson, Draining.
+        """
+        self._refuse_when_draining()
+        held = self._lessons.get(lesson)
+        if held is None or held.lesson.state is not LessonState.LIVE:
+            raise unknown_lesson(lesson)
+        direction = Direction(programme, frozenset(map(ParticipantId, floor)))
+        self._tell(held, held.lesson.direct(direction))
+        await self._to_the_end(self._direct(held))
 
     def find(self, lesson: LessonId) -> LiveLesson:
         """A lesson that was opened; raises UnknownLesson."""
@@ -184,7 +203,7 @@ class LessonService:
         """Accept a receiver; raises BadOffer, UnacceptableOffer, UnknownLesson, LessonEnded, Busy, Draining."""
         return await self._open_session(
             Owner(lesson, person, False),
-            lambda _: self._media.subscribe(lesson, person.id, offer),
+            lambda _: self._media.subscribe(lesson, person.id, offer, self._links.last_time_bps(person.id)),
             may_open=False,
         )
 
@@ -274,6 +293,9 @@ class LessonService:
                 deltas = live.close_session(session_id, participant_id, wall)
                 if owner is not None:
                     self._tell_owner(held, owner, SessionEnded(UNNUMBERED, session_id, reason))
+            case LinkMeasured(participant_id, estimate_bps):
+                self._links.measured(participant_id, estimate_bps)
+                return
             case MediaLost(reason):
                 logger.warning("lesson=%s has lost its media: %s", lesson, reason)
                 deltas = live.lose_media()
@@ -297,6 +319,11 @@ class LessonService:
                 await self._close_media(held, "the lesson has ended", RecordingState.COMPLETE)
                 await self._save()
 
+    async def _direct(self, held: _Held) -> None:
+        async with held.lock:
+            if held.lesson.state is LessonState.LIVE and not held.media_lost:  # else it is told when they are back
+                await self._media.direct(held.lesson.id, held.lesson.direction)
+
     async def _go_live(self, held: _Held) -> None:
         self._tell(held, held.lesson.start(self._wall()))
         logger.info("lesson=%s started", held.lesson.id)
@@ -307,6 +334,7 @@ class LessonService:
         """Media can come when this is done, and all of it is recorded."""
         await self._media.open_lesson(held.lesson.id)
         held.media_lost = False  # what is lost from here on is another loss
+        await self._media.direct(held.lesson.id, held.lesson.direction)
         await held.recording.open(held.lesson.title, resume)
 
     async def _reopen(self, held: _Held) -> None:
@@ -389,6 +417,7 @@ class LessonService:
     async def _keep_house(self) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
+            await self._links.save()
             wall = self._wall()
             for held in list(self._lessons.values()):
                 lesson = held.lesson

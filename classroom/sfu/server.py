@@ -26,6 +26,7 @@ from classroom.sfu.transport.peer import Peer
 from classroom.sfu.transport.tcp_listener import TcpListener
 
 if TYPE_CHECKING:
+    from classroom.sfu.core.assignment import Direction
     from classroom.sfu.core.peers import IncomingMedia
     from classroom.sfu.core.sink import Sink
     from classroom.sfu.core.stats import LessonStats
@@ -193,12 +194,31 @@ class MediaServer:
         """Accept a publisher (WHIP); raises BadOffer, UnacceptableOffer, UnknownLesson."""
         return self._accept(lesson, participant, offer, names)
 
-    async def subscribe(self, lesson: LessonId, participant: ParticipantId, offer: str) -> Session:
-        """Accept a receiver (WHEP); raises BadOffer, UnacceptableOffer, UnknownLesson."""
-        return self._accept(lesson, participant, offer, None)
+    async def subscribe(
+        self, lesson: LessonId, participant: ParticipantId, offer: str, last_time_bps: float | None = None
+    ) -> Session:
+        """Accept a receiver (WHEP); raises BadOffer, UnacceptableOffer, UnknownLesson.
+
+        ``last_time_bps`` is what its link carried when it was last measured.
+        """
+        return self._accept(lesson, participant, offer, None, last_time_bps)
+
+    async def direct(self, lesson: LessonId, direction: Direction) -> None:
+        """Show and let speak what the lesson has decided; raises UnknownLesson."""
+        entry = self._lessons.get(lesson)
+        if entry is None:
+            raise UnknownLesson(f"课堂 {lesson} 没有打开。 The lesson {lesson} is not open.")
+        self._guarded(lesson, entry.media.direct)(direction, time.monotonic())
+        self._touched.add(lesson)
+        self._flush()
 
     def _accept(
-        self, lesson: LessonId, participant: ParticipantId, text: str, names: PublicationNames | None
+        self,
+        lesson: LessonId,
+        participant: ParticipantId,
+        text: str,
+        names: PublicationNames | None,
+        last_time_bps: float | None = None,
     ) -> Session:
         entry = self._entry(lesson)
         offer = parse_offer_text(text)
@@ -217,7 +237,7 @@ class MediaServer:
                     peer,
                     make_slots(slots, peer, log),
                     time.monotonic(),
-                    downlink=make_downlink(slots, log, None),
+                    downlink=make_downlink(slots, log, last_time_bps),
                 )
             self._tell(lesson, SessionConnected(session_id, participant, publishing))
 

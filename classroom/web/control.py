@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from classroom.live import errors as live
 from classroom.live.feed import FeedClosed
-from classroom.messages import Ack, ClientMessage, EndLesson, ErrorMessage, Hello, Ping, Pong, StartLesson
+from classroom.messages import Ack, ClientMessage, Direct, EndLesson, ErrorMessage, Hello, Ping, Pong, StartLesson
 from classroom.model import ClassroomError, InvalidLessonId, parse_lesson_id
 from classroom.web.auth import Action, BadToken, Claims, Forbidden
 from classroom.web.context import CONTEXT, Context, address_of
@@ -30,7 +30,7 @@ HEARTBEAT_S = 15.0  # a client that does not answer a WebSocket ping within half
 MAX_COMMANDS = 8  # of one client at work; more are refused
 UNAUTHORIZED, FORBIDDEN, UNKNOWN_LESSON, NO_HELLO = 4401, 4403, 4404, 4408
 
-_CLIENT_MESSAGE: TypeAdapter[Hello | StartLesson | EndLesson | Ping] = TypeAdapter(ClientMessage)
+_CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
 
 
 OPEN_SOCKETS = web.AppKey("open control sockets", set[web.WebSocketResponse])
@@ -133,18 +133,18 @@ async def _read(
                 return
             case Ping():
                 feed.put(Pong())
-            case StartLesson() | EndLesson() if len(commands) < MAX_COMMANDS:
+            case StartLesson() | EndLesson() | Direct() if len(commands) < MAX_COMMANDS:
                 # Beside the reader: ending a lesson takes as long as its recording needs to be closed.
                 task = asyncio.create_task(_obey(context, claims, message, feed))
                 commands.add(task)
                 task.add_done_callback(commands.discard)
-            case StartLesson() | EndLesson():
+            case StartLesson() | EndLesson() | Direct():
                 feed.put(ErrorMessage("busy", "命令太多。 Too many commands at once.", message.id))
             case Hello():
                 feed.put(ErrorMessage("bad_message", "已经收到过 hello。 There was a hello already."))
 
 
-async def _receive(socket: web.WebSocketResponse) -> Hello | StartLesson | EndLesson | Ping | None:
+async def _receive(socket: web.WebSocketResponse) -> ClientMessage | None:
     """The next message; None when the connection is closed. Raises _BadMessage."""
     frame = await socket.receive()
     if frame.type is WSMsgType.BINARY:
@@ -177,12 +177,17 @@ async def _send(socket: web.WebSocketResponse, message: ServerMessage) -> None:
     await socket.send_str(json.dumps(asdict(message), ensure_ascii=False))
 
 
-async def _obey(context: Context, claims: Claims, command: StartLesson | EndLesson, feed: Feed) -> None:
+async def _obey(context: Context, claims: Claims, command: StartLesson | EndLesson | Direct, feed: Feed) -> None:
     service = context.service
-    starting = isinstance(command, StartLesson)
     try:
         claims.require(Action.CONDUCT, claims.lesson)
-        await (service.start if starting else service.end)(claims.lesson)
+        match command:
+            case StartLesson():
+                await service.start(claims.lesson)
+            case EndLesson():
+                await service.end(claims.lesson)
+            case Direct(_, programme, floor):
+                await service.direct(claims.lesson, programme, floor)
     except ClassroomError as error:
         codes = {Forbidden: "forbidden", live.UnknownLesson: "unknown_lesson", live.Draining: "busy"}
         code = codes.get(type(error), "internal")

@@ -100,13 +100,32 @@ async def test_publishing_starts_the_lesson_and_shows_the_publisher(doors):
 
 
 @pytest.mark.parametrize("role", ["classroom", "observer", "capture"])
-@pytest.mark.parametrize("command", ["start_lesson", "end_lesson"])
+@pytest.mark.parametrize("command", ["start_lesson", "end_lesson", "direct"])
 async def test_only_a_teacher_conducts(doors, role, command):
     control, _ = await join(doors, role)
-    await control.send(type=command, id="7")
+    await control.send(type=command, id="7", **({"programme": None, "floor": []} if command == "direct" else {}))
     told = await control.hear("error")
     assert (told["code"], told["id"]) == ("forbidden", "7")
     assert doors.node.service.lessons()[0].state == "planned"
+
+
+async def test_what_the_teacher_directs_is_told_to_all(doors):
+    teacher, _ = await join(doors, "teacher")
+    terminal, _ = await join(doors, "classroom")
+    await teacher.send(type="direct", id="1", programme=None, floor=["east"])
+    assert (await teacher.hear("error"))["code"] == "unknown_lesson", "it has not begun"
+    await teacher.send(type="start_lesson", id="2")
+    await teacher.hear("ack")
+    for number in ("3", "4"):  # repeating it does nothing
+        await teacher.send(type="direct", id=number, programme="camera-east", floor=["west", "east"])
+        assert (await teacher.hear("ack"))["id"] == number
+    while (told := (await terminal.hear("lesson_changed"))["lesson"])["programme"] is None:
+        pass
+    assert (told["programme"], told["floor"]) == ("camera-east", ["east", "west"])
+    _, snapshot = await join(doors, "observer")
+    assert snapshot["lesson"]["programme"] == "camera-east"
+    await teacher.send(type="direct", id="5", programme="x" * 300, floor=[])
+    assert (await teacher.hear("error"))["code"] == "bad_message"
 
 
 async def test_ending_what_nobody_started_is_an_error(doors):

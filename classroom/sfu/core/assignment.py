@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from classroom.model import Label, SlotWish, TrackKind
+from classroom.model import Label, ParticipantId, SlotWish, TrackKind  # a worker's messages are made from these
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Sequence
 
-    from classroom.model import ParticipantId, Publication, PublicationId
+    from classroom.model import Publication, PublicationId
     from classroom.sfu.core.peers import IncomingMedia, Receiver, Slot
 
 _MAIN_LABELS = {
@@ -24,9 +24,12 @@ _MAIN_LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """What the lesson has decided: the picture on the programme (None: the main one), and who has the floor."""
+    """What the lesson has decided: the picture on the programme by its name, None for the main one; who has the floor.
 
-    programme: PublicationId | None = None
+    Names and participants stay the same when media are lost and come back.
+    """
+
+    programme: str | None = None
     floor: frozenset[ParticipantId] = frozenset()
 
 
@@ -54,14 +57,12 @@ def assign(
 
 
 def _by_wish(slot: Slot, there: dict[PublicationId, IncomingMedia], direction: Direction) -> IncomingMedia | None:
-    if slot.wish is SlotWish.PROGRAMME and direction.programme in there:
-        chosen = there[direction.programme]
-        if chosen.kind is slot.kind:
-            return chosen
-    # The main publication of a label is the one that is called like it.
-    main = {_publication(media).name: media for media in there.values() if media.kind is slot.kind}
+    by_name = {_publication(media).name: media for media in there.values() if media.kind is slot.kind}
+    if slot.wish is SlotWish.PROGRAMME and direction.programme in by_name:
+        return by_name[direction.programme]
     wish = SlotWish.MIC if slot.kind is TrackKind.AUDIO else slot.wish
-    return next((main[label] for label in _MAIN_LABELS[wish] if label in main), None)
+    # The main publication of a label is the one that is called like it.
+    return next((by_name[label] for label in _MAIN_LABELS[wish] if label in by_name), None)
 
 
 def _seat_speakers(slots: Sequence[Slot], others: Sequence[IncomingMedia], speakers: Sequence[PublicationId]) -> None:

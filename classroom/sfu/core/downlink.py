@@ -48,6 +48,11 @@ class Downlink(Generic[Item]):
         return self.estimator.estimate_bps
 
     @property
+    def measured(self) -> bool:
+        """Whether the estimate rests on more than what is assumed at first."""
+        return self.estimator.measured
+
+    @property
     def slice_bytes(self) -> int:
         """The caller cuts what is larger (a keyframe from the cache) into items of about this size."""
         return max(MIN_SLICE_BYTES, int(PACING * self.estimate_bps * BURST_S / 8))

@@ -62,6 +62,14 @@ class SessionClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkMeasured:
+    """What the link of a participant carries besides voice, told now and then: the next lesson begins with it."""
+
+    participant_id: ParticipantId
+    estimate_bps: float
+
+
+@dataclass(frozen=True, slots=True)
 class MediaLost:
     """All media of a lesson are gone, sessions and publications: a fault closed them or their process died.
 
@@ -78,5 +86,6 @@ MediaEvent = (
     | SessionConnected
     | SessionInterrupted
     | SessionClosed
+    | LinkMeasured
     | MediaLost
 )

@@ -13,7 +13,13 @@ from classroom.sfu.core import rtcp
 from classroom.sfu.core.assignment import Direction, assign, unique_name
 from classroom.sfu.core.capture_clock import CaptureClock
 from classroom.sfu.core.down_track import DownTrack
-from classroom.sfu.core.events import MediaEvent, PublicationAdded, PublicationLive, PublicationRemoved
+from classroom.sfu.core.events import (
+    LinkMeasured,
+    MediaEvent,
+    PublicationAdded,
+    PublicationLive,
+    PublicationRemoved,
+)
 from classroom.sfu.core.forwarding import Forwarding
 from classroom.sfu.core.ntp import NTP_EPOCH_OFFSET_S
 from classroom.sfu.core.pausing import pause_or_resume
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
 
 TICK_S = 0.1
 REPORT_INTERVAL_S = 1.0
+MEASURE_INTERVAL_S = 10.0
 MAX_NACK_SEQS = 250  # in one packet, so that it fits a datagram even when no two of them share a bit mask
 
 
@@ -95,6 +102,7 @@ class LessonMedia:
         for slot in slots:
             slot.down.downlink = downlink
         receiver.next_report_at_s = now + REPORT_INTERVAL_S
+        receiver.next_measure_at_s = now + MEASURE_INTERVAL_S
         self.receivers[session_id] = receiver
         if follow_all:
             for media in self.publications.values():
@@ -233,8 +241,8 @@ class LessonMedia:
                 self._ask(publisher, track, now)
             if publisher.arrivals is not None:
                 self._rtcp += [(publisher.sink, feedback) for feedback in publisher.arrivals.take(now)]
-        for downlink in self._forwarding.held():
-            self._forwarding.release(downlink, None, now)
+        for held in self._forwarding.held():
+            self._forwarding.release(held, None, now)
         if now < self._next_tick_s:
             return
         self._next_tick_s = now + TICK_S
@@ -246,8 +254,12 @@ class LessonMedia:
                 report = receiver_report(publisher, self._cname, now, now + self._ntp_offset_s)
                 self._rtcp.append((publisher.sink, report))
         for receiver in self.receivers.values():
-            if receiver.downlink is not None:
-                self._forwarding.release(receiver.downlink, receiver.probing_track, now)
+            downlink = receiver.downlink
+            if downlink is not None:
+                self._forwarding.release(downlink, receiver.probing_track, now)
+                if downlink.measured and now >= receiver.next_measure_at_s:
+                    receiver.next_measure_at_s = now + MEASURE_INTERVAL_S
+                    self._events.append(LinkMeasured(receiver.participant_id, downlink.estimate_bps))
             if now >= receiver.next_report_at_s:
                 receiver.next_report_at_s = now + REPORT_INTERVAL_S
                 self._report(receiver.sink, [slot.down for slot in receiver.slots], now)

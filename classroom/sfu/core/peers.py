@@ -142,6 +142,7 @@ class Receiver:
     downlink: Downlink[Burst | Resend] | None = None
     rtt_s: float = DEFAULT_RTT_S
     next_report_at_s: float = 0.0
+    next_measure_at_s: float = 0.0
     fraction_lost: float = 0.0
     layers: LayerSelector = field(default_factory=LayerSelector)
     resends: ByteBudget = field(default_factory=lambda: ByteBudget(RESEND_RATE_BPS, RESEND_BURST_BYTES))

@@ -20,6 +20,7 @@ from classroom.model import (
     RecordingState,
     SessionId,
 )
+from classroom.sfu.core.assignment import Direction  # noqa: TC001 - read at run time, as all annotations here
 from classroom.sfu.core.events import MediaEvent
 from classroom.sfu.core.stats import LessonStats
 from classroom.sfu.negotiate import BadFragment, BadOffer, UnacceptableOffer
@@ -95,6 +96,15 @@ class Subscribe:
     lesson: LessonId
     participant: ParticipantId
     offer: str
+    last_time_bps: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """Show and let speak what the lesson has decided."""
+
+    lesson: LessonId
+    direction: Direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +171,7 @@ Request = (
     | CloseLesson
     | Publish
     | Subscribe
+    | Direct
     | Patch
     | CloseSession
     | StartRecording

@@ -29,13 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from classroom.model import Label, ParticipantId, SessionId
+    from classroom.sfu.core.assignment import Direction
     from classroom.sfu.server import MediaSettings, OnEvent
     from classroom.sfu.workers.messages import Ref, Request
     from classroom.sfu.workers.recording import OnRecordingState
 
 logger = logging.getLogger(__name__)
 
-STEADY_S = 10.0  # who has lived so long is started again at once
+STEADY_S = 10.0  # who dies sooner than that, and again, is not started again at once
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.5, 10.0
 NO_WORKER_S = 8.0
 # A lesson that was just opened has no load yet, and at the bell all are opened at once.
@@ -144,21 +145,23 @@ class WorkerPool:
 
     async def _keep(self, worker: WorkerProcess) -> None:
         """Start a worker again whenever it dies."""
+        began_s, wait_s = time.monotonic(), 0.0
         while True:
-            began_s = time.monotonic()
             assert worker.gone is not None
             await asyncio.shield(worker.gone)
             logger.error("worker %d (pid %d) has died", worker.number, worker.pid)
             self._bury(worker)
-            wait_s = 0.0 if time.monotonic() - began_s >= STEADY_S else FIRST_BACKOFF_S
+            if time.monotonic() - began_s >= STEADY_S:
+                wait_s = 0.0
             while True:
                 await asyncio.sleep(wait_s)
+                wait_s = min(LAST_BACKOFF_S, 2 * wait_s or FIRST_BACKOFF_S)
+                began_s = time.monotonic()
                 self._restarts += 1
                 try:
                     worker = await self._start(worker.number)
                 except ClassroomError as error:
                     logger.error("worker %d cannot be started: %s", worker.number, error)
-                    wait_s = min(LAST_BACKOFF_S, 2 * wait_s or FIRST_BACKOFF_S)
                 else:
                     break
 
@@ -225,12 +228,18 @@ class WorkerPool:
         request = messages.Publish(lesson, participant, offer, dict(names))
         return self._opened(await self._ask(worker, request, lesson), lesson, participant, worker, publishing=True)
 
-    async def subscribe(self, lesson: LessonId, participant: ParticipantId, offer: str) -> Session:
-        """Accept a receiver (WHEP); raises BadOffer, UnacceptableOffer, UnknownLesson."""
+    async def subscribe(
+        self, lesson: LessonId, participant: ParticipantId, offer: str, last_time_bps: float | None = None
+    ) -> Session:
+        """Accept a receiver (WHEP) whose link carried so much; raises BadOffer, UnacceptableOffer, UnknownLesson."""
         self._holder(lesson)
         worker = await self._taker(lesson, self._lessons[lesson])
-        request = messages.Subscribe(lesson, participant, offer)
+        request = messages.Subscribe(lesson, participant, offer, last_time_bps)
         return self._opened(await self._ask(worker, request, lesson), lesson, participant, worker, publishing=False)
+
+    async def direct(self, lesson: LessonId, direction: Direction) -> None:
+        """Show and let speak what the lesson has decided; raises UnknownLesson."""
+        await self._ask(self._holder(lesson), messages.Direct(lesson, direction), lesson)
 
     async def patch(self, session: SessionId, fragment: str, if_match: str | None) -> Patched:
         """Take trickled candidates or restart ICE; raises UnknownSession, BadFragment, EtagMismatch."""

@@ -17,6 +17,7 @@ from classroom.sfu.workers.messages import (
     CloseLesson,
     CloseSession,
     Configure,
+    Direct,
     Done,
     FinishRecording,
     Heartbeat,
@@ -126,8 +127,10 @@ class Worker:
                 await server.close_lesson(lesson, reason)
             case Publish(lesson, participant, offer, names):
                 return await server.publish(lesson, participant, offer, names.__getitem__)
-            case Subscribe(lesson, participant, offer):
-                return await server.subscribe(lesson, participant, offer)
+            case Subscribe(lesson, participant, offer, last_time_bps):
+                return await server.subscribe(lesson, participant, offer, last_time_bps)
+            case Direct(lesson, direction):
+                await server.direct(lesson, direction)
             case Patch(session, fragment, if_match):
                 return await server.patch(session, fragment, if_match)
             case CloseSession(session, reason):

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from classroom.live.errors import LessonEnded
+from classroom.live.errors import LessonEnded, UnknownLesson
 from classroom.live.feed import FeedClosed
 from classroom.live.journal import Journal
 from classroom.live.lesson import Person
+from classroom.live.links import LinkMemory
 from classroom.live.service import KEEP_ENDED, LessonService, Owner
 from classroom.model import (
     Label,
@@ -24,7 +25,15 @@ from classroom.model import (
     TrackKind,
 )
 from classroom.sfu import server as sfu
-from classroom.sfu.core.events import MediaLost, PublicationAdded, PublicationLive, PublicationRemoved, SessionClosed
+from classroom.sfu.core.assignment import Direction
+from classroom.sfu.core.events import (
+    LinkMeasured,
+    MediaLost,
+    PublicationAdded,
+    PublicationLive,
+    PublicationRemoved,
+    SessionClosed,
+)
 from classroom.sfu.negotiate import BadOffer
 from tests.unit.web.running_node import make_offer
 
@@ -60,8 +69,12 @@ class Media:
         self.names = names
         return self.accept(lesson, "publish")
 
-    async def subscribe(self, lesson, participant, offer):
+    async def subscribe(self, lesson, participant, offer, last_time_bps=None):
+        self.last_time_bps = last_time_bps
         return self.accept(lesson, "subscribe")
+
+    async def direct(self, lesson, direction):
+        self.direction = direction
 
     async def close_session(self, session, reason):
         self.log.append("close session")
@@ -95,7 +108,9 @@ class House:
         self.now = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
         self.journal = Journal(folder / "lessons.json")
         self.media = Media(self.log)
-        self.service = self.media.service = LessonService(self.media, self.record, self.journal, wall=lambda: self.now)
+        self.service = self.media.service = LessonService(
+            self.media, self.record, self.journal, LinkMemory(folder / "links.json"), wall=lambda: self.now
+        )
 
     async def record(self, lesson, title, on_state, resume):
         self.log.append("resume recording" if resume else "record")
@@ -221,6 +236,32 @@ async def everything(feed) -> list:
         while True:
             told.append(await feed.take())
     return told
+
+
+async def test_what_the_teacher_directs_is_told_to_the_media_also_when_they_come_back(house, offer):
+    await house.service.start(MATHS)
+    assert house.media.direction == Direction()
+    await house.service.direct(MATHS, "camera-east", ["east"])
+    expected = Direction("camera-east", frozenset({"east"}))
+    assert house.media.direction == house.service.find(MATHS).direction == expected
+    house.media.direction = None
+    house.service.on_event(MATHS, MediaLost("its process died"))
+    await asyncio.sleep(0.05)
+    assert house.media.direction == expected
+    await house.service.end(MATHS)
+    with pytest.raises(UnknownLesson):
+        await house.service.direct(MATHS, None, [])
+    await house.service.start(MATHS)
+    assert house.media.direction == Direction()
+
+
+async def test_the_next_session_of_a_classroom_begins_with_what_its_link_carried(house, offer):
+    await house.service.start(MATHS)
+    await house.service.subscribe(MATHS, VILLAGE, offer)
+    assert house.media.last_time_bps is None
+    house.service.on_event(MATHS, LinkMeasured(VILLAGE.id, 2e6))
+    await house.service.subscribe(MATHS, VILLAGE, offer)
+    assert house.media.last_time_bps == 2e6
 
 
 async def test_media_lost_after_the_end_stay_closed(house):

@@ -91,6 +91,11 @@ class BandwidthEstimator:
         return self.estimate_bps * (1 - self._loss.inherent)
 
     @property
+    def measured(self) -> bool:
+        """Whether any feedback has come."""
+        return self._feedback_s is not None
+
+    @property
     def congested(self) -> bool:
         """Whether a queue grows or stands on the way now."""
         return self._detector.usage is Usage.OVER or self._queue.standing_s > STANDING_S

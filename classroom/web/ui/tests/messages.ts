@@ -17,6 +17,8 @@ export function lesson(fields: Partial<LessonView> = {}): LessonView {
     ended_at: null,
     recording: "recording",
     recording_detail: null,
+    programme: null,
+    floor: [],
     ...fields,
   };
 }

@@ -122,7 +122,17 @@ export class ControlClient {
     return this.#command("end_lesson");
   }
 
-  #command(type: "start_lesson" | "end_lesson"): Promise<void> {
+  /**
+   * Teacher: show a publication (by name; null: the main one) as the programme, and let these participants be heard and
+   * seen by all. Rejects with CommandFailed.
+   */
+  direct(programme: string | null, floor: string[]): Promise<void> {
+    return this.#command("direct", { programme, floor });
+  }
+
+  #command(type: "start_lesson" | "end_lesson"): Promise<void>;
+  #command(type: "direct", fields: { programme: string | null; floor: string[] }): Promise<void>;
+  #command(type: "start_lesson" | "end_lesson" | "direct", fields: object = {}): Promise<void> {
     const id = String(this.#nextCommand++);
     return new Promise((resolve, reject) => {
       if (this.#state === null || this.#socket === null) {
@@ -134,7 +144,7 @@ export class ControlClient {
         reject(new CommandFailed("timeout", ""));
       }, this.#timing.command_ms);
       this.#pending.set(id, { resolve, reject, timer });
-      this.#send({ type, id });
+      this.#send({ ...fields, type, id } as ClientMessage);
     });
   }
 

@@ -18,6 +18,8 @@ export interface LessonView {
   ended_at: string | null;
   recording: RecordingState;
   recording_detail: string | null;
+  programme: string | null;
+  floor: string[];
 }
 
 export interface ParticipantView {
@@ -55,11 +57,18 @@ export interface EndLesson {
   type: "end_lesson";
 }
 
+export interface Direct {
+  id: string;
+  programme: string | null;
+  floor: string[];
+  type: "direct";
+}
+
 export interface Ping {
   type: "ping";
 }
 
-export type ClientMessage = Hello | StartLesson | EndLesson | Ping;
+export type ClientMessage = Hello | StartLesson | EndLesson | Direct | Ping;
 
 export interface Snapshot {
   seq: number;
