@@ -36,7 +36,7 @@ lock:  ## after a change of the dependencies in pyproject.toml
 clean:
 	rm -rf .venv $(UI)/node_modules $(UI)/dist $(CLIENTS)/node_modules
 
-.venv/.ready: requirements.lock pyproject.toml
+.venv/.ready: requirements.lock pyproject.toml hatch_build.py classroom/sfu/transport/kernel.c
 	$(PYTHON) -m venv .venv
 	$(PIP) --require-hashes --no-deps -r requirements.lock
 	$(PIP) --no-build-isolation --no-deps -e .
