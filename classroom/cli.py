@@ -49,7 +49,7 @@ def serve(
         typer.Option(metavar="IP", help="告知终端的地址，可重复 Address announced to peers; may be repeated"),
     ] = None,
     recordings: Recordings = None,
-    workers: Annotated[int | None, typer.Option(help="媒体进程数 SFU processes [one a core]")] = None,
+    workers: Annotated[int | None, typer.Option(help="媒体进程数 SFU processes [one a core, two at least]")] = None,
     config: Config = None,
 ) -> None:
     """运行服务器：网页、接口、媒体、录制。 Run the server: pages, API, media, recording."""

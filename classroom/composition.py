@@ -165,8 +165,8 @@ class NodeMedia(ports.MediaServer, Protocol):
 
 
 def worker_count(settings: Settings) -> int:
-    """How many SFU processes there are: one a core unless the settings say otherwise."""
-    return settings.workers or len(os.sched_getaffinity(0))
+    """How many SFU processes there are: one a core, and two at least, so that one can take over from the other."""
+    return settings.workers or max(2, len(os.sched_getaffinity(0)))
 
 
 def worker_pool(settings: Settings, wall_offset_s: float, on_event: OnEvent) -> tuple[NodeMedia, Record]:

@@ -54,7 +54,8 @@ class Settings(BaseSettings):
     workers: int | None = Field(
         None,
         ge=1,
-        description="SFU processes, each with its media port: media_port, media_port + 1…; empty: one a core.",
+        description="SFU processes, each with its media port: media_port, media_port + 1…; "
+        "empty: one a core, two at least.",
     )
     secret: SecretStr | None = Field(
         None, description="Key that signs tokens, at least 32 bytes; empty: one made once in the data directory."

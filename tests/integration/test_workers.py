@@ -268,7 +268,8 @@ async def test_a_lesson_that_outgrows_its_worker_is_carried_on_by_another(monkey
             async with asyncio.timeout(5):
                 first, other = parse_rtp(await got.get()), parse_rtp(await relayed.get())
             assert first.data[first.payload_start] == other.data[other.payload_start] == IDR[0]
-            assert len(media.of(PublicationAdded)) == 1, "it is one publication, however many workers carry it"
+            added = await media.until(PublicationAdded)
+            assert len(added) == 1, "it is one publication, however many workers carry it"
             # What a far receiver cannot decode is asked of the publisher.
             asked = len([data for data in heard if is_keyframe_request(data)])
             far.send_rtcp(rtcp.build_pli(1, other.ssrc))
