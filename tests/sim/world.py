@@ -55,13 +55,20 @@ class World:
         self.publishers[session] = publisher
         return publisher
 
-    def receive(self, *wishes, up: Conditions = LAN, down: Conditions = LAN, **options) -> Receiver:
+    def receive(
+        self, *wishes, up: Conditions = LAN, down: Conditions = LAN, participant: str | None = None, **options
+    ) -> Receiver:
         session = self._session()
         receiver = Receiver(list(wishes), up, down, 2000 + self._sessions, **options)
         receiver.now = self.now
         self.receivers[session] = receiver
         self.media.add_receiver(
-            session, ParticipantId(session), receiver, receiver.slots, self.now, downlink=receiver.downlink
+            session,
+            ParticipantId(participant or session),
+            receiver,
+            receiver.slots,
+            self.now,
+            downlink=receiver.downlink,
         )
         self.drain()
         return receiver

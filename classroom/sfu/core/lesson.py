@@ -126,6 +126,7 @@ class LessonMedia:
         """The lesson has decided what is shown and who may speak."""
         self._direction = direction
         self._refill(now)
+        self._next_tick_s = now  # what was paused is to resume at once
 
     # --- what comes in -----------------------------------------------------------------------------------------
 
@@ -161,7 +162,11 @@ class LessonMedia:
                 return  # padding alone does not make a publication; later it keeps its number and is passed on empty
             track = self._add_track(publisher, media, encoding, packet.ssrc, now)
         if not track.receive(packet, now, now + self._ntp_offset_s):
-            return
+            if not track.restarted:
+                return
+            self._remove_track(encoding, now)
+            track = self._add_track(publisher, media, encoding, track.ssrc, now)
+            track.receive(packet, now, now + self._ntp_offset_s)
         if not media.live:
             media.live = True
             self._events.append(PublicationLive(track.publication.id, True))

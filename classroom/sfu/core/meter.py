@@ -4,6 +4,7 @@ from __future__ import annotations
 
 BUCKETS = 8
 BUCKET_S = 0.25
+WINDOW_S = BUCKETS * BUCKET_S
 
 
 class BitrateMeter:
@@ -31,7 +32,7 @@ class BitrateMeter:
             return 0.0
         if now >= self._bucket_ends_s:
             self._advance(now)
-        full_s = (BUCKETS - 1) * BUCKET_S + BUCKET_S - (self._bucket_ends_s - now)
+        full_s = WINDOW_S - (self._bucket_ends_s - now)
         return sum(self._bytes) * 8 / max(BUCKET_S, min(full_s, now - self._first_s))
 
     def _advance(self, now: float) -> None:

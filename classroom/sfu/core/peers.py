@@ -126,6 +126,7 @@ class Slot:
     down: DownTrack
     pinned: PublicationId | None = None
     media: IncomingMedia | None = None
+    steered: IncomingMedia | None = None  # of which its layer was chosen
     reason: Reason = Reason.NONE
 
 

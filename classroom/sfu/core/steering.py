@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from classroom.model import Label, SlotWish, TrackKind
-from classroom.sfu.core.layers import HEADROOM, Reason, Want
+from classroom.sfu.core.layers import HEADROOM, Reason, Want, allocate
 from classroom.sfu.core.pacer import Priority
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ def _share(
         return []
     wants = [Want(_rank(slot), [layer.bitrate_bps(now) for layer in layers]) for slot, layers in scarce]
     current = [_index(layers, slot.down.next_up or slot.down.up) for slot, layers in scarce]
+    at_first = allocate(wants, downlink.estimate_bps / HEADROOM)
+    for n, (slot, _) in enumerate(scarce):
+        if slot.steered is not slot.media:  # it has something else to show: nothing to be weighed against
+            current[n], slot.steered = at_first[n], slot.media
     picks = receiver.layers.choose(wants, current, downlink.estimate_bps, now)
     if now < receiver.added_at_s + GRACE_S:
         picks = [pick or 0 for pick in picks]

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from classroom.model import TrackKind
 from classroom.sfu.core.cache import PacketCache
-from classroom.sfu.core.meter import BUCKET_S, BitrateMeter
+from classroom.sfu.core.meter import WINDOW_S, BitrateMeter
 from classroom.sfu.core.nack import NackGenerator
 from classroom.sfu.core.ntp import seconds_to_ntp
 from classroom.sfu.core.payload import NAL_SPS, begins_keyframe, sequence_parameter_set
 from classroom.sfu.core.reception import Reception
-from classroom.sfu.core.serial import Unwrapper16
+from classroom.sfu.core.restart import RestartDetector
+from classroom.sfu.core.serial import Unwrapper16, distance32
 from classroom.sfu.core.sps import BadParameterSet, parse_sps
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ KEYFRAME_REQUEST_INTERVAL_S = 0.5  # while none comes
 # After a keyframe: for somebody who has something else to show from now on, and for whoever lost a picture. Keyframes
 # are large: many of them make the picture worse for everybody.
 URGENT_SPACING_S, SPACING_S = 1.0, 2.0
+PAUSE_S = 1.0  # a longer silence is no part of its bitrate
 SILENCE_S = 3.0  # without a packet for so long a publication is not live
 
 
@@ -69,8 +71,11 @@ class UpTrack:
         self.keyframes = 0
         self.keyframe_requests = 0
         self._meter = BitrateMeter()
-        self._usual_bps = 0.0
+        self._began_at_s = float("-inf")  # after a pause
+        self._before_pause_bps = 0.0
         self._sps = b""
+        self.restarted = False  # the publisher has begun to number anew: another UpTrack has to go on
+        self._restart = RestartDetector()
         self._unwrapper = Unwrapper16()
         self._keyframe_wanted = False
         self._keyframe_wanted_after = -1
@@ -79,7 +84,7 @@ class UpTrack:
         self._urgent = False
 
     def receive(self, packet: RtpPacket, now: float, ntp_s: float) -> bool:
-        """Take a packet; False when it was there before or is too old."""
+        """Take a packet; False when it was there before or is too old: see ``restarted`` then."""
         ext_seq = packet.ext_seq = self._unwrapper.unwrap(packet.seq)
         packet.received_at_s = now
         in_order = ext_seq > self.highest
@@ -91,10 +96,17 @@ class UpTrack:
                 packet.capture_ntp = None if captured_s is None else seconds_to_ntp(captured_s)
         if self.video:
             packet.keyframe_start = self._starts_keyframe(packet)
+        if not in_order and self._is_of_another_count(packet):
+            self.duplicates += 1
+            self.restarted = self._restart.unknown(packet.seq)
+            return False
         if not self.cache.add(packet):
             self.duplicates += 1
             return False
         self.reception.received(ext_seq, packet.ts, len(packet.data), now)
+        if now - self.last_received_at_s > PAUSE_S and self.highest >= 0:
+            self._before_pause_bps, self._began_at_s = self.bitrate_bps(now), now
+            self._meter = BitrateMeter()
         self._meter.add(len(packet.data), now)
         if self.nack is not None:
             self.nack.received(ext_seq, now)
@@ -114,16 +126,24 @@ class UpTrack:
         self.last_received_at_s = now
         return True
 
+    def _is_of_another_count(self, packet: RtpPacket) -> bool:
+        """Whether a packet that is not the next one cannot belong where its number says."""
+        held = self.cache.get(packet.ext_seq)
+        if held is not None:
+            return held.ts != packet.ts
+        too_old = packet.ext_seq <= self.highest - self.cache.capacity
+        return too_old or distance32(packet.ts, self.last_ts) > self.clock_rate_hz
+
     @property
     def pixels(self) -> int:
         """The size of its pictures, by which layers are told apart; 0 while it is not known."""
         return self.width_px * self.height_px
 
     def bitrate_bps(self, now: float) -> float:
-        """What it takes; while it is silent or paused, what it took before."""
-        if now - self.last_received_at_s < BUCKET_S:
-            self._usual_bps = self._meter.bps(now)
-        return self._usual_bps
+        """What it takes; while it is paused, and until that is known again, what it took before."""
+        if self._before_pause_bps and now - self._began_at_s < WINDOW_S:
+            return self._before_pause_bps
+        return self._meter.bps(min(now, self.last_received_at_s))
 
     def _read_size(self, packet: RtpPacket) -> None:
         sps = sequence_parameter_set(packet.data, packet.payload_start, packet.payload_end)

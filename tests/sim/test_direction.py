@@ -1,0 +1,123 @@
+"""What the teacher directs: how soon it is seen and heard, and what it does to time and numbers."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from classroom.model import Label, ParticipantId, SlotWish
+from classroom.sfu.core.assignment import Direction
+from classroom.sfu.core.events import PublicationAdded
+from tests.sim.netem import Conditions
+from tests.sim.publisher import camera, layers, mic
+from tests.sim.world import World, check_numbers
+
+LINK = Conditions(delay_s=0.04, rate_bps=4e6, queue_bytes=60_000)
+UP = Conditions(delay_s=0.04)
+EAST, WEST = ParticipantId("east"), ParticipantId("west")
+
+
+def village(world: World, name: str, number: int, **options):
+    """A classroom that publishes picture and sound under names of its own."""
+    return world.publish(
+        *layers(4000 + 100 * number, number=10 + number, **options),
+        mic(6000 + number, number=20 + number),
+        participant=name, up=UP, name_for=lambda label: f"{label}-{name}", ntp_error_s=3.0 * number,
+    )  # fmt: skip
+
+
+def floor(*participants: ParticipantId, programme: str | None = None) -> Direction:
+    return Direction(programme, frozenset(participants))
+
+
+def first_of(reception, stream: int, since_s: float) -> float:
+    """When the first picture of a stream can be shown: when all of it is there."""
+    first = next(p for p in reception.decodable() if p.arrived_s >= since_s and p.identity.stream == stream)
+    parts = [p for p in reception.in_order if p.identity.frame == first.identity.frame and p.identity.stream == stream]
+    return max(p.arrived_s for p in parts)
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("gop", [50, 0], ids=["a keyframe each 2 s", "keyframes only on request"])
+def test_the_new_programme_is_seen_in_300_ms(seed, gop):
+    world = World(seed)
+    world.publish(camera(interval_s=1 / 25, keyframe_every=gop), mic(), up=UP)
+    village(world, EAST, 1, keyframe_every=gop)
+    receiver = world.receive(SlotWish.PROGRAMME, SlotWish.MIC, up=UP, down=LINK, twcc=True)
+    world.run(8.0 + seed * 0.37)
+    shown = receiver.receptions[0]
+    took = []
+    for programme, stream in [("camera-east", 11), (None, 1), ("camera-east", 11), (None, 1)]:
+        at_s = world.now
+        world.media.direct(floor(EAST, programme=programme), at_s)
+        world.drain()
+        world.run(3.0)
+        took.append(first_of(shown, stream, at_s) - at_s)
+    assert max(took) <= 0.3
+    check_numbers(receiver)
+    assert shown.conflicts == [] and receiver.plis == 0
+    settled = shown.decodable()
+    assert max(after.arrived_s - before.arrived_s for before, after in pairwise(settled)) < 0.4, "no black picture"
+
+
+def test_lips_stay_in_sync_whoever_has_the_floor():
+    """Sound and picture of the floor leave on the same clock: the same moment, the same time in sender reports."""
+    world = World(3)
+    world.publish(camera(), mic(), up=UP)
+    village(world, EAST, 1)
+    village(world, WEST, 2)
+    receiver = world.receive(
+        SlotWish.PROGRAMME, SlotWish.MIC, SlotWish.FLOOR, SlotWish.SPEAKER, up=UP, down=LINK, twcc=True
+    )
+    world.run(6.0)
+    for holder, number in ((EAST, 1), (WEST, 2), (EAST, 1)):
+        world.media.direct(floor(holder), world.now)
+        world.drain()
+        world.run(5.0)
+        picture, sound = receiver.receptions[2:]
+        assert picture.in_order[-1].identity.stream == 10 + number
+        assert sound.in_order[-1].identity.stream == 20 + number
+        captured = []
+        for reception, rate in ((picture, 90_000), (sound, 48_000)):
+            latest, report = reception.in_order[-1], reception.reports[-1]
+            ticks = (latest.ts - report.rtp_ts + 2**31) % 2**32 - 2**31
+            told_s = report.ntp / 2**32 + ticks / rate
+            frame = latest.identity.frame
+            sending = next(
+                s for p in world.publishers.values() for s in p.streams.values()
+                if s.stream.number == latest.identity.stream and frame in s.captured_s
+            )  # fmt: skip
+            captured.append(told_s - sending.captured_s[frame])
+        assert abs(captured[0] - captured[1]) <= 0.045
+    check_numbers(receiver)
+
+
+def test_who_has_the_floor_is_not_shown_to_itself():
+    world = World(4)
+    world.publish(camera(), mic(), up=UP)
+    village(world, EAST, 1)
+    other = world.receive(SlotWish.FLOOR, SlotWish.SPEAKER, up=UP, down=LINK)
+    own = world.receive(SlotWish.FLOOR, SlotWish.SPEAKER, up=UP, down=LINK, participant=EAST)
+    world.run(2.0)
+    world.media.direct(floor(EAST), world.now)
+    world.run(3.0)
+    assert [len(r.packets) > 0 for r in other.receptions] == [True, True]
+    assert [len(r.packets) for r in own.receptions] == [0, 0]
+    assert len(world.happened(PublicationAdded)) == 4
+
+
+def test_without_the_floor_nobody_is_heard():
+    world = World(5)
+    world.publish(camera(), mic(), up=UP)
+    village(world, EAST, 1)
+    receiver = world.receive(SlotWish.MIC, SlotWish.SPEAKER, Label.CAMERA, up=UP, down=LINK)
+    world.run(3.0)
+    assert receiver.receptions[1].packets == {}
+    world.media.direct(floor(EAST), world.now)
+    world.run(1.0)
+    heard = len(receiver.receptions[1].packets)
+    assert heard > 40
+    world.media.direct(floor(), world.now)
+    world.run(1.0)
+    assert len(receiver.receptions[1].packets) <= heard + 3
