@@ -255,18 +255,25 @@ def _remote(session: _Attributes, section: _Attributes, sections: Sequence[_Attr
         raise BadAnswer(f"the answer has no {', '.join(missing)}")
     if found["setup"] not in ("active", "passive"):
         raise BadAnswer(f"the answer says setup:{found['setup']}")
-    candidates: list[tuple[str, int]] = []
+    udp: dict[tuple[str, int], None] = {}
+    tcp: dict[tuple[str, int], None] = {}
     for attributes in (session, *sections):
         for value in attributes.values["candidate"]:
             fields = value.split()
-            if len(fields) >= 6 and fields[1] == "1" and fields[2].lower() == "udp" and fields[5].isdigit():
-                candidates.append((fields[4], int(fields[5])))
-    if not candidates:
-        raise BadAnswer("the answer has no UDP candidate")
+            if len(fields) < 6 or fields[1] != "1" or not fields[5].isdigit():
+                continue
+            address = fields[4], int(fields[5])
+            if fields[2].lower() == "udp":
+                udp[address] = None
+            elif fields[2].lower() == "tcp" and "tcptype passive" in value:
+                tcp[address] = None
+    if not udp and not tcp:
+        raise BadAnswer("the answer has no candidate for UDP, nor a passive one for TCP")
     return RemoteDescription(
         ufrag=cast("str", found["ice-ufrag"]),
         pwd=cast("str", found["ice-pwd"]),
         fingerprint=cast("str", found["fingerprint"]),
         setup=cast('Literal["active", "passive"]', found["setup"]),
-        candidates=tuple(dict.fromkeys(candidates)),
+        candidates=tuple(udp),
+        tcp_candidates=tuple(tcp),
     )

@@ -167,7 +167,7 @@ class Session:
     def _send(self, outgoing: _Outgoing, frame: CodedFrame) -> None:
         now_s = self._clock.now_s()
         if outgoing.lane is None:
-            self._transport.send_rtp(outgoing.sender.packetize(frame, now_s))
+            self._transport.send_rtp(outgoing.sender.packetize(frame, now_s), voice=True)
         elif self._waits_for_larger(outgoing, now_s):
             outgoing.lane.layer.begin_anew()
         else:
@@ -210,7 +210,7 @@ class Session:
             if outgoing is None:
                 return
             if outgoing.lane is None:
-                self._transport.send_rtp(outgoing.sender.resend(packet.seqs, now_s))
+                self._transport.send_rtp(outgoing.sender.resend(packet.seqs, now_s), voice=True)
             else:
                 self._uplink.resend(outgoing.lane, packet.seqs, now_s)
         elif isinstance(packet, TransportFeedback):

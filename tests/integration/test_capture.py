@@ -71,11 +71,15 @@ class Recorder:
 
 
 class Endpoint:
-    """``POST /whip/maths`` and ``DELETE`` of what it makes; ``status`` other than 201 refuses."""
+    """``POST /whip/maths`` and ``DELETE`` of what it makes; ``status`` other than 201 refuses.
+
+    Without ``udp`` its answers have TCP candidates only, as if the network let nothing else through.
+    """
 
     def __init__(self) -> None:
         self.status = 201
         self.code = "x"
+        self.udp = True
         self.posts: list[str] = []
         self.deleted: list[str] = []
         self.publications: list[str] = []
@@ -88,6 +92,11 @@ class Endpoint:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def media(self) -> MediaServer:
+        assert self._media is not None
+        return self._media
 
     async def start(self) -> None:
         self._media = MediaServer(
@@ -114,6 +123,7 @@ class Endpoint:
             await runner.cleanup()
             if not goodbye:
                 media._mux.close()  # the sessions are never told
+                media._tcp.close()
                 media._timer.cancel()
             else:
                 await media.close()
@@ -131,7 +141,9 @@ class Endpoint:
         assert request.content_type == "application/sdp" and self._media is not None
         session = await self._media.publish(LESSON, ParticipantId("agent"), await request.text(), str)
         headers = {"Location": f"/whip/maths/{session.id}", "ETag": session.etag}
-        return web.Response(status=201, text=session.answer, content_type="application/sdp", headers=headers)
+        lines = session.answer.splitlines(keepends=True)
+        answer = "".join(line for line in lines if self.udp or " udp " not in line)
+        return web.Response(status=201, text=answer, content_type="application/sdp", headers=headers)
 
     async def _delete(self, request: web.Request) -> web.Response:
         assert self._media is not None
@@ -215,6 +227,15 @@ async def test_the_sample_lesson_arrives_complete_and_on_one_clock(endpoint: End
     assert max(starts) - min(starts) < 0.015
 
 
+async def test_picture_slides_and_voice_go_out_over_tcp_where_there_is_no_udp(endpoint: Endpoint) -> None:
+    endpoint.udp = False
+    async with agent(endpoint, camera="sample", slides="sample") as running:
+        await endpoint.until(lambda: len(endpoint.recorder.frames()) == 3 and endpoint.recorder.frames()[0] >= 10)
+    assert running.result() == 0
+    assert endpoint.media.stats()["tcp_frames_received_total"] > 100
+    assert endpoint.media.stats()["datagrams_received_total"] == 0
+
+
 async def test_a_file_that_ends_is_sent_to_its_last_frame_and_the_session_deleted(
     endpoint: Endpoint, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -243,7 +264,7 @@ class Tampered(ClientTransport):
         self._count = 0
         Tampered.made.append(self)
 
-    def send_rtp(self, packets) -> None:  # type: ignore[no-untyped-def]
+    def send_rtp(self, packets, *, voice=False) -> None:  # type: ignore[no-untyped-def]
         arriving = []
         for data in packets:
             self._count += 1
@@ -251,7 +272,7 @@ class Tampered(ClientTransport):
                 self.lost.add((parse_rtp(data).ssrc, parse_rtp(data).seq))
             else:
                 arriving.append(data)
-        super().send_rtp(arriving)
+        super().send_rtp(arriving, voice=voice)
 
     def send_rtcp(self, data: bytes) -> None:
         self.reported += rtcp.parse_rtcp(data)

@@ -16,7 +16,9 @@ TRACKS = [
 ]
 FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
 OFFER = build_offer(TRACKS, ufrag="u" * 8, pwd="p" * 32, fingerprint=FINGERPRINT, cname="c", session_id=1)
-SERVER = LocalTransport("srv4", "s" * 24, FINGERPRINT, (("192.0.2.1", 8189), ("2001:db8::1", 8189)))
+SERVER = LocalTransport(
+    "srv4", "s" * 24, FINGERPRINT, (("192.0.2.1", 8189), ("2001:db8::1", 8189)), (("192.0.2.1", 443),)
+)
 
 
 def answered() -> str:
@@ -38,6 +40,7 @@ def test_our_server_makes_a_publication_of_every_track() -> None:
 def test_its_answer_is_understood() -> None:
     answer = parse_answer(answered(), TRACKS)
     assert answer.remote.candidates == (("192.0.2.1", 8189), ("2001:db8::1", 8189))
+    assert answer.remote.tcp_candidates == (("192.0.2.1", 443),)
     assert (answer.remote.ufrag, answer.remote.pwd) == ("srv4", "s" * 24)
     assert (answer.remote.fingerprint, answer.remote.setup) == (FINGERPRINT, "passive")
     [camera], [mic] = answer.accepted[Label.CAMERA], answer.accepted[Label.MIC]
