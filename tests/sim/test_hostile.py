@@ -147,7 +147,7 @@ def test_a_publisher_that_sends_no_keyframe_is_asked_for_one_with_patience():
     assert sending.plis == plis
 
 
-@pytest.mark.parametrize("jump", [700, 20_000])
+@pytest.mark.parametrize("jump", [700, 20_000, 32_767, -700, -20_000, -32_768])
 def test_a_publisher_whose_numbers_jump_comes_back_with_a_keyframe(jump):
     world = World()
     publisher = world.publish(camera(keyframe_every=0), mic())

@@ -17,6 +17,7 @@ class PacketCache:
     def __init__(self, capacity: int) -> None:
         if capacity & (capacity - 1):
             raise ValueError("capacity must be a power of two")
+        self.capacity = capacity
         self._ring: list[RtpPacket | None] = [None] * capacity
         self._mask = capacity - 1
         self._highest = -1

@@ -197,3 +197,24 @@ def test_without_nack_holes_are_left():
     up = up_track(nack=False)
     assert feed(up, packet(1), packet(3)) == [True, True]
     assert up.nack is None and up.next_timeout() is None
+
+
+@pytest.mark.parametrize(
+    ("seq", "ts", "taken", "restarted"),
+    [
+        pytest.param(5000, 3000 * 4990, True, False, id="fills a hole"),
+        pytest.param(4990, 3000 * 4990, False, False, id="was there before"),
+        pytest.param(4990, 77, False, True, id="another one under a known number"),
+        pytest.param(5000, 3000 * 5040, False, True, id="later than those that follow it"),
+        pytest.param(5000, 3000 * 5015, True, False, id="a little later, as pictures out of order are"),
+        pytest.param(3000, 3000 * 3000, False, True, id="older than what is kept"),
+    ],
+)
+def test_what_cannot_belong_where_its_number_says_tells_of_a_new_count(seq, ts, taken, restarted):
+    up = up_track()
+    feed(up, *(packet(n, 3000 * n) for n in (*range(4000, 5000), *range(5004, 5010))))
+    more = [packet(seq + n, ts + 3000 * n if taken else ts) for n in range(4)]
+    if not restarted and not taken:
+        more = [packet(seq + n, 3000 * (seq + n)) for n in range(4)]
+    assert feed(up, *more) == [taken] * 4
+    assert up.restarted is restarted and up.duplicates == (0 if taken else 4)
