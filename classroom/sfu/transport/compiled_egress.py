@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_PACKETS = MAX_BURSTS = 1024  # noted before they leave: a fan-out to as many
 _COMPLETE = 3
+_NOT_STAMPED, _NUMBERED, _TIME_STAMPED = range(3)
 _MASK32 = 0xFFFF_FFFF
 _pack_burst = BURST.pack_into
 _FAMILY, _PORT, _FLOW, _SCOPE = struct.Struct("=H"), struct.Struct("!H"), struct.Struct("!I"), struct.Struct("=I")
@@ -106,12 +107,14 @@ class CompiledEgress(Egress):
         stream = down.prepared
         if type(stream) is not _Stream or stream.srtp is not srtp or stream.address is not address:
             stream = down.prepared = _Stream(down, srtp, address)
-        number = 0
+        stamp = 0
         if (log := stream.log) is not None:
-            number = log.next_seq & _MASK32
+            stamp = log.next_seq & _MASK32
             log.next_seq += what[1]
+        elif (clock := stream.clock) is not None:
+            stamp = clock.add(now, 0)
         index = self._burst_count
-        _pack_burst(self._bursts.view, index * BURST.size, stream.memory_address, *what, number, 0)
+        _pack_burst(self._bursts.view, index * BURST.size, stream.memory_address, *what, stamp, 0)
         self._streams.append(stream)
         self._burst_count = index = index + 1
         self._now = now
@@ -138,12 +141,14 @@ class CompiledEgress(Egress):
 class _Stream:
     """What is the same for all packets of a DownTrack on one path, as the kernel reads it."""
 
-    __slots__ = ("_memory", "address", "log", "memory_address", "srtp")
+    __slots__ = ("_memory", "address", "clock", "log", "memory_address", "srtp")
 
     def __init__(self, down: DownTrack, srtp: Srtp, address: Address) -> None:
         self.srtp = srtp
         self.address = address
-        self.log = log = down.send_log
+        stamper = down.send_log
+        self.log = log = stamper if isinstance(stamper, SendLog) else None
+        self.clock = None if isinstance(stamper, SendLog) else stamper
         self._memory = Memory(STREAM.size)
         self.memory_address = self._memory.address
         where = _socket_address(address)
@@ -153,7 +158,7 @@ class _Stream:
             srtp.sending_address,
             0 if log is None else log.times_s.buffer_info()[0],
             0 if log is None else log.sizes_bytes.buffer_info()[0],
-            SendLog.MASK,
+            _NUMBERED if log is not None else _NOT_STAMPED if self.clock is None else _TIME_STAMPED,
             down.ssrc,
             down.time_at,
             down.pt,

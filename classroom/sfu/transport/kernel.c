@@ -26,8 +26,10 @@
 #define HEADER_BYTES 12
 #define EXTENSIONS_BYTES 60
 #define TRAILER_BYTES 24
-#define TWCC_AT 17 /* header, head of the extension block, head of its first element */
+#define STAMP_AT 17 /* header, head of the extension block, head of its first element */
+#define SEND_LOG_CAPACITY 4096
 
+enum { NOT_STAMPED, NUMBERED, TIME_STAMPED };
 enum { INSIDE, FRAME_START, TIMED, COMPLETE }; /* which extensions; COMPLETE brings its own header */
 
 typedef int (*protect_function)(void *context, void *packet, int *size_bytes);
@@ -46,9 +48,9 @@ struct packet {
 /* What is the same for all packets of a DownTrack. */
 struct stream {
     void *srtp;
-    double *times_s; /* SendLog; 0 for none */
+    double *times_s; /* of the SendLog, if NUMBERED */
     uint16_t *sizes_bytes;
-    uint32_t mask;
+    uint32_t stamp;
     uint32_t ssrc;
     uint32_t time_at;
     uint8_t pt;
@@ -64,7 +66,7 @@ struct burst {
     uint32_t count;
     uint32_t seq_offset;
     uint32_t ts_offset;
-    uint32_t transport_seq; /* of its first packet */
+    uint32_t stamp; /* transport-wide number of its first packet, or the time of all */
     uint32_t unused;
 };
 
@@ -95,6 +97,7 @@ uint32_t sender_bytes(void) { return sizeof(struct sender); }
 uint32_t stream_bytes(void) { return sizeof(struct stream); }
 uint32_t packet_bytes(void) { return sizeof(struct packet); }
 uint32_t burst_bytes(void) { return sizeof(struct burst); }
+uint32_t send_log_capacity(void) { return SEND_LOG_CAPACITY; }
 
 static void put16(uint8_t *at, uint16_t value) { value = htons(value), memcpy(at, &value, sizeof value); }
 static void put32(uint8_t *at, uint32_t value) { value = htonl(value), memcpy(at, &value, sizeof value); }
@@ -190,7 +193,7 @@ static void let_segment(struct sender *sender) {
 
 static void send_burst(struct sender *sender, const struct packet *packets, const struct burst *burst, double now) {
     const struct stream *stream = burst->stream;
-    uint32_t transport_seq = burst->transport_seq;
+    uint32_t stamp = burst->stamp;
     struct message *open = 0; /* the message that the next packet may join */
     for (uint32_t index = 0; index < burst->count; index++) {
         const struct packet *packet = &packets[burst->first + index];
@@ -202,12 +205,12 @@ static void send_burst(struct sender *sender, const struct packet *packets, cons
             flush(sender), open = 0;
         uint8_t *at = sender->buffer + sender->used_bytes;
         int size = (int)write_packet(at, packet, burst);
-        if (stream->times_s) {
-            uint32_t slot = transport_seq & stream->mask;
-            put16(at + TWCC_AT, (uint16_t)transport_seq);
-            stream->times_s[slot] = now;
-            stream->sizes_bytes[slot] = (uint16_t)size;
-            transport_seq++;
+        if (stream->stamp != NOT_STAMPED)
+            put16(at + STAMP_AT, (uint16_t)stamp);
+        if (stream->stamp == NUMBERED) {
+            stream->times_s[stamp % SEND_LOG_CAPACITY] = now;
+            stream->sizes_bytes[stamp % SEND_LOG_CAPACITY] = (uint16_t)size;
+            stamp++;
         }
         if (sender->protect(stream->srtp, at, &size)) {
             sender->dropped++;

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pylibsrtp._binding import ffi, lib
 
+from classroom.sfu.core.send_log import SendLog
+
 LIBRARY = Path(__file__).with_name("_kernel.so")
 PACKET = struct.Struct("@PQIIIBBH")
 BURST = struct.Struct("@PIIIIII")
@@ -37,6 +39,8 @@ class Kernel:
         ):
             if _aligned(mine.size) != int(theirs()):
                 raise OSError(f"{path} was built from another version of its source")
+        if int(library.send_log_capacity()) != SendLog.CAPACITY:
+            raise OSError(f"{path} takes SendLogs of another size")
         self.send_bursts = library.send_bursts
         self.send_bursts.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_uint32, ctypes.c_double]
         self.send_bursts.restype = None
