@@ -1,0 +1,239 @@
+"""What leaves when, on a path that takes it slowly: nothing twice, nothing out of order, no number without a packet."""
+
+import pytest
+
+from classroom.model import Label, ParticipantId, Publication, PublicationId, TrackKind
+from classroom.sfu.core.capture_clock import CaptureClock, PublisherClock
+from classroom.sfu.core.down_track import PADDING_BYTES, DownTrack
+from classroom.sfu.core.downlink import Downlink
+from classroom.sfu.core.forwarding import Forwarding
+from classroom.sfu.core.pacer import PICTURE_STALE_S, Priority
+from classroom.sfu.core.rtp import build_rtp, parse_rtp
+from classroom.sfu.core.send_log import SendLog
+from classroom.sfu.core.up_track import SPACING_S, UpTrack
+
+SPS, SLICE = b"\x67", b"\x41"
+SLOW_BPS = 200_000
+
+
+class Path:
+    """One publisher's picture on its way to one receiver."""
+
+    def __init__(self, estimate_bps: float | None = SLOW_BPS, kind: TrackKind = TrackKind.VIDEO, **options) -> None:
+        publication = Publication(PublicationId("p"), ParticipantId("t"), Label.CAMERA, kind, "camera")
+        rate = 90_000 if kind is TrackKind.VIDEO else 48_000
+        self.up = UpTrack(publication, 1, rate, CaptureClock(PublisherClock(), rate), nack=True)
+        log = SendLog()
+        self.down = DownTrack(
+            None, ssrc=9, pt=102, clock_rate_hz=rate, rtx_ssrc=10, rtx_pt=103, twcc_ext=5, send_log=log, **options
+        )
+        self.downlink = None if estimate_bps is None else Downlink(log)
+        if self.downlink is not None and estimate_bps is not None:
+            self.downlink.remb(estimate_bps, 0.0)
+        self.down.downlink = self.downlink
+        if kind is TrackKind.AUDIO:
+            self.down.priority = Priority.VOICE
+        self.forwarding = Forwarding()
+        self.left: list[tuple[float, int, int]] = []  # (when, number, number of the publisher)
+        self.resent: list[bytes] = []
+
+    def plug(self, now: float = 0.0, **options) -> None:
+        self.forwarding.plug(self.down, self.up, now, **options)
+
+    def comes(self, now: float, *seqs: int, keyframe: bool = False, size: int = 1000) -> None:
+        for n, seq in enumerate(seqs):
+            payload = (SPS if keyframe and n == 0 else SLICE) + bytes(size)
+            packet = parse_rtp(build_rtp(pt=96, seq=seq, ts=round(now * 90_000), ssrc=1, payload=payload))
+            assert self.up.receive(packet, now, now)
+            self.forwarding.touch(self.up)
+        self.take(now)
+
+    def take(self, now: float) -> None:
+        self.forwarding.plan()
+        for burst in self.forwarding.take_bursts():
+            for packet in burst.packets:
+                self.left.append((now, packet.ext_seq + burst.seq_offset, packet.ext_seq & 0xFFFF))
+        self.resent += [data for _, data in self.forwarding.take_resends()]
+
+    def passes(self, since: float, until: float) -> None:
+        for step in range(round((until - since) * 1000)):
+            now = since + step / 1000
+            for downlink in self.forwarding.held():
+                self.forwarding.release(downlink, None, now)
+            self.take(now)
+
+    @property
+    def numbers(self) -> list[int]:
+        return [number for _, number, _ in self.left]
+
+
+def test_what_the_path_cannot_take_waits_and_leaves_in_order():
+    path = Path()
+    path.plug()
+    path.comes(0.0, *range(10), keyframe=True)
+    assert 1 <= len(path.left) < 10 and path.forwarding.held() == [path.downlink]
+    assert path.forwarding.next_timeout() < 0.1
+    path.passes(0.0, 0.5)
+    assert [seq for _, _, seq in path.left] == list(range(10)) and path.numbers == sorted(path.numbers)
+    assert path.left[-1][0] > 0.05
+    assert path.forwarding.held() == [] and path.forwarding.next_timeout() == float("inf")
+
+
+def test_without_a_downlink_everything_leaves_at_once():
+    path = Path(None)
+    path.plug()
+    path.comes(0.0, *range(50), keyframe=True)
+    assert len(path.left) == 50
+
+
+def test_voice_never_waits():
+    path = Path(SLOW_BPS, TrackKind.AUDIO)
+    path.plug()
+    path.comes(0.0, *range(100))
+    assert len(path.left) == 100
+
+
+def test_what_waited_too_long_is_dropped_and_its_numbers_go_to_what_follows():
+    path = Path()
+    path.plug()
+    path.comes(0.0, 0, keyframe=True)
+    for n in range(1, 60):  # 2 Mbit/s into 0.2
+        path.comes(n / 100, *range(10 * n, 10 * n + 3))
+        path.passes(n / 100, (n + 1) / 100)
+    assert path.down.up is None and path.down.next_up is path.up, "it waits for a keyframe"
+    assert path.up.take_keyframe_request(SPACING_S)
+    sent = len(path.left)
+    path.comes(3.0, 700, 701, keyframe=True)
+    path.passes(3.0, 3.5)
+    assert path.down.up is path.up and len(path.left) == sent + 2
+    assert path.numbers[sent] == max(path.numbers[:sent]) + 1, "a number that nothing left under is not missed"
+    assert path.numbers[sent - 1] > path.numbers[0]
+    assert max(at for at, _, seq in path.left[:sent] if seq) < 0.6 + PICTURE_STALE_S + 2
+
+
+def test_after_a_drop_it_does_not_begin_with_what_was_dropped():
+    path = Path()
+    path.plug()
+    path.comes(0.0, 0, keyframe=True)
+    for n in range(1, 60):
+        path.comes(n / 100, *range(10 * n, 10 * n + 3))
+        path.passes(n / 100, (n + 1) / 100)
+    sent = len(path.left)
+    path.comes(1.0, 650)
+    path.passes(1.0, 1.5)
+    assert len(path.left) == sent
+
+
+def test_a_late_packet_waits_its_turn():
+    path = Path()
+    path.plug()
+    path.comes(0.0, 0, 1, 3, 4, 5, 6, keyframe=True)
+    path.comes(0.0, 2)
+    path.passes(0.0, 0.5)
+    assert sorted(path.numbers) == list(range(path.numbers[0], path.numbers[0] + 7))
+    assert path.numbers[-1] != max(path.numbers)
+
+
+def test_a_joiner_with_little_room_waits_for_a_new_keyframe():
+    path = Path(None)
+    path.comes(0.0, *range(20), keyframe=True)
+    path.plug(0.1, catch_up_bytes=10_000)
+    path.take(0.1)
+    assert path.left == [] and path.up.waiting == [path.down]
+    path.comes(0.2, 20)
+    assert path.left == []
+    path.comes(0.3, 21, keyframe=True)
+    assert len(path.left) == 1 and path.up.waiting == []
+
+
+def test_a_joiner_gets_from_the_cache_what_its_path_takes():
+    path = Path()
+    path.comes(0.0, *range(20), keyframe=True)
+    path.plug(0.1)
+    path.take(0.1)
+    assert 0 < len(path.left) < 20
+    path.passes(0.1, 1.5)
+    assert [seq for _, _, seq in path.left] == list(range(20))
+
+
+def test_plugging_what_flows_changes_nothing():
+    path = Path(None)
+    path.plug()
+    path.comes(0.0, 0, keyframe=True)
+    path.plug(0.1)
+    assert path.down.up is path.up and path.down.next_up is None and path.up.waiting == []
+
+
+def test_a_restart_needs_a_short_way_from_the_keyframe():
+    path = Path(None)
+    assert not path.forwarding.restart(path.down, 9.0), "nothing flows"
+    path.plug()
+    path.comes(0.0, 0, keyframe=True)
+    assert path.forwarding.restart(path.down, 9.0)
+    path.take(9.0)
+    assert [seq for _, _, seq in path.left] == [0, 0]
+    path.comes(9.1, *range(1, 500))
+    assert not path.forwarding.restart(path.down, 20.0)
+
+
+def test_retransmissions_wait_for_their_share_of_the_path():
+    path = Path()
+    path.plug()
+    path.comes(0.0, *range(6), keyframe=True)
+    path.passes(0.0, 0.5)
+    for number in path.numbers:
+        data = path.down.retransmission(number & 0xFFFF, 0.5, 0.05)
+        path.forwarding.resend(path.down, data, 0.5)
+    path.take(0.5)
+    first = len(path.resent)
+    path.passes(0.5, 0.52)
+    assert first < 6
+    path.passes(0.52, 2.0)
+    assert first <= len(path.resent) <= 6 and path.forwarding.held() == []
+
+
+@pytest.mark.parametrize("kind", [TrackKind.AUDIO, TrackKind.VIDEO])
+def test_without_a_measured_path_they_leave_at_once(kind):
+    path = Path(None, kind)
+    path.forwarding.resend(path.down, b"again", 0.0)
+    path.take(0.0)
+    assert path.resent == [b"again"]
+
+
+def test_who_is_gone_holds_nothing():
+    path = Path()
+    path.plug()
+    path.comes(0.0, *range(10), keyframe=True)
+    path.forwarding.unplug(path.down, 0.1)
+    path.forwarding.forget(path.downlink)
+    assert path.forwarding.held() == []
+    path.forwarding.forget(path.downlink)
+
+
+def test_a_probe_repeats_what_was_sent_last():
+    path = Path(None)
+    path.plug()
+    path.comes(0.0, *range(10), keyframe=True)
+    repeated = [parse_rtp(data) for data in path.down.repeats(3000, 1.0)]
+    assert [(p.ssrc, p.pt) for p in repeated] == [(10, 103)] * 3
+    assert [int.from_bytes(p.payload[:2], "big") for p in repeated] == [n & 0xFFFF for n in path.numbers[:-4:-1]]
+
+
+@pytest.mark.parametrize("flows", [True, False])
+def test_where_there_is_nothing_to_repeat_a_probe_is_padding(flows):
+    path = Path(None)
+    if flows:
+        path.plug()
+        path.comes(0.0, 0, keyframe=True, size=100)
+    repeated = path.down.repeats(1000, 1.0)
+    padding = [parse_rtp(data) for data in repeated if data[0] & 0x20]
+    assert sum(len(data) for data in repeated) >= 1000 and len(repeated) - len(padding) == flows
+    assert all((p.ssrc, p.pt, p.payload) == (10, 103, b"") for p in padding)
+    assert all(len(data) == 12 + 8 + PADDING_BYTES for data in repeated if data[0] & 0x20)
+    numbers = [parse_rtp(data).seq for data in repeated]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def test_without_rtx_there_is_no_probe():
+    down = DownTrack(None, ssrc=9, pt=102, clock_rate_hz=90_000)
+    assert down.repeats(1000, 0.0) == []
