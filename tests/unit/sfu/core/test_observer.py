@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import pytest
 
+from classroom.live.link import Cause, Link, Verdict, judge
 from classroom.model import Label, LessonId, SlotWish
 from classroom.sfu.core.histogram import Histogram
 from classroom.sfu.core.layers import Reason
@@ -127,3 +128,22 @@ def test_the_answer_is_fit_for_pickle_and_json():
     assert len(stats.receivers) == 2
     assert pickle.loads(pickle.dumps(stats)) == stats
     assert json.loads(json.dumps(asdict(stats)))["publications"][0]["name"] == "camera"
+
+
+def test_the_path_of_a_receiver_is_told_and_why_it_gets_less():
+    world = World()
+    world.publish(camera(payload_bytes=1100), mic())  # 800 kbit/s
+    narrow = Conditions(delay_s=0.02, rate_bps=300_000)
+    world.receive(None, Label.MIC, twcc=True, down=narrow)
+    world.receive(None, Label.MIC, twcc=True)
+    world.receive(None)
+    observer, _ = watched(world)
+    world.run(20.0)
+    slow, fast, silent = observer.observe(world.now).receivers
+    assert slow.estimate_bps is not None and slow.estimate_bps < 400_000 and slow.queue_delay_s is not None
+    assert (slow.slots[0].layer, slow.slots[0].reason) == (None, Reason.BANDWIDTH)
+    assert slow.slots[1].layer == 0
+    assert judge(slow) == Verdict(Link.POOR, Cause.NO_PICTURE)
+    assert fast.estimate_bps is not None and fast.estimate_bps > 800_000
+    assert fast.slots[0].layer == 0 and judge(fast) == Verdict(Link.GOOD, Cause.NONE)
+    assert silent.estimate_bps is None and silent.queue_delay_s is None and silent.dropped_packets == 0
