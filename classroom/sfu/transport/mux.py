@@ -184,13 +184,18 @@ class UdpMux:
                 peer = by_address.get(address)
                 if peer is None:
                     self.dropped["unknown address"] += 1
-                elif not self._handshakes.take(peer, bytes(buffer.view[:size])):
-                    self.dropped["too many handshakes"] += 1
+                else:
+                    self.hand_shake(peer, bytes(buffer.view[:size]))
             else:
                 self.dropped["unknown protocol"] += 1
         self.arrived_s = ingress.arrived_s
         self._on_batch()
         self.arrived_s = None
+
+    def hand_shake(self, receiver: Receiver, datagram: bytes) -> None:
+        """Let the receiver have a DTLS datagram, now or soon."""
+        if not self._handshakes.take(receiver, datagram):
+            self.dropped["too many handshakes"] += 1
 
     def check(self, datagram: bytes, address: Address, egress: Sender, only: MuxPeer | None = None) -> MuxPeer | None:
         """Let the peer that a STUN check is for answer it, and return that peer.

@@ -162,7 +162,7 @@ class TcpListener:
             self._incoming.view[: len(frame)] = frame
             receiver.receive_srtp(self._incoming, len(frame))
         elif receiver is not None and 20 <= first <= 63:
-            receiver.receive_dtls(frame)
+            self._mux.hand_shake(receiver, frame)
         else:
             self._mux.dropped["unknown address" if receiver is None else "unknown protocol"] += 1
 
