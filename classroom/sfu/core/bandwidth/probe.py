@@ -12,6 +12,7 @@ FACTOR = 2.0
 CONFIRMED = 0.7  # measured that much of what was tried: try FACTOR more at once
 INTERVAL_S = 5.0
 RETRY_S = 1.0  # after a cluster of which too little came
+EAGER_S = 5.0  # after an outage: what was held up or asked for again comes in between
 AFTER_DECREASE_S = 3.0
 WORTHWHILE = 1.05  # wanted over estimate
 MIN_PACKETS = 5
@@ -83,6 +84,7 @@ class ProbeController:
         self.cluster: Cluster | None = None
         self.done = self.failed = 0
         self._next_s = float("-inf")
+        self._eager_until_s = float("-inf")
         self._rate_bps: float | None = FIRST_FACTOR * start_bps
 
     def next_rate_bps(self, estimate_bps: float, wanted_bps: float, now: float) -> float | None:
@@ -115,7 +117,7 @@ class ProbeController:
             self.failed += 1
         if self._rate_bps is not None:
             return measured  # another rate is to be tried already
-        self._next_s = now + (INTERVAL_S if measured is not None else RETRY_S)
+        self._next_s = now + (INTERVAL_S if measured is not None and now >= self._eager_until_s else RETRY_S)
         if measured is not None and measured[0] > CONFIRMED * cluster.rate_bps:
             self._rate_bps = FACTOR * measured[0]
             self._next_s = now
@@ -135,3 +137,4 @@ class ProbeController:
     def retry(self, rate_bps: float, now: float) -> None:
         """The path is back: see at once whether it is what it was."""
         self._rate_bps, self._next_s = rate_bps, now
+        self._eager_until_s = now + EAGER_S

@@ -162,3 +162,8 @@ def test_what_was_there_before_an_outage_is_tried_at_once():
     controller.retry(2e6, 1.0)
     assert controller.verdict(4, 0.0, 1.0) is not None  # of a sign of life
     assert controller.next_rate_bps(100e3, 1e7, 1.0) == 2e6
+    full = [40, 50, 60, 70, 80]
+    assert judged(controller, full, 1.5) == (pytest.approx(0.95 * 0.96e6), True)
+    assert controller.next_rate_bps(100e3, 1e7, 1.5 + RETRY_S) == 200e3  # soon again for some seconds
+    judged(controller, full, 6.0)
+    assert controller.next_rate_bps(100e3, 1e7, 6.0 + RETRY_S) is None
