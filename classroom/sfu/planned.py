@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.downlink import Downlink
 from classroom.sfu.core.peers import IncomingMedia, Slot
+from classroom.sfu.core.send_log import SendClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ def make_downlink(
     plans: Sequence[SlotPlan], log: SendLog, last_time_bps: float | None
 ) -> Downlink[Burst | Resend] | None:
     """The measured path of a receiver; None when it neither reports arrivals nor estimates."""
-    if not any(plan.twcc_ext or plan.remb for plan in plans):
+    if not any(plan.twcc_ext or plan.send_time_ext for plan in plans):
         return None
     return Downlink(log, last_time_bps)
 
@@ -51,8 +52,9 @@ def make_downlink(
 def make_slots(plans: Sequence[SlotPlan], sink: Sink, log: SendLog) -> list[Slot]:
     """The slots of a receiver, with first numbers that nobody can guess (RFC 3550 §5.1).
 
-    Without RTX a lost packet is repeated as it was, so that its header may hold no transport-wide number.
+    Stamps are negotiated only with RTX: without it a lost packet is repeated as it was.
     """
+    clock = SendClock()
     return [
         Slot(
             plan.kind,
@@ -66,7 +68,8 @@ def make_slots(plans: Sequence[SlotPlan], sink: Sink, log: SendLog) -> list[Slot
                 rtx_pt=plan.rtx_pt,
                 red_pt=plan.red_pt,
                 twcc_ext=plan.twcc_ext,
-                send_log=log if plan.twcc_ext and plan.rtx_pt is not None else None,
+                send_time_ext=plan.send_time_ext,
+                send_log=log if plan.twcc_ext else clock if plan.send_time_ext else None,
                 capture_time_ext=plan.capture_time_ext,
                 playout_delay_ext=plan.playout_delay_ext,
                 first_seq=secrets.randbits(15),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from classroom.sfu.core.cache import PacketCache
     from classroom.sfu.core.downlink import Downlink
     from classroom.sfu.core.rtp import RtpPacket
-    from classroom.sfu.core.send_log import SendLog
+    from classroom.sfu.core.send_log import SendClock, SendLog
     from classroom.sfu.core.sink import Sink
     from classroom.sfu.core.up_track import UpTrack
 
@@ -53,9 +53,10 @@ class DownTrack:
     """Numbers, header and retransmission of one sent stream.
 
     ``up`` is what flows, ``next_up`` what is to flow from its next keyframe on; see Forwarding, which sets both.
-    ``twcc_ext``, ``capture_time_ext`` and ``playout_delay_ext`` are negotiated extension ids, 0 for none: the first is
-    on every packet and needs ``send_log``, the others on the first packet of every frame. With ``red_pt`` all leaves
-    as redundant sound. ``realtime`` is False for a sink that wants the true timestamps of cached pictures (a recorder).
+    ``twcc_ext``, ``send_time_ext``, ``capture_time_ext`` and ``playout_delay_ext`` are negotiated extension ids, 0 for
+    none: one of the first two is on every packet and needs ``send_log``, the others on the first packet of every
+    frame. With ``red_pt`` all leaves as redundant sound. ``realtime`` is False for a sink that wants the true
+    timestamps of cached pictures (a recorder).
     """
 
     def __init__(
@@ -68,10 +69,11 @@ class DownTrack:
         rtx_ssrc: int | None = None,
         rtx_pt: int | None = None,
         twcc_ext: int = 0,
+        send_time_ext: int = 0,
         capture_time_ext: int = 0,
         playout_delay_ext: int = 0,
         red_pt: int | None = None,
-        send_log: SendLog | None = None,
+        send_log: SendLog | SendClock | None = None,
         first_seq: int = 0,
         first_ts: int = 0,
         realtime: bool = True,
@@ -103,7 +105,9 @@ class DownTrack:
         self._last_out_at_s: float | None = None
         self._last_captured_s: float | None = None
         self.started_at_s = float("-inf")
-        always = [(twcc_ext, bytes(2))] if twcc_ext and send_log is not None else []
+        always: list[tuple[int, bytes]] = []
+        if send_log is not None and (twcc_ext or send_time_ext):
+            always = [(twcc_ext, bytes(2)) if twcc_ext else (send_time_ext, bytes(3))]
         delay = (
             [(playout_delay_ext, bytes(3))] if playout_delay_ext else []
         )  # min = max = 0: show it as soon as it is there
@@ -113,7 +117,8 @@ class DownTrack:
             build_extensions(always + delay),
             build_extensions(always + time + delay),
         )
-        self.time_at = HEADER_BYTES + 5 + (3 if always else 0) if time else 0  # block head 4, element heads 1
+        stamp_bytes = sum(1 + len(value) for _, value in always)
+        self.time_at = HEADER_BYTES + 5 + stamp_bytes if time else 0  # block head 4, element heads 1
 
     @property
     def publication(self) -> Publication | None:
@@ -123,7 +128,8 @@ class DownTrack:
     def write(self, packet: RtpPacket, seq_offset: int, ts_offset: int, view: memoryview, at: int) -> int:
         """Write the packet as this receiver gets it to view[at:] and return its size in bytes.
 
-        The transport-wide number, the first extension of a track with a ``send_log``, is stamped by the sender.
+        The transport-wide number or the time, the first extension of a track with a ``send_log``, is stamped by the
+        sender.
         """
         self.packets += 1
         self.octets += packet.payload_end - packet.payload_start
@@ -226,10 +232,10 @@ class DownTrack:
     def retransmission(self, seq: int, now: float, rtt_s: float) -> bytes | None:
         """The packet that left under ``seq`` once more, as RTX (RFC 4588) where negotiated.
 
-        None when it is not there any more, or was sent again less than a round trip ago.
+        None when it is not there any more, waits in the pacer, or was sent again less than a round trip ago.
         """
         found = self.numbers.source(seq)
-        if found is None:
+        if found is None or (self.downlink is not None and self.numbers.unwrap(seq) >= self.unsent_seq):
             return None
         up, ext_seq, ts_offset = found
         packet = up.cache.get(ext_seq)

@@ -39,6 +39,7 @@ class Downlink(Generic[Item]):
         self._cluster_left_bytes = 0
         self._cluster_full_s: float | None = None
         self._probe_bytes = 0
+        self._rembs: dict[frozenset[int], float] = {}  # of disjoint sets of SSRCs
         self._check_s = float("-inf")
         self._set_rates(0.0)
 
@@ -121,9 +122,14 @@ class Downlink(Generic[Item]):
         self.estimator.feedback(feedback, now)
         self._set_rates(now)
 
-    def remb(self, bitrate_bps: float, now: float) -> None:
-        """Take REMB, which counts as long as there is no transport-wide feedback."""
-        self.estimator.remb(bitrate_bps)
+    def remb(self, bitrate_bps: float, now: float, about: frozenset[int] = frozenset()) -> None:
+        """Take REMB about some SSRCs or all, which counts as long as there is no transport-wide feedback.
+
+        Some receivers estimate each stream by itself (aiortc): what they tell of the path is the sum.
+        """
+        self._rembs = {other: bps for other, bps in self._rembs.items() if about and other and not about & other}
+        self._rembs[about] = bitrate_bps
+        self.estimator.remb(sum(self._rembs.values()))
         self._set_rates(now)
 
     def _check(self, now: float) -> None:

@@ -217,7 +217,9 @@ class LessonMedia:
             if downlink is not None and isinstance(packet, TransportFeedback):
                 downlink.feedback(packet, now)
             elif downlink is not None and isinstance(packet, rtcp.Remb):
-                downlink.remb(packet.bitrate_bps, now)
+                about = frozenset(downs.keys() & packet.ssrcs)
+                if about or not packet.ssrcs:
+                    downlink.remb(packet.bitrate_bps, now, about)
             if not isinstance(packet, (rtcp.Nack, rtcp.PictureLoss)) or packet.media_ssrc not in downs:
                 continue
             down = downs[packet.media_ssrc]

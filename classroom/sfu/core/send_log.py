@@ -1,4 +1,4 @@
-"""What left on one transport by transport-wide number (draft-holmer-rmcat-transport-wide-cc-extensions-01 §2)."""
+"""What a sender stamps into each packet of a path that is measured: by us from its number, or by the receiver."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from array import array
 
 
 class SendLog:
-    """When each of the latest CAPACITY packets left, and how large it was.
+    """When each of the latest CAPACITY packets left, and how large it was, by transport-wide number.
 
+    Source: draft-holmer-rmcat-transport-wide-cc-extensions-01 §2.
     Plain rings by ``number & MASK``, so that a compiled sender may write them. ``next_seq`` never wraps; a packet
     carries its low 16 bits. Who counts a packet as received sets its size to 0, so that no packet counts twice.
     """
@@ -39,3 +40,16 @@ class SendLog:
     def holds(self, seq: int) -> bool:
         """Whether the ring still knows the packet with this unwrapped number."""
         return seq >= 0 and self.next_seq - self.CAPACITY <= seq < self.next_seq
+
+
+class SendClock:
+    """Stamps when a packet leaves (abs-send-time), for a receiver that estimates by itself (REMB).
+
+    The extension has 24 bits, 6.18 fixed-point seconds. The 16 that are stamped are the upper ones, to 1 ms.
+    """
+
+    __slots__ = ()
+
+    def add(self, now: float, size_bytes: int) -> int:
+        """The 16 bits to stamp into a packet that leaves now."""
+        return int(now * 1024) & 0xFFFF

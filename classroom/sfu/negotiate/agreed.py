@@ -11,17 +11,18 @@ EXT_RID = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
 EXT_REPAIRED_RID = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
 EXT_TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 EXT_AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+EXT_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 EXT_CAPTURE_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
 EXT_PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 MAX_RIDS = 4  # each has a cache of its own at the server
 
 _TRANSPORT_CC, _REMB = "transport-cc", "goog-remb"
-# By media and whether the offerer publishes. Receivers get no MID: the answer names every SSRC; and transport-wide
-# numbers only where RTX repairs: what is sent again as it was, as Opus is, cannot have a new number.
+# By media and whether the offerer publishes. Receivers get no MID: the answer names every SSRC; and numbers and
+# times of sending only where RTX repairs: what is sent again as it was, as Opus is, cannot have a new one.
 _EXTENSIONS = {
     ("video", True): (EXT_MID, EXT_RID, EXT_REPAIRED_RID, EXT_TRANSPORT_CC, EXT_CAPTURE_TIME),
     ("audio", True): (EXT_MID, EXT_TRANSPORT_CC, EXT_AUDIO_LEVEL, EXT_CAPTURE_TIME),
-    ("video", False): (EXT_TRANSPORT_CC, EXT_CAPTURE_TIME, EXT_PLAYOUT_DELAY),
+    ("video", False): (EXT_TRANSPORT_CC, EXT_SEND_TIME, EXT_CAPTURE_TIME, EXT_PLAYOUT_DELAY),
     ("audio", False): (EXT_CAPTURE_TIME,),
 }
 # A publisher's estimate comes from transport-wide feedback or not at all: making REMB is no work for a server.
@@ -73,7 +74,9 @@ def agree(media: MediaOffer, publishing: bool) -> Agreed | None:
     if not (usable and _TRANSPORT_CC in feedback and EXT_TRANSPORT_CC in extensions):
         extensions.pop(EXT_TRANSPORT_CC, None)
         feedback = [f for f in feedback if f != _TRANSPORT_CC]
-    if _TRANSPORT_CC in feedback:
+    if _TRANSPORT_CC in feedback or _REMB not in feedback or rtx_pt is None:
+        extensions.pop(EXT_SEND_TIME, None)
+    if EXT_SEND_TIME not in extensions:  # who offers REMB without it (libdatachannel) never sends one
         feedback = [f for f in feedback if f != _REMB]
     rids = _rids(media, codec) if EXT_RID in extensions else ()
     if not rids:

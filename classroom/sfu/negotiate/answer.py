@@ -17,6 +17,7 @@ from classroom.sfu.negotiate.agreed import (
     EXT_PLAYOUT_DELAY,
     EXT_REPAIRED_RID,
     EXT_RID,
+    EXT_SEND_TIME,
     EXT_TRANSPORT_CC,
     Agreed,
     agree,
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _VIDEO_LABELS = (Label.CAMERA, Label.SLIDES, Label.SCREEN)
+# A browser keeps one picture and one sound of a stream in sync: lips of the teacher, and of whoever has the floor.
+_STREAMS = {
+    SlotWish.SLIDES: "slides",
+    SlotWish.SCREEN: "slides",
+    SlotWish.FLOOR: "floor",
+    SlotWish.SPEAKER: "floor",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,8 @@ class UpPlan:
 class SlotPlan:
     """What we will send in one m-section: a slot with its fixed SSRCs.
 
-    ``red_pt`` when sound may also go as RFC 2198; ``remb`` when the receiver estimates (no transport-wide feedback).
+    ``red_pt`` when sound may also go as RFC 2198. With ``twcc_ext`` we estimate the path, with ``send_time_ext`` the
+    receiver does (REMB).
     """
 
     mid: str
@@ -96,8 +105,8 @@ class SlotPlan:
     ssrc: int
     rtx_ssrc: int | None
     nack: bool
-    remb: bool
     twcc_ext: int
+    send_time_ext: int
     capture_time_ext: int
     playout_delay_ext: int
 
@@ -242,8 +251,8 @@ def _slot_plan(mid: str, kind: TrackKind, wish: SlotWish, agreed: Agreed, random
         ssrc=random32(),
         rtx_ssrc=None if agreed.rtx_pt is None else random32(),
         nack="nack" in agreed.feedback,
-        remb="goog-remb" in agreed.feedback,
         twcc_ext=agreed.extension(EXT_TRANSPORT_CC),
+        send_time_ext=agreed.extension(EXT_SEND_TIME),
         capture_time_ext=agreed.extension(EXT_CAPTURE_TIME),
         playout_delay_ext=agreed.extension(EXT_PLAYOUT_DELAY),
     )
@@ -306,8 +315,7 @@ def _simulcast_lines(media: MediaOffer, agreed: Agreed) -> list[str]:
 
 
 def _source_lines(slot: SlotPlan, cname: str) -> list[str]:
-    # Camera and voice share a stream, so that a browser keeps lips in sync; slides are a stream of their own.
-    stream = "slides" if slot.wish in (SlotWish.SLIDES, SlotWish.SCREEN) else "lesson"
+    stream = _STREAMS.get(slot.wish, "lesson")
     lines = [f"a=msid:{stream} {slot.wish}-{slot.mid}", f"a=ssrc:{slot.ssrc} cname:{cname}"]
     if slot.rtx_ssrc is not None:
         lines += [f"a=ssrc:{slot.rtx_ssrc} cname:{cname}", f"a=ssrc-group:FID {slot.ssrc} {slot.rtx_ssrc}"]

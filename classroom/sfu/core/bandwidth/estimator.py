@@ -27,6 +27,7 @@ DEFAULT_START_BPS = 600_000.0  # a small picture and slides at once; the first p
 OF_LAST_TIME = 0.7
 MIN_BPS = 50_000.0
 STANDING_S = 0.04  # a queue that stands longer is not added to
+REMB_STEADY, REMB_GROWTH = 0.97, 1.03  # at each REMB, of which receivers send some a second
 EMPTY_S = 0.02  # no queue: what is lost now is not lost by queues that are full
 JITTERS, MAX_JITTER_S = 4.0, 0.06  # a queue that is shorter than so many mean deviations may be jitter
 DELIVERS_LESS = 0.9  # arrived so much slower than sent: the path is full, whatever the application sends
@@ -73,6 +74,7 @@ class BandwidthEstimator:
         self._silent_since_bps: float | None = None  # estimate before feedback stopped
         self._silence_s = 0.0
         self._remb_bps: float | None = None
+        self._told_bps = 0.0  # by the last REMB
         self._before_cut_bps = 0.0
         self._full_s = float("-inf")
 
@@ -132,8 +134,17 @@ class BandwidthEstimator:
     # --- what it is told ---------------------------------------------------------------------------------------
 
     def remb(self, bitrate_bps: float) -> None:
-        """Take the receiver's own estimate: used as long as no transport-wide feedback has come."""
-        self._remb_bps = max(MIN_BPS, bitrate_bps)
+        """Take the receiver's own estimate: used as long as no transport-wide feedback has come.
+
+        Receivers limit it to little more than what they get. One that does not fall says that nothing is wrong, so
+        that ours may grow beyond it: what is not sent cannot be measured.
+        """
+        bitrate_bps = max(MIN_BPS, bitrate_bps)
+        grown_bps = 0.0
+        if self._remb_bps is not None and bitrate_bps >= REMB_STEADY * self._told_bps:
+            grown_bps = min(self._remb_bps * REMB_GROWTH, self._limit_bps)
+        self._told_bps = bitrate_bps
+        self._remb_bps = max(bitrate_bps, grown_bps)
 
     def feedback(self, feedback: TransportFeedback, now: float) -> None:
         """Take a report."""

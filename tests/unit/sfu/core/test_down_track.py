@@ -7,7 +7,10 @@ from aiortc.rtp import unwrap_rtx
 from classroom.model import Label, ParticipantId, Publication, PublicationId, TrackKind
 from classroom.sfu.core.capture_clock import CaptureClock, PublisherClock
 from classroom.sfu.core.down_track import CATCH_UP_INTERVAL_S, CATCH_UP_S, DownTrack
+from classroom.sfu.core.downlink import Downlink
 from classroom.sfu.core.rtp import build_extensions, build_rtp, header_extensions, parse_rtp
+from classroom.sfu.core.send_log import SendClock, SendLog
+from classroom.sfu.core.send_log import SendLog
 from classroom.sfu.core.up_track import UpTrack
 
 SSRC, RTX_SSRC = 0xAABBCCDD, 0x01020304
@@ -81,6 +84,12 @@ def test_extensions_go_on_the_first_packet_of_a_picture_only():
         pytest.param({"capture_time_ext": 3}, [(3, (1000 << 32).to_bytes(8, "big"))], id="capture time"),
         pytest.param({"capture_time_ext": 3, "playout_delay_ext": 14},
                      [(3, (1000 << 32).to_bytes(8, "big")), (14, bytes(3))], id="both"),
+        pytest.param({"twcc_ext": 4, "send_log": SendLog(), "capture_time_ext": 3},
+                     [(4, bytes(2)), (3, (1000 << 32).to_bytes(8, "big"))], id="a number, then the capture time"),
+        pytest.param({"send_time_ext": 2, "send_log": SendClock(), "capture_time_ext": 3},
+                     [(2, bytes(3)), (3, (1000 << 32).to_bytes(8, "big"))], id="the time, then the capture time"),
+        pytest.param({"twcc_ext": 4, "send_time_ext": 2}, [], id="nothing that is stamped without who notes it"),
+        pytest.param({"send_log": SendLog()}, [], id="who notes without an extension"),
     ],
 )  # fmt: skip
 def test_negotiated_extensions(options, expected):
@@ -264,6 +273,19 @@ def test_what_is_not_there_is_not_sent_again():
     assert down.retransmission(1, 1.0, 0.1) is not None
     feed(up, 3 + 1024, 0, 0.3)
     assert down.retransmission(2, 1.0, 0.1) is None  # gone from the cache
+
+
+def test_what_waits_in_the_pacer_is_not_sent_again():
+    """Its number may yet be given to another packet."""
+    up = up_track()
+    down = started(up, feed(up, 1, 0, 0.0), rtx_ssrc=RTX_SSRC, rtx_pt=97)
+    for seq in (2, 3):
+        feed(up, seq, 0, 0.0)
+    down.downlink = Downlink(SendLog())
+    down.unsent_seq = down.numbers.unwrap(2)  # of 0, 1, 2 the last one waits
+    assert [down.retransmission(seq, 1.0, 0.1) is None for seq in (0, 1, 2)] == [False, False, True]
+    down.unsent_seq += 1
+    assert down.retransmission(2, 1.0, 0.1) is not None
 
 
 def test_what_it_remembers_of_retransmissions_is_bounded():

@@ -112,6 +112,25 @@ def test_slices_follow_the_estimate():
     assert driver.downlink.estimate_bps == 100e3 and driver.downlink.slice_bytes == MIN_SLICE_BYTES
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ([({1, 2}, 300e3)], 300e3),
+        ([({1}, 300e3), ({2}, 200e3)], 500e3),
+        ([({1}, 300e3), ({2}, 200e3), ({1}, 100e3)], 300e3),
+        ([({1}, 300e3), ({2}, 200e3), ({1, 2}, 400e3)], 400e3),
+        ([({1}, 300e3), ({2}, 200e3), (set(), 250e3)], 250e3),
+        ([(set(), 250e3), ({2}, 200e3)], 200e3),
+    ],
+    ids=["one of all", "one of each", "a newer one", "one of all after them", "of the path", "of a stream after it"],
+)
+def test_what_a_receiver_estimates_of_its_streams_is_added_up(told, expected):
+    driver = Driver()
+    for about, bitrate_bps in told:
+        driver.downlink.remb(bitrate_bps, 100.0, frozenset(about))
+    assert driver.downlink.estimate_bps == expected
+
+
 def test_near_the_capacity_it_is_no_faster_than_the_path():
     driver = Driver()
     driver.run(3.0, 550e3)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from classroom.sfu.core.send_log import SendLog
+from classroom.sfu.core.send_log import SendClock, SendLog
 
 
 def filled(count: int) -> SendLog:
@@ -43,3 +43,12 @@ def test_what_the_log_does_not_hold(count, seq):
 def test_a_number_that_was_never_sent_is_not_taken_for_one():
     log = filled(10)
     assert not log.holds(log.unwrap(10)) and not log.holds(log.unwrap(65_535))
+
+
+@pytest.mark.parametrize(
+    ("now", "stamp"),
+    [(0.0, 0), (1.0, 1024), (1.5, 1536), (63.9999, 65_535), (64.0, 0), (65.25, 1280)],
+)
+def test_the_time_is_stamped_in_64ths_of_a_wrap(now, stamp):
+    assert SendClock().add(now, 1200) == stamp
+    assert (stamp << 8) / (1 << 18) == pytest.approx(now % 64, abs=1 / 1024)  # 6.18 fixed point with its last 8 bits

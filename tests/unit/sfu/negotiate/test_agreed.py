@@ -10,6 +10,7 @@ from classroom.sfu.negotiate.agreed import (
     EXT_PLAYOUT_DELAY,
     EXT_REPAIRED_RID,
     EXT_RID,
+    EXT_SEND_TIME,
     EXT_TRANSPORT_CC,
     MAX_RIDS,
 )
@@ -66,7 +67,7 @@ def test_what_firefox_is_told_of_its_simulcast():
 def test_other_browsers_get_the_same_as_chromium(name):
     made = answered(real(name), False)
     picture, sound = made.slots[0], made.slots[-1]
-    assert picture.nack and picture.rtx_pt is not None and picture.twcc_ext and not picture.remb
+    assert picture.nack and picture.rtx_pt is not None and picture.twcc_ext and not picture.send_time_ext
     assert picture.playout_delay_ext, "lowest delay"
     assert (sound.red_pt is not None) is (name == "safari-recvonly"), "Firefox has no redundant sound"
 
@@ -79,7 +80,7 @@ def test_obs_has_neither_rtx_nor_extensions():
 
 def test_chromium_gets_transport_wide_numbers_on_its_pictures_and_redundant_sound():
     picture, slides, sound = answered(real("chromium-recvonly-slots"), False).slots
-    assert picture.twcc_ext == slides.twcc_ext == 4 and not picture.remb
+    assert picture.twcc_ext == slides.twcc_ext == 4 and not picture.send_time_ext
     assert sound.twcc_ext == 0, "a lost Opus packet is sent again as it was"
     assert (picture.red_pt, sound.pt, sound.red_pt) == (None, 111, 63)
     section = sections(answered(real("chromium-recvonly-slots"), False).answer)[2]
@@ -89,7 +90,7 @@ def test_chromium_gets_transport_wide_numbers_on_its_pictures_and_redundant_soun
 
 def test_aiortc_estimates_by_itself():
     picture = next(slot for slot in answered(real("aiortc-recvonly"), False).slots if slot.kind is TrackKind.VIDEO)
-    assert picture.remb and picture.twcc_ext == 0
+    assert picture.send_time_ext and picture.twcc_ext == 0
 
 
 @pytest.mark.parametrize(
@@ -154,6 +155,7 @@ def test_an_extension_is_used_in_the_direction_in_which_it_is_offered(direction,
     assert values(sections(made.answer)[0], "extmap") == answered_lines
 
 
+REMB = [f"a=extmap:6 {EXT_SEND_TIME}", "a=rtcp-fb:96 goog-remb"]
 TRANSPORT_CC = [f"a=extmap:5 {EXT_TRANSPORT_CC}", "a=rtcp-fb:* transport-cc"]
 
 
@@ -166,11 +168,13 @@ TRANSPORT_CC = [f"a=extmap:5 {EXT_TRANSPORT_CC}", "a=rtcp-fb:* transport-cc"]
         pytest.param("audio", False, TRANSPORT_CC, [], 0, id="sound down"),
         pytest.param("video", False, TRANSPORT_CC[:1], [], 0, id="no feedback"),
         pytest.param("video", False, TRANSPORT_CC[1:], [], 0, id="no extension"),
-        pytest.param("video", False, [*TRANSPORT_CC, "a=rtcp-fb:96 goog-remb"], ["96 transport-cc"], 5, id="both down"),
-        pytest.param("video", False, [*TRANSPORT_CC[1:], "a=rtcp-fb:96 goog-remb"], ["96 goog-remb"], 0,
+        pytest.param("video", False, [*TRANSPORT_CC, *REMB], ["96 transport-cc"], 5, id="both down"),
+        pytest.param("video", False, [*TRANSPORT_CC[1:], *REMB], ["96 goog-remb"], 0,
                      id="REMB where transport-cc has no extension"),
-        pytest.param("video", False, ["a=rtcp-fb:96 goog-remb"], ["96 goog-remb"], 0, id="REMB down"),
-        pytest.param("video", True, ["a=rtcp-fb:96 goog-remb"], [], 0, id="no REMB up"),
+        pytest.param("video", False, REMB, ["96 goog-remb"], 0, id="REMB down"),
+        pytest.param("video", False, REMB[1:], [], 0, id="REMB without the time of sending"),
+        pytest.param("video", False, REMB[:1], [], 0, id="the time of sending without REMB"),
+        pytest.param("video", True, REMB, [], 0, id="no REMB up"),
         pytest.param("audio", False, ["a=rtcp-fb:111 goog-remb"], [], 0, id="no REMB of sound"),
     ],
 )  # fmt: skip
@@ -179,7 +183,7 @@ def test_transport_wide_feedback_or_else_remb(kind, publishing, lines, feedback,
     (plan,) = made.ups or made.slots
     assert plan.twcc_ext == twcc_ext and values(sections(made.answer)[0], "rtcp-fb") == feedback
     if not publishing:
-        assert plan.remb is ("96 goog-remb" in feedback)
+        assert plan.send_time_ext == (6 if "96 goog-remb" in feedback else 0)
 
 
 @pytest.mark.parametrize(
@@ -270,10 +274,10 @@ def test_simulcast_needs_the_extension_that_names_streams():
     assert made.ups[0].rids == () and "a=simulcast" not in made.answer and "a=rid" not in made.answer
 
 
-def test_transport_wide_numbers_need_rtx_to_repair_with():
-    text = offer(m_section("video", "0", *TRANSPORT_CC, "a=rtcp-fb:96 goog-remb")).replace("apt=96", "apt=95")
+def test_stamps_need_rtx_to_repair_with():
+    text = offer(m_section("video", "0", *TRANSPORT_CC, *REMB)).replace("apt=96", "apt=95")
     (slot,) = answered(text, False).slots
-    assert slot.twcc_ext == 0 and slot.remb and EXT_TRANSPORT_CC not in answered(text, False).answer
+    assert slot.twcc_ext == slot.send_time_ext == 0 and EXT_TRANSPORT_CC not in answered(text, False).answer
     assert answered(text, True).ups[0].twcc_ext == 5, "a publisher repairs as it can"
 
 

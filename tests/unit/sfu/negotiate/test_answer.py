@@ -74,7 +74,7 @@ class TestAnswersToRealOffers:
             wide = f"{plan.pt} transport-cc" in values(section, "rtcp-fb")
             assert wide is any(EXT_TRANSPORT_CC in line for line in section) is bool(plan.twcc_ext)
             remb = f"{plan.pt} goog-remb" in values(section, "rtcp-fb")
-            assert remb is (not publishing and plan.remb) and not (wide and remb)
+            assert remb is (not publishing and plan.send_time_ext > 0) and not (wide and remb)
 
     def test_the_transport(self, name, publishing):
         made = answered(real(name), publishing)

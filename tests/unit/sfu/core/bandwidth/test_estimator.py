@@ -6,6 +6,8 @@ from classroom.sfu.core.bandwidth.estimator import (
     DEFAULT_START_BPS,
     MAX_LATE,
     MIN_BPS,
+    REMB_GROWTH,
+    REMB_STEADY,
     SILENCE_S,
     BandwidthEstimator,
     first_estimate_bps,
@@ -67,6 +69,22 @@ def test_remb_counts_until_there_is_feedback():
     assert sender.estimator.estimate_bps == MIN_BPS
     sender.send(500e3, 1.0)
     assert sender.estimator.estimate_bps >= DEFAULT_START_BPS
+
+
+def test_a_steady_remb_lets_the_estimate_grow_beyond_it_as_far_as_is_wanted():
+    """A receiver tells little more than what it gets, so that what is not sent would never be."""
+    estimator = Sender().estimator
+    estimator.wanted_bps = 700e3
+    estimator.remb(200e3)
+    estimator.remb(200e3 * REMB_STEADY)
+    assert estimator.estimate_bps == pytest.approx(200e3 * REMB_GROWTH)
+    for _ in range(50):
+        estimator.remb(200e3)
+    assert estimator.estimate_bps == pytest.approx(700e3)
+    estimator.remb(900e3)
+    assert estimator.estimate_bps == 900e3
+    estimator.remb(150e3)
+    assert estimator.estimate_bps == 150e3, "one that falls says that the path is full"
 
 
 def test_an_empty_path_lets_the_estimate_grow():
