@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import socket
 import struct
 import time
@@ -309,3 +310,23 @@ async def test_who_uses_no_tcp_announces_none_and_a_taken_port_is_told():
     session = await media.publish(LESSON, ParticipantId("t"), offer(up, "sendonly"), str)
     assert " tcp " not in session.answer and " udp " in session.answer and media.tcp_port is None
     await media.close()
+
+
+async def test_without_free_files_it_waits_and_takes_people_in_later(monkeypatch):
+    monkeypatch.setattr(tcp_listener, "_PAUSE_S", 0.2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with media_server() as server:
+        up = ClientTransport()
+        session = await server.media.publish(LESSON, ParticipantId("t"), offer(up, "sendonly"), str)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (sock.fileno() + 1, hard))
+            try:
+                sock.connect(("127.0.0.1", server.media.tcp_port))
+                await until(lambda: server.media._tcp.refused["no more files"] >= 1)
+                await asyncio.sleep(0.5)
+                assert server.media._tcp.refused["no more files"] < 5, "it does not try all the time"
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            await until(lambda: server.media.stats()["tcp_strangers"] == 1)
+        await up.connect(only_tcp(remote(session.answer)))
+        await up.close()
