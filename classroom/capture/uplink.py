@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from classroom.capture.allocation import Allocator
+from classroom.capture.allocation import HEADROOM, Allocator
 from classroom.capture.pacer import Pacer
 from classroom.capture.probing import ProbeTrain
 from classroom.capture.sender import TRANSPORT_SEQ_AT
@@ -23,15 +23,18 @@ if TYPE_CHECKING:
     from classroom.sfu.core.twcc import TransportFeedback
 
 # Taken for what the session before had when there was none: the estimate begins at 0.7 of it, enough for all layers
-# of camera and slides at their lowest rates from the first picture on. The first probe finds the rest.
+# of camera and slides at their lowest rates. The first probe finds the rest.
 FIRST_TIME_BPS = 3_200_000
+TRUSTED_S = 2.0  # a link that is not known yet carries all layers until congestion is seen
 USABLE = 0.92  # of the estimate: the rest is what is sent again
 AMPLE = 1.5  # so much more than the pictures need is all that is ever probed
 # On an ample path a keyframe leaves quickly; on a thin one it would make the voice behind it wait in somebody's queue.
 PACING_AMPLE, PACING_THIN = 2.5, 1.2
 NO_FEEDBACK_S = 2.0  # after which a server that promised feedback is taken to give none
+NEWS = 1.3  # by which factor the estimate has to change for people to be told
 KNOCK_S = 1.0  # between packets that only ask whether there is feedback again
 TICK_S = 0.1
+STUCK_S = 0.5
 _RESENDS = 0  # before all streams: what is missing holds up everything behind it
 _NOBODY = "没有教室需要 / nobody needs it"
 
@@ -80,9 +83,12 @@ class Uplink:
         self._allocator = Allocator()
         self._log: SendLog | None = None
         self._estimator: BandwidthEstimator | None = None
-        self._last_time_bps = last_time_bps or FIRST_TIME_BPS
+        self._last_time_bps = last_time_bps
         self._opened_s = now_s()
+        self._trusted_until_s = float("-inf")
         self._left_s = float("-inf")  # when the last packet left
+        self._ticked_s = now_s()
+        self._told_bps = 0.0
         self._heard = False
 
     @property
@@ -100,8 +106,10 @@ class Uplink:
         self._lanes = {lane.worth: lane for lane in sorted(lanes, key=lambda lane: lane.worth)}
         if numbered and lanes:
             self._log = SendLog()
-            self._estimator = BandwidthEstimator(self._log, self._last_time_bps)
+            self._estimator = BandwidthEstimator(self._log, self._last_time_bps or FIRST_TIME_BPS)
             self._opened_s = self._now_s()
+            if self._last_time_bps is None:
+                self._trusted_until_s = self._opened_s + TRUSTED_S
         self.share_out()
 
     def send(self, lane: Lane, frame: CodedFrame, now_s: float) -> None:
@@ -130,7 +138,9 @@ class Uplink:
         estimator, now_s = self._estimator, self._now_s()
         if estimator is None:
             return
-        estimator.handle_timeout(now_s)
+        if now_s < self._ticked_s + STUCK_S:  # else it was this computer that did not read what has come
+            estimator.handle_timeout(now_s)
+        self._ticked_s = now_s
         if estimator.silent and now_s >= self._left_s + KNOCK_S:
             self._leave(self._latest(1))  # with every layer stopped nothing else would bring feedback again
         cluster = estimator.start_probe(now_s)
@@ -157,8 +167,14 @@ class Uplink:
             estimator.wanted_bps = AMPLE * needed_bps
             ample = estimate_bps >= needed_bps and not estimator.congested
             self._pacer.rate_bps = estimate_bps * (PACING_AMPLE if ample else PACING_THIN)
-            rates = self._allocator.allocate(demands, USABLE * estimate_bps, now_s)
-            mbps = f"{estimate_bps / 1e6:.1f} Mbit/s"
+            available_bps = USABLE * estimate_bps
+            if now_s < self._trusted_until_s and not estimator.congested:
+                least_bps = sum(demand.lowest_bps for demand in demands if demand is not None)
+                available_bps = max(available_bps, HEADROOM * least_bps)
+            rates = self._allocator.allocate(demands, available_bps, now_s)
+            if not self._told_bps / NEWS <= estimate_bps <= self._told_bps * NEWS:
+                self._told_bps = estimate_bps
+            mbps = f"{self._told_bps / 1e6:.2g} Mbit/s"
             too_thin = f"上行带宽只有 {mbps} / the way to the server carries {mbps}"
         for lane, rate_bps in zip(lanes, rates, strict=True):
             lane.layer.send_at(rate_bps, too_thin if lane.wanted else _NOBODY)

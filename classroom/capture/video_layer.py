@@ -115,10 +115,8 @@ class VideoLayer(Stream):
 
     def send_at(self, bitrate_bps: int | None, held_back: str = "") -> None:
         """Encode at up to that rate, or with None not at all until the next call; ``held_back`` says why."""
-        before, share = self._bitrate_bps, self._share()
-        self._bitrate_bps = bitrate_bps
-        if self._share() != share:  # else the text would change with every figure in it
-            self._held_back = held_back
+        before = self._bitrate_bps
+        self._bitrate_bps, self._held_back = bitrate_bps, held_back
         if before is None and bitrate_bps is not None:
             self.begin_anew()
 

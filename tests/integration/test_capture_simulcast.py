@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -37,7 +38,7 @@ class Watched(Tampered):
 
         self._on_rtcp = receive
 
-    def send_rtp(self, packets) -> None:  # type: ignore[no-untyped-def]
+    def send_rtp(self, packets, *, voice=False) -> None:  # type: ignore[no-untyped-def]
         self.sent += packets
         for data in packets:
             packet = parse_rtp(data)
@@ -46,7 +47,7 @@ class Watched(Tampered):
                 self.rids[packet.ssrc] = extensions[4].decode()
             elif packet.pt == 111:
                 self.levels.add(extensions[6][0])
-        super().send_rtp(packets)
+        super().send_rtp(packets, voice=voice)
 
     def told(self, kind: type) -> list:  # type: ignore[type-arg]
         return [packet for packet in self.feedback if isinstance(packet, kind)]
@@ -56,6 +57,32 @@ class Watched(Tampered):
         return {block.ssrc for report in self.told(rtcp.ReceiverReport) for block in report.blocks} | {
             block.ssrc for report in self.told(rtcp.SenderReport) for block in report.blocks
         }
+
+
+class Thin(Watched):
+    """A way to the server that carries ``rate_bps``, behind a queue of 60 kB; voice goes through it, too."""
+
+    rate_bps: ClassVar[float] = 700_000
+    QUEUE_BYTES = 60_000
+
+    def __init__(self, **callbacks) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(**callbacks)
+        self.loop = asyncio.get_running_loop()
+        self.free_s = 0.0
+        self.overflowed = 0
+        self.voice_delays_s: list[float] = []
+
+    def send_rtp(self, packets, *, voice=False) -> None:  # type: ignore[no-untyped-def]
+        for data in packets:
+            now_s = time.monotonic()
+            self.free_s = max(self.free_s, now_s)
+            if (self.free_s - now_s) * self.rate_bps / 8 > self.QUEUE_BYTES:
+                self.overflowed += 1
+                continue
+            self.free_s += (len(data) + 38) * 8 / self.rate_bps
+            self.loop.call_later(self.free_s - now_s, super().send_rtp, [data])
+            if voice:
+                self.voice_delays_s.append(self.free_s - now_s)
 
 
 @pytest.fixture
@@ -150,3 +177,38 @@ async def test_what_is_lost_of_any_layer_is_sent_again(
         await endpoint.until(lambda: len({nack.media_ssrc for nack in made[0].told(rtcp.Nack)}) == 6)
         feedback = made[0].told(TransportFeedback)
         assert any(None in report.arrivals for report in feedback), "and the estimate knows of it"
+
+
+async def test_a_thin_uplink_carries_voice_and_small_pictures_and_a_wide_one_everything_again(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The real encoders and the real feedback; only the line between them is made of timers."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("classroom.capture.session.ClientTransport", Thin)
+    monkeypatch.setattr("classroom.capture.agent._TELL_INTERVAL_S", 0.5)
+    monkeypatch.setattr(Tampered, "made", [])
+    # Nobody here takes the small layers, so the server would soon pause them.
+    monkeypatch.setattr("classroom.sfu.core.pausing.PAUSE_AFTER_S", 1e9)
+
+    def told() -> str:
+        return next((line for line in reversed(caplog.messages) if line.startswith("camera: ")), "")
+
+    async with agent(endpoint, camera="sample", slides="sample"):
+        await endpoint.until(lambda: "1280x720 暂停 paused" in told() and "the way to the server carries" in told())
+        server = Tampered.made[0]
+        assert isinstance(server, Thin)
+        stopped = [p.target_ssrc for p in server.reported if isinstance(p, PauseResume) and p.type is PauseType.PAUSED]
+        assert "h" in {server.rids.get(ssrc) for ssrc in stopped}, "the server need not find out by itself"
+        await asyncio.sleep(2.0)
+        first, overflowed = len(server.voice_delays_s), server.overflowed
+        await asyncio.sleep(4.0)
+        delays_s = sorted(server.voice_delays_s[first:])
+        print(
+            f"voice waits {1000 * delays_s[len(delays_s) * 95 // 100]:.0f} ms (95 %), {delays_s[-1] * 1000:.0f} at most"
+        )
+        assert delays_s[len(delays_s) * 95 // 100] < 0.15 and server.overflowed == overflowed
+        assert "320x180 暂停" not in told()
+        monkeypatch.setattr(Thin, "rate_bps", 50_000_000)
+        await endpoint.until(
+            lambda: re.search("1280x720 25 fps 1200 .* 640x360 25 fps 396 .* → live", told()) is not None
+        )
