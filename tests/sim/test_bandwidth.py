@@ -7,7 +7,7 @@ import pytest
 from tests.sim.netem import Conditions, GilbertElliott
 from tests.sim.path import Elastic, Layered, Path, Silent, variation
 
-SEEDS = range(1, 4)  # the figures below are of five
+SEEDS = range(1, 4)  # the figures below are the worst of five
 CAPACITY_BPS = 2e6
 DSL = Conditions(delay_s=0.02, rate_bps=CAPACITY_BPS)
 GEO = Conditions(delay_s=0.3, rate_bps=CAPACITY_BPS)
