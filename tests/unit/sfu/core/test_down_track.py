@@ -10,7 +10,6 @@ from classroom.sfu.core.down_track import CATCH_UP_INTERVAL_S, CATCH_UP_S, DownT
 from classroom.sfu.core.downlink import Downlink
 from classroom.sfu.core.rtp import build_extensions, build_rtp, header_extensions, parse_rtp
 from classroom.sfu.core.send_log import SendClock, SendLog
-from classroom.sfu.core.send_log import SendLog
 from classroom.sfu.core.up_track import UpTrack
 
 SSRC, RTX_SSRC = 0xAABBCCDD, 0x01020304
