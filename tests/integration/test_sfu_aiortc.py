@@ -11,6 +11,7 @@ from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 from av import VideoFrame
 
 from classroom.model import Label, LessonId, ParticipantId
+from classroom.sfu.core.bandwidth.estimator import DEFAULT_START_BPS
 from classroom.sfu.core.events import PublicationAdded, PublicationRemoved, SessionClosed, SessionConnected
 from classroom.sfu.negotiate import UnacceptableOffer
 from classroom.sfu.server import MediaServer, MediaSettings
@@ -192,6 +193,21 @@ async def test_lost_packets_are_sent_again_from_publisher_and_to_receiver():
             await until(lambda: up_path.lost >= 5 and down_path.lost >= 5, timeout_s=20)
             await until(lambda: up_path.repaired >= up_path.lost - 1 and down_path.repaired >= down_path.lost - 1)
             await next_red_frame(down)
+        finally:
+            await asyncio.gather(up.close(), down.close())
+
+
+async def test_the_estimate_of_a_receiver_is_heeded():
+    """aiortc has no transport-wide feedback: it tells an estimate, for which it must know when packets left."""
+    async with media_server() as (server, _):
+        up, down = connection(), connection()
+        try:
+            await publish(server, up)
+            await receive(server, down)
+            await next_red_frame(down)
+            async with asyncio.timeout(15):
+                while (await server.observe(LESSON)).receivers[0].estimate_bps == DEFAULT_START_BPS:
+                    await asyncio.sleep(0.05)
         finally:
             await asyncio.gather(up.close(), down.close())
 
