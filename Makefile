@@ -8,7 +8,7 @@ UI_SOURCES := $(shell find $(UI) -path '*/node_modules' -prune -o -path '*/dist'
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: run test check format bench lock clean
+.PHONY: run test check format bench fuzz lock clean
 
 run: .venv/.ready $(UI)/dist/index.html  ## a whole lesson on this machine: server, capture agent, recorder
 	@$(BIN)/classroom demo $(if $(CAMERA),--camera "$(CAMERA)") $(if $(SLIDES),--slides "$(SLIDES)") $(if $(MIC),--mic "$(MIC)") $(if $(PORT),--port $(PORT)) $(if $(LOOP),--loop)
@@ -27,6 +27,9 @@ format: .venv/.dev-ready $(UI)/node_modules/.ready
 
 bench: .venv/.dev-ready  ## figures for docs/benchmarks.md
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: .venv/.dev-ready  ## a long hunt for inputs that break something: docs/fuzzing.md
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 lock:  ## after a change of the dependencies in pyproject.toml
 	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet uv
