@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TRAILER_BYTES = 16 + 4 + 4  # authentication tag, SRTCP index, and room to spare
 _REPLAY_WINDOW = 1024
+_REPEAT_WINDOW = 256  # packets back that may be sent again: 1 s of a picture; libsrtp shifts so many bits for each
 # libsrtp keeps a context for each SSRC that it has heard: a connected peer must not fill the memory with them. 64 media
 # sections with RTX need half.
 MAX_SSRCS = 256
@@ -34,8 +35,8 @@ class Srtp:
     """The SRTP context of one peer, both directions. The policies keep the keys alive for libsrtp."""
 
     def __init__(self, keys: SrtpKeys) -> None:
-        self._sending = Session(_policy(keys.send, Policy.SSRC_ANY_OUTBOUND, keys.profile))
-        self._receiving = Session(_policy(keys.receive, Policy.SSRC_ANY_INBOUND, keys.profile))
+        self._sending = Session(_policy(keys.send, Policy.SSRC_ANY_OUTBOUND, keys.profile, _REPEAT_WINDOW))
+        self._receiving = Session(_policy(keys.receive, Policy.SSRC_ANY_INBOUND, keys.profile, _REPLAY_WINDOW))
         # The session handles themselves: looking them up for every packet would cost as much as the call.
         self._send: Any = self._sending._srtp[0]
         self._receive: Any = self._receiving._srtp[0]
@@ -81,9 +82,9 @@ class Srtp:
         return int(buffer.length[0])
 
 
-def _policy(key: bytes, ssrc_type: int, profile: int) -> Policy:
+def _policy(key: bytes, ssrc_type: int, profile: int, window: int) -> Policy:
     policy = Policy(key=key, ssrc_type=ssrc_type, srtp_profile=profile)
     # A retransmission without RTX repeats the very same bytes under the same number.
     policy.allow_repeat_tx = True
-    policy.window_size = _REPLAY_WINDOW
+    policy.window_size = window
     return policy

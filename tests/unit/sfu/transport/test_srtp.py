@@ -61,3 +61,10 @@ def test_what_is_forged_takes_nobodys_place():
     for ssrc in range(2 * MAX_SSRCS):
         assert taken(there, packet(ssrc) + bytes(10)) == b""
     assert taken(there, protected(here, packet(1))) == packet(1)
+
+
+def test_a_packet_is_sent_again_as_it_was_within_a_second_of_picture():
+    here, _ = pair()
+    sent = [protected(here, packet(7, seq)) for seq in range(1000)]
+    assert protected(here, packet(7, 999 - 250)) == sent[999 - 250]
+    assert protected(here, packet(7, 999 - 300)) == b"", "libsrtp remembers no more"
