@@ -8,6 +8,7 @@ what it held is reported as lost and may be opened on another one at once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from classroom.model import ClassroomError, LessonId, RecordingState
+from classroom.sfu.core.assignment import Direction
 from classroom.sfu.core.events import MediaLost, PublicationAdded, PublicationLive, PublicationRemoved, SessionClosed
 from classroom.sfu.core.stats import LessonStats
 from classroom.sfu.server import Patched, Session, UnknownLesson, UnknownSession
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from classroom.model import Label, ParticipantId, SessionId
-    from classroom.sfu.core.assignment import Direction
     from classroom.sfu.server import MediaSettings, OnEvent
     from classroom.sfu.workers.messages import Ref, Request
     from classroom.sfu.workers.recording import OnRecordingState
@@ -57,6 +58,7 @@ class _Lesson:
     worker: WorkerProcess
     opened_s: float
     relays: set[WorkerProcess] = field(default_factory=set)  # those that carry it on
+    direction: Direction = field(default_factory=Direction)
 
 
 @dataclass(slots=True)
@@ -239,7 +241,13 @@ class WorkerPool:
 
     async def direct(self, lesson: LessonId, direction: Direction) -> None:
         """Show and let speak what the lesson has decided; raises UnknownLesson."""
-        await self._ask(self._holder(lesson), messages.Direct(lesson, direction), lesson)
+        holder = self._holder(lesson)
+        entry = self._lessons[lesson]
+        entry.direction = direction
+        for worker in tuple(entry.relays):
+            with contextlib.suppress(ClassroomError):  # it ends there, or begins again with this
+                await worker.ask(messages.Direct(lesson, direction))
+        await self._ask(holder, messages.Direct(lesson, direction), lesson)
 
     async def patch(self, session: SessionId, fragment: str, if_match: str | None) -> Patched:
         """Take trickled candidates or restart ICE; raises UnknownSession, BadFragment, EtagMismatch."""
@@ -319,6 +327,7 @@ class WorkerPool:
             path = self._configures[taker.number].relay_path
             try:
                 await taker.ask(messages.OpenLesson(lesson))
+                await taker.ask(messages.Direct(lesson, entry.direction))
                 await holder.ask(messages.StartRelay(lesson, path))
             except ClassroomError as error:
                 logger.warning("lesson=%s cannot be carried on by worker %d: %s", lesson, taker.number, error)
