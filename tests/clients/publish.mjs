@@ -17,9 +17,9 @@ pc.setLocalDescription();
 const headers = { "Content-Type": "application/sdp", Authorization: `Bearer ${token}` };
 const response = await fetch(url, { method: "POST", body: await offer, headers });
 if (response.status !== 201) throw new Error(`${response.status} ${await response.text()}`);
-const connected = new Promise(resolve => pc.onStateChange(state => state === "connected" && resolve()));
+const opened = [...tracks.values()].map(track => new Promise(resolve => track.onOpen(resolve)));
 pc.setRemoteDescription(await response.text(), "answer");
-await connected;
+await Promise.all(opened);
 
 let pending = Buffer.alloc(0);
 for await (const chunk of process.stdin) {
