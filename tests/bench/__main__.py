@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
+from classroom.sfu.transport.kernel import LIBRARY
 from tests.bench import end_to_end, forwarding, joining, saturation, servers
 from tests.bench.figures import make_table, ratios
 
@@ -68,18 +69,20 @@ class Bench:
             "end-to-end": self._end_to_end,
         }
         self._console.print(self.figures["where"])
-        for part in self._arguments.only:
-            began_s = time.monotonic()
-            await parts[part]()
-            self._console.print(f"{part}: {time.monotonic() - began_s:.0f} s\n")
+        async with forwarding.loading(self._cores) as load:
+            for part in self._arguments.only:
+                began_s = time.monotonic()
+                await parts[part](load)
+                self._console.print(f"{part}: {time.monotonic() - began_s:.0f} s\n")
 
-    async def _forwarding(self) -> None:
-        rows = [
-            await forwarding.measure(name, variant, receivers, self._arguments.seconds, self._cores)
-            for receivers in self._arguments.receivers
-            for name in self._names
-            for variant in self._variants(name, receivers)
-        ]
+    async def _forwarding(self, load: forwarding.Load) -> None:
+        rows = []
+        for receivers in self._arguments.receivers:
+            for name in self._names:
+                for variant in self._variants(name, receivers):
+                    self._console.print(f"{receivers} receivers, {name} {variant}")
+                    seconds = self._arguments.seconds
+                    rows += [await forwarding.measure(name, variant, receivers, seconds, self._cores, load)]
         title = "Forwarding: one core, one publisher of 2 Mbit/s H.264 720p25 in bursts of 5 ms, AES-128-GCM"
         self._show("forwarding", title, FORWARDING_COLUMNS, rows)
         compared = ratios(rows, servers.OURS)
@@ -94,21 +97,21 @@ class Bench:
             return (forwarding.PLAIN,)
         return (forwarding.PLAIN, forwarding.ONE_BY_ONE, forwarding.TRANSPORT_CC)
 
-    async def _saturation(self) -> None:
-        rows = [await saturation.measure(name, self._arguments.limit, self._cores) for name in self._names]
+    async def _saturation(self, load: forwarding.Load) -> None:
+        rows = [await saturation.measure(name, self._arguments.limit, self._cores, load) for name in self._names]
         title = f"Saturation: lessons of {saturation.LESSON_RECEIVERS} until p99 passes {saturation.LIMIT_MS:.0f} ms"
         self._show("saturation", title, SATURATION_COLUMNS, rows)
 
-    async def _storm(self) -> None:
-        rows = [await joining.storm(name, self._arguments.joiners, 2.0, self._cores) for name in self._names]
+    async def _storm(self, load: forwarding.Load) -> None:
+        rows = [await joining.storm(name, self._arguments.joiners, 2.0, self._cores, load) for name in self._names]
         self._show("storm", f"Bell storm: {self._arguments.joiners} join within 2 s", STORM_COLUMNS, rows)
 
-    async def _churn(self) -> None:
-        row = await joining.churn(self._arguments.joins, self._cores)
+    async def _churn(self, load: forwarding.Load) -> None:
+        row = await joining.churn(self._arguments.joins, self._cores, load)
         self._show("churn", "Churn: what joins and leaves leave behind in the server", CHURN_COLUMNS, [row])
         self._console.print(f"objects left: {row['objects_left']}")
 
-    async def _end_to_end(self) -> None:
+    async def _end_to_end(self, _: forwarding.Load) -> None:
         figures = await end_to_end.measure()
         self.figures["end_to_end"] = figures
         rows = [{"figure": name.replace("_", " "), "value": value} for name, value in figures.items()]
@@ -129,7 +132,7 @@ async def main() -> None:
     parser.add_argument("--servers", nargs="+", choices=tuple(SERVERS), default=tuple(SERVERS))
     parser.add_argument("--receivers", type=int, nargs="+", default=[10, 50, 100])
     parser.add_argument("--seconds", type=float, default=4, help="of each measurement of forwarding")
-    parser.add_argument("--limit", type=float, default=35, help="seconds of saturation for each server")
+    parser.add_argument("--limit", type=float, default=25, help="seconds of saturation for each server")
     parser.add_argument("--joiners", type=int, default=200, help="of the bell storm")
     parser.add_argument("--joins", type=int, default=2000, help="of churn")
     parser.add_argument("--json", type=Path, help="write the figures there too")
@@ -151,8 +154,9 @@ def _chosen(wanted: list[str], console: Console) -> list[str]:
 def where() -> str:
     """The commit and the machine that the figures are of."""
     git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    kernel = "compiled kernel" if LIBRARY.exists() else "no compiled kernel"
     machine = f"{os.cpu_count()} × {_processor()}, Linux {platform.release()}, Python {platform.python_version()}"
-    return f"commit {git.stdout.strip()}, {machine}"
+    return f"commit {git.stdout.strip()}, {kernel}, {machine}"
 
 
 def _processor() -> str:

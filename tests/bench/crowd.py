@@ -106,7 +106,7 @@ class LightReceiver(PeerTransport):
     def drain(self) -> None:
         """Take all that has arrived."""
         sock, view = self._sock, _memory.view
-        if sock is None:
+        if sock is None or self._closed:
             return
         into, plain = [view], not self._stamped and not self._gro
         while True:
@@ -119,7 +119,7 @@ class LightReceiver(PeerTransport):
             except BlockingIOError:
                 return
             except OSError:
-                continue
+                continue  # an ICMP error of an earlier datagram
             segment, at_ns = size, 0
             for _, kind, value in ancillary:
                 if kind == UDP_GRO:
@@ -299,9 +299,10 @@ class Crowd:
 
     async def leave(self) -> dict[str, Any]:
         """Let all leave with a goodbye."""
-        for receiver in self._receivers:
+        receivers, self._receivers = self._receivers, []
+        for receiver in receivers:
             await receiver.close()
-        self._receivers.clear()
+        self._failures.clear()
         return {}
 
     async def churn(self, door: str, lesson: int, count: int) -> dict[str, Any]:

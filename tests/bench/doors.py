@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -223,9 +224,10 @@ class JanusDoor:
         return answer
 
     async def _read(self) -> None:
-        async for text in self._socket:
-            message = json.loads(text)
-            future = self._waiting.get(message.get("transaction", ""))
-            # An "ack" says only that the answer will come as an event.
-            if future is not None and message["janus"] != "ack" and not future.done():
-                future.set_result(message)
+        with contextlib.suppress(websockets.ConnectionClosed):
+            async for text in self._socket:
+                message = json.loads(text)
+                future = self._waiting.get(message.get("transaction", ""))
+                # An "ack" says only that the answer will come as an event.
+                if future is not None and message["janus"] != "ack" and not future.done():
+                    future.set_result(message)

@@ -129,8 +129,11 @@ def _recorded_until_s(folder: Path) -> float:
     ends = []
     for name in ("camera", "mic", "slides"):
         track = lesson.parent / name
-        (init,) = track.glob("init*.mp4")
-        data = b"".join(part.read_bytes() for part in (init, *sorted(track.glob("*.m4s"))))
+        # A new picture format has a header of its own, in force from the segment on whose number it bears.
+        init = max(track.glob("init*.mp4"))
+        number = init.stem.removeprefix("init-")
+        segments = sorted(part for part in track.glob("*.m4s") if part.stem >= number)
+        data = b"".join(part.read_bytes() for part in (init, *segments))
         with contextlib.suppress(av.error.FFmpegError), av.open(io.BytesIO(data)) as container:
             end = 0.0
             with contextlib.suppress(av.error.FFmpegError):

@@ -22,10 +22,17 @@ VARIANTS: dict[str, dict[str, bool]] = {PLAIN: {}, ONE_BY_ONE: {"gro": False}, T
 
 
 class Load(NamedTuple):
-    """The two processes that make the load."""
+    """The processes that make the load. ``newcomers`` are receivers who join while the crowd sits."""
 
     publishers: LineProcess
     crowd: LineProcess
+    newcomers: LineProcess
+
+    async def leave(self) -> None:
+        """Let everybody go, so that the next server meets the same load."""
+        await self.publishers.ask("stop")
+        await self.crowd.ask("leave")
+        await self.newcomers.ask("leave")
 
 
 @contextlib.asynccontextmanager
@@ -33,6 +40,7 @@ async def loading(cores: Cores) -> AsyncIterator[Load]:
     """Start the load's processes, idle."""
     load = Load(
         LineProcess("tests.bench.publishers", cores.load, hurried=True),  # receivers must not disturb the pace
+        LineProcess("tests.bench.crowd", cores.load),
         LineProcess("tests.bench.crowd", cores.load),
     )
     try:
@@ -42,9 +50,9 @@ async def loading(cores: Cores) -> AsyncIterator[Load]:
             process.close()
 
 
-async def measure(name: str, variant: str, receivers: int, seconds: float, cores: Cores) -> dict[str, Any]:
+async def measure(name: str, variant: str, receivers: int, seconds: float, cores: Cores, load: Load) -> dict[str, Any]:
     """One publisher and its receivers, in one of VARIANTS."""
-    async with serving(name, cores) as server, loading(cores) as load:
+    async with serving(name, cores) as server:
         await load.publishers.ask("start", door=server.door, lesson=1, bitrate_bps=BITRATE_BPS)
         await asyncio.sleep(0.5)
         rss_bytes = server.rss_bytes()
@@ -54,14 +62,15 @@ async def measure(name: str, variant: str, receivers: int, seconds: float, cores
         await asyncio.sleep(ESTIMATED_SETTLE_S if variant == TRANSPORT_CC else SETTLE_S)
         rss_bytes = server.rss_bytes() - rss_bytes
         figures = await window(server, load, seconds)
-        return {
-            "server": name,
-            "receivers": receivers,
-            "variant": variant,
-            "failures": joined["failures"],
-            **figures,
-            "rss_kib_each": rss_bytes / joined["joined"] / 1024,
-        }
+        await load.leave()
+    return {
+        "server": name,
+        "variant": variant,
+        "receivers": receivers,
+        "failures": joined["failures"],
+        **figures,
+        "rss_kib_each": rss_bytes / max(joined["joined"], 1) / 1024,
+    }
 
 
 async def window(server: Measured, load: Load, seconds: float) -> dict[str, Any]:
@@ -84,11 +93,13 @@ async def window(server: Measured, load: Load, seconds: float) -> dict[str, Any]
         "delay_p99_ms": got["delay_p99_ms"],
         "lost_percent": (1 - got["received"] / max(got["expected"], 1)) * 100,
         "load_percent": load_cpu_s / took_s * 100,
-        "pacing_late_ms": sent_after["late_p99_s"] * 1e3,
+        "pacing_late_ms": max(0.0, sent_after["late_p99_s"] * 1e3),
     }
     if after:
         calls = after["send_calls_total"] - numbers["send_calls_total"]
-        figures["datagrams_per_call"] = (after["datagrams_sent_total"] - numbers["datagrams_sent_total"]) / calls
+        figures["datagrams_per_call"] = (after["datagrams_sent_total"] - numbers["datagrams_sent_total"]) / max(
+            calls, 1
+        )
     return figures
 
 

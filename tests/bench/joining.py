@@ -8,8 +8,7 @@ from typing import Any
 
 from tests.bench.doors import OwnDoor
 from tests.bench.figures import percentile
-from tests.bench.forwarding import BITRATE_BPS, loading
-from tests.bench.process import LineProcess
+from tests.bench.forwarding import BITRATE_BPS, Load
 from tests.bench.servers import OURS, Cores, serving
 
 SITTING = 10
@@ -19,27 +18,23 @@ SILENCE_S = 20.0  # by then the server must have noticed who went without a word
 COUNTED = ("tasks", "descriptors", "timers", "sessions")
 
 
-async def storm(name: str, joiners: int, within_s: float, cores: Cores) -> dict[str, Any]:
+async def storm(name: str, joiners: int, within_s: float, cores: Cores, load: Load) -> dict[str, Any]:
     """Many join at once; those who sit already must not notice."""
-    async with serving(name, cores) as server, loading(cores) as load:
+    async with serving(name, cores) as server:
         await load.publishers.ask("start", door=server.door, lesson=1, bitrate_bps=BITRATE_BPS)
         await load.crowd.ask("join", door=server.door, lesson=1, count=SITTING, eyes=SITTING)
         await asyncio.sleep(1)
         await load.crowd.ask("start")
         await asyncio.sleep(CALM_S)
         calm = await load.crowd.ask("read")
-        newcomers = LineProcess("tests.bench.crowd", cores.load)
-        try:
-            await newcomers.ask("read")  # it runs
-            await load.crowd.ask("start")
-            cpu_s = server.cpu_s()
-            joined = await newcomers.ask(
-                "join", door=server.door, lesson=1, count=joiners, stamped=True, spread_s=within_s
-            )
-            cpu_s = server.cpu_s() - cpu_s
-            during = await load.crowd.ask("read")
-        finally:
-            newcomers.close()
+        await load.crowd.ask("start")
+        cpu_s = server.cpu_s()
+        joined = await load.newcomers.ask(
+            "join", door=server.door, lesson=1, count=joiners, stamped=True, spread_s=within_s
+        )
+        cpu_s = server.cpu_s() - cpu_s
+        during = await load.crowd.ask("read")
+        await load.leave()
     firsts_ms = joined["first_media_ms"]
     return {
         "server": name,
@@ -56,9 +51,9 @@ async def storm(name: str, joiners: int, within_s: float, cores: Cores) -> dict[
     }
 
 
-async def churn(joins: int, cores: Cores) -> dict[str, Any]:
+async def churn(joins: int, cores: Cores, load: Load) -> dict[str, Any]:
     """Join and leave; what the server holds before and after, each time after a garbage collection."""
-    async with serving(OURS, cores) as server, loading(cores) as load:
+    async with serving(OURS, cores) as server:
         door = await OwnDoor.open(server.door)
         await load.publishers.ask("start", door=server.door, lesson=1, bitrate_bps=BITRATE_BPS)
         # The first joins fill caches that stay: the lesson's packets, OpenSSL's and Python's memory.
@@ -66,6 +61,7 @@ async def churn(joins: int, cores: Cores) -> dict[str, Any]:
         before = await _census(door)
         came = await load.crowd.ask("churn", door=server.door, lesson=1, count=joins)
         after = await _census(door)
+        await load.leave()
     return {
         "joined": came["joined"],
         "joins_per_s": came["joined"] / came["took_s"],
