@@ -11,7 +11,7 @@ import pytest
 
 from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.rtp import RtpPacket, build_rtp, header_extensions, parse_rtp
-from classroom.sfu.core.send_log import SendLog
+from classroom.sfu.core.send_log import SendClock, SendLog
 from classroom.sfu.core.sink import Burst
 from classroom.sfu.transport import compiled_egress
 from classroom.sfu.transport.certificate import PROFILES
@@ -160,6 +160,17 @@ def test_a_burst_arrives_as_the_down_track_writes_it(world, extensions):
         for index, packet in enumerate(expected):
             at = (0xFFFF + index) & log.MASK
             assert (log.times_s[at], log.sizes_bytes[at]) == (12.5, len(packet))
+
+
+def test_time_stamps_are_those_of_the_clock(world):
+    clock = SendClock()
+    down, end = track(send_log=clock, send_time_ext=TIME), world.end()
+    world.egress.send_burst(Burst(down, media([900, 900]), 0, 0), end.srtp, end.address, 1.5)
+    again = build_rtp(pt=97, seq=1, ts=1, ssrc=9, payload=b"again", extensions=b"\xbe\xde\x00\x01\x42\x00\x00\x00")
+    world.egress.resend(down, again, end.srtp, end.address, 100.25)
+    world.egress.flush()
+    stamps = [dict(header_extensions(parse_rtp(data)))[TIME] for data in end.got()]
+    assert stamps == [bytes.fromhex("060000")] * 2 + [((100 % 64 * 1024 + 256) << 8).to_bytes(3, "big")]
 
 
 def test_what_a_sender_report_counts(world):
