@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from classroom.model import Label, LessonId, ParticipantId, RecordingState, SessionId
     from classroom.sfu.core.assignment import Direction
-    from classroom.sfu.server import Patched, Session
+    from classroom.sfu.session import Patched, Session
 
 
 class MediaServer(Protocol):

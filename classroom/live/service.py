@@ -17,7 +17,7 @@ from classroom.live.lesson import UNNUMBERED, Delta, LiveLesson, Person
 from classroom.live.recording import LessonRecording
 from classroom.messages import ParticipantChanged, SessionEnded
 from classroom.model import Label, LessonId, LessonState, ParticipantId, RecordingState, SessionId
-from classroom.sfu import server as sfu
+from classroom.sfu import session as sfu
 from classroom.sfu.core.assignment import Direction
 from classroom.sfu.core.events import (
     LinkMeasured,

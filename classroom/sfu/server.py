@@ -20,6 +20,7 @@ from classroom.sfu.core.send_log import SendLog
 from classroom.sfu.negotiate import LocalTransport, SlotPlan, answer_offer, build_fragment, parse_fragment
 from classroom.sfu.negotiate import parse_offer as parse_offer_text
 from classroom.sfu.planned import incoming_media, make_downlink, make_slots
+from classroom.sfu.session import EtagMismatch, MediaSettings, Patched, Session, Source, UnknownLesson, UnknownSession
 from classroom.sfu.transport.certificate import Certificate
 from classroom.sfu.transport.mux import UdpMux, total
 from classroom.sfu.transport.peer import Peer
@@ -27,7 +28,7 @@ from classroom.sfu.transport.tcp_listener import TcpListener
 
 if TYPE_CHECKING:
     from classroom.sfu.core.assignment import Direction
-    from classroom.sfu.core.peers import IncomingMedia
+    from classroom.sfu.core.peers import Encoding, IncomingMedia
     from classroom.sfu.core.sink import Sink
     from classroom.sfu.core.stats import LessonStats
 
@@ -41,59 +42,6 @@ COLLECT_AFTER_OBJECTS = 10_000
 UNCONNECTED_S = 15.0  # for ICE and DTLS after the answer
 PublicationNames = Callable[[Label], str]
 OnEvent = Callable[[LessonId, MediaEvent], None]
-
-
-class UnknownSession(ClassroomError):
-    """There is no such WHIP or WHEP session (any more)."""
-
-
-class UnknownLesson(ClassroomError):
-    """The lesson is not open on this server."""
-
-
-class EtagMismatch(ClassroomError):
-    """The ICE session that a PATCH speaks of is not the present one."""
-
-
-@dataclass(frozen=True, slots=True)
-class MediaSettings:
-    """``port`` 0 takes any free one. ``addresses`` are announced to peers; empty means those of this machine.
-
-    ``compiled`` False does without the compiled kernel.
-    With ``tcp``, media come over TCP, too: on ``tcp_port``, or the port of the same number when that is None.
-    """
-
-    host: str = "0.0.0.0"
-    port: int = 8189
-    addresses: tuple[str, ...] = ()
-    tcp: bool = True
-    tcp_port: int | None = None
-    compiled: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """An accepted WHIP or WHEP session."""
-
-    id: SessionId
-    answer: str
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Patched:
-    """The outcome of a PATCH: our fragment after an ICE restart, None after trickled candidates."""
-
-    fragment: str | None
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A publisher in this process: ``receive`` takes its plaintext RTP and RTCP, ``close`` ends it."""
-
-    receive: Callable[[bytes], None]
-    close: Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -205,9 +153,7 @@ class MediaServer:
 
     async def direct(self, lesson: LessonId, direction: Direction) -> None:
         """Show and let speak what the lesson has decided; raises UnknownLesson."""
-        entry = self._lessons.get(lesson)
-        if entry is None:
-            raise UnknownLesson(f"课堂 {lesson} 没有打开。 The lesson {lesson} is not open.")
+        entry = self._entry(lesson)
         self._guarded(lesson, entry.media.direct)(direction, time.monotonic())
         self._touched.add(lesson)
         self._flush()
@@ -293,12 +239,15 @@ class MediaServer:
         self._find(session)
         self._close_session(session, reason)
 
-    async def attach(self, lesson: LessonId, sink: Sink) -> Callable[[bytes], None]:
-        """Let a sink in this process follow every publication; returns where its RTCP feedback goes."""
+    async def attach(self, lesson: LessonId, sink: Sink, *, every_layer: bool = False) -> Callable[[bytes], None]:
+        """Let a sink in this process follow every publication; returns where its RTCP feedback goes.
+
+        It gets the best layer of each, or all of them.
+        """
         entry = self._entry(lesson)
         session_id = SessionId(secrets.token_urlsafe(16))
         entry.sinks[session_id] = sink
-        entry.media.add_receiver(session_id, ParticipantId(""), sink, [], time.monotonic(), follow_all=True)
+        entry.media.add_receiver(session_id, ParticipantId(""), sink, [], time.monotonic(), True, every_layer)
 
         receive = self._guarded(lesson, entry.media.receive)
 
@@ -347,7 +296,11 @@ class MediaServer:
             if self._lessons.get(lesson) is entry:
                 self._remove(lesson, entry, session_id, reason)
 
-        return Source(publish, close)
+        def add_encoding(encoding: Encoding) -> None:
+            if self._lessons.get(lesson) is entry:
+                entry.media.add_encoding(session_id, encoding)
+
+        return Source(publish, add_encoding, close)
 
     def _remove(self, lesson: LessonId, entry: _Lesson, session_id: SessionId, reason: str) -> None:
         self._guarded(lesson, entry.media.remove)(session_id, reason, time.monotonic())

@@ -15,7 +15,7 @@ from classroom.web.context import CONTEXT, admit, read_text
 from classroom.web.problem import Refusal
 
 if TYPE_CHECKING:
-    from classroom.sfu.server import Session
+    from classroom.sfu.session import Session
 
 logger = logging.getLogger(__name__)
 

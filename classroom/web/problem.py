@@ -12,7 +12,7 @@ from aiohttp import web
 from classroom.live import errors as live
 from classroom.model import ClassroomError, InvalidLessonId
 from classroom.sfu import negotiate
-from classroom.sfu import server as sfu
+from classroom.sfu import session as sfu
 from classroom.web.auth import BadToken, Forbidden
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from aiohttp import web
 from classroom.live.link import judge
 from classroom.model import LessonState
 from classroom.sfu.core.histogram import BOUNDS_S
-from classroom.sfu.server import UnknownLesson
+from classroom.sfu.session import UnknownLesson
 from classroom.web.auth import Action
 from classroom.web.context import CONTEXT, admit, admit_operator
 from classroom.web.responses import json_response

@@ -17,7 +17,8 @@ import psutil
 import uvloop
 
 from classroom.model import LessonId, ParticipantId, SessionId
-from classroom.sfu.server import MediaServer, MediaSettings
+from classroom.sfu.server import MediaServer
+from classroom.sfu.session import MediaSettings
 from tests.bench.process import LINE_LIMIT_BYTES, Answers, answer_lines
 
 

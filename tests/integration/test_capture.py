@@ -24,7 +24,8 @@ from classroom.sfu.core import rtcp
 from classroom.sfu.core.events import PublicationAdded
 from classroom.sfu.core.ntp import ntp_to_unix
 from classroom.sfu.core.rtp import parse_rtp
-from classroom.sfu.server import MediaServer, MediaSettings, UnknownSession
+from classroom.sfu.server import MediaServer
+from classroom.sfu.session import MediaSettings, UnknownSession
 from classroom.sfu.transport.client import ClientTransport
 
 if TYPE_CHECKING:

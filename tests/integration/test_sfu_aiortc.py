@@ -14,7 +14,8 @@ from classroom.model import Label, LessonId, ParticipantId
 from classroom.sfu.core.bandwidth.estimator import DEFAULT_START_BPS
 from classroom.sfu.core.events import PublicationAdded, PublicationRemoved, SessionClosed, SessionConnected
 from classroom.sfu.negotiate import UnacceptableOffer
-from classroom.sfu.server import MediaServer, MediaSettings
+from classroom.sfu.server import MediaServer
+from classroom.sfu.session import MediaSettings
 
 LESSON = LessonId("maths")
 TEACHER, VILLAGE = ParticipantId("teacher"), ParticipantId("village")

@@ -11,7 +11,8 @@ import uvloop
 
 from classroom.model import ParticipantId
 from classroom.sfu.core.events import SessionClosed, SessionConnected
-from classroom.sfu.server import MediaServer, MediaSettings
+from classroom.sfu.server import MediaServer
+from classroom.sfu.session import MediaSettings
 from classroom.sfu.transport.client import REFUSED_S, ClientTransport, TransportError
 from tests.integration.test_sfu_transport import IDR, LESSON, frame, media_server, offer, remote
 

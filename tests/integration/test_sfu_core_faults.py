@@ -10,7 +10,7 @@ from classroom.model import LessonId, ParticipantId
 from classroom.sfu.core.events import SessionClosed
 from classroom.sfu.core.lesson import LessonMedia
 from classroom.sfu.core.rtp import build_rtp, parse_rtp
-from classroom.sfu.server import UnknownLesson
+from classroom.sfu.session import UnknownLesson
 from classroom.sfu.transport.client import ClientTransport
 from tests.integration.test_sfu_transport import LESSON, media_server, offer, remote
 

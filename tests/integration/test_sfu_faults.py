@@ -9,7 +9,8 @@ import pytest
 
 from classroom.model import LessonId, ParticipantId
 from classroom.sfu.core.events import PublicationAdded, SessionClosed, SessionConnected
-from classroom.sfu.server import MediaServer, MediaSettings
+from classroom.sfu.server import MediaServer
+from classroom.sfu.session import MediaSettings
 from classroom.sfu.transport.client import ClientTransport
 from tests.integration.test_sfu_transport import IDR, LESSON, SLICE, frame, media_server, offer, remote
 

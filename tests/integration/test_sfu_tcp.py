@@ -15,7 +15,8 @@ from classroom.model import ParticipantId
 from classroom.sfu.core import rtcp
 from classroom.sfu.core.events import PublicationAdded, SessionClosed, SessionConnected
 from classroom.sfu.core.rtp import parse_rtp
-from classroom.sfu.server import MediaServer, MediaSettings
+from classroom.sfu.server import MediaServer
+from classroom.sfu.session import MediaSettings
 from classroom.sfu.transport import stun, tcp_listener
 from classroom.sfu.transport.client import ClientTransport, RemoteDescription
 from classroom.sfu.transport.mux import MediaPortTaken

@@ -12,7 +12,8 @@ from classroom.model import LessonId, ParticipantId
 from classroom.sfu.core import rtcp
 from classroom.sfu.core.events import PublicationAdded, SessionClosed, SessionConnected
 from classroom.sfu.core.rtp import build_rtp, parse_rtp
-from classroom.sfu.server import EtagMismatch, MediaServer, MediaSettings, UnknownLesson, UnknownSession
+from classroom.sfu.server import MediaServer
+from classroom.sfu.session import EtagMismatch, MediaSettings, UnknownLesson, UnknownSession
 from classroom.sfu.transport import stun
 from classroom.sfu.transport.client import ClientTransport, RemoteDescription, TransportError
 

@@ -15,10 +15,11 @@ import pytest
 
 from classroom.model import Label, LessonId, ParticipantId, RecordingState
 from classroom.sfu.core import rtcp
+from classroom.sfu.core.assignment import Direction
 from classroom.sfu.core.events import MediaLost, PublicationAdded, SessionClosed, SessionConnected
 from classroom.sfu.core.rtp import parse_rtp
 from classroom.sfu.negotiate import BadOffer
-from classroom.sfu.server import EtagMismatch, MediaSettings, UnknownLesson, UnknownSession
+from classroom.sfu.session import EtagMismatch, MediaSettings, UnknownLesson, UnknownSession
 from classroom.sfu.transport.client import ClientTransport
 from classroom.sfu.transport.mux import MediaPortTaken
 from classroom.sfu.workers.pool import WorkerPool
@@ -278,6 +279,7 @@ async def test_a_lesson_that_outgrows_its_worker_is_carried_on_by_another(monkey
             assert len(observed.publications) == 1
             assert [receiver.participant_id for receiver in observed.receivers].count(VILLAGE) == 2
             await media.receive(MATHS, late)
+            await media.media.direct(MATHS, Direction(floor=frozenset({TEACHER})))
             # The far worker dies: those with it are told, the others see nothing of it.
             os.kill(media.media.pids[1], signal.SIGKILL)
             closed = await media.until(SessionClosed, 2)

@@ -25,7 +25,7 @@ from classroom.sfu.core.ntp import NTP_EPOCH_OFFSET_S
 from classroom.sfu.core.pausing import pause_or_resume
 from classroom.sfu.core.peers import IncomingMedia, Publisher, Receiver, Slot
 from classroom.sfu.core.reports import answer_reference_times, read_reports, receiver_report, sender_reports
-from classroom.sfu.core.routing import unwrap_rtx
+from classroom.sfu.core.routing import Routes, unwrap_rtx
 from classroom.sfu.core.rtp import RtpError, extension, parse_rtp
 from classroom.sfu.core.speakers import Speakers
 from classroom.sfu.core.steering import choose_layers
@@ -87,6 +87,12 @@ class LessonMedia:
         publisher.next_report_at_s = now + REPORT_INTERVAL_S
         self.publishers[session_id] = publisher
 
+    def add_encoding(self, session_id: SessionId, encoding: Encoding) -> None:
+        """A publisher of one m-section sends it in one more layer, under an SSRC that is known."""
+        publisher = self.publishers[session_id]
+        publisher.media[0].encodings.append(encoding)
+        publisher.routes = Routes(publisher.media)
+
     def add_receiver(
         self,
         session_id: SessionId,
@@ -95,10 +101,11 @@ class LessonMedia:
         slots: list[Slot],
         now: float,
         follow_all: bool = False,
+        every_layer: bool = False,
         downlink: Downlink[Burst | Resend] | None = None,
     ) -> None:
         """A receiver is ready for media: its slots are filled now. Without ``downlink`` its path carries everything."""
-        receiver = Receiver(session_id, participant_id, sink, slots, now, follow_all, downlink)
+        receiver = Receiver(session_id, participant_id, sink, slots, now, follow_all, every_layer, downlink)
         for slot in slots:
             slot.down.downlink = downlink
         receiver.next_report_at_s = now + REPORT_INTERVAL_S
@@ -407,8 +414,11 @@ class LessonMedia:
                 self._forwarding.unplug(down, now)
 
     def _add_following_slot(self, receiver: Receiver, media: IncomingMedia) -> None:
-        down = DownTrack(receiver.sink, ssrc=self._random32(), pt=96, clock_rate_hz=media.clock_rate_hz, realtime=False)
-        receiver.slots.append(Slot(media.kind, SlotWish(media.label), down, _id(media)))
+        for encoding in media.encodings if receiver.every_layer else (None,):
+            down = DownTrack(
+                receiver.sink, ssrc=self._random32(), pt=96, clock_rate_hz=media.clock_rate_hz, realtime=False
+            )
+            receiver.slots.append(Slot(media.kind, SlotWish(media.label), down, _id(media), encoding))
 
     # --- what flows where --------------------------------------------------------------------------------------
 

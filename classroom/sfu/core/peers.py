@@ -118,6 +118,8 @@ class Publisher:
 class Slot:
     """A fixed place on a receiver's screen or loudspeaker. ``pinned`` overrides its wish.
 
+    With ``encoding`` it takes this one only, whatever the link carries.
+
     ``media`` is what it shows, in the layer that its DownTrack takes; ``reason`` why that is not the best there is.
     """
 
@@ -125,6 +127,7 @@ class Slot:
     wish: SlotWish
     down: DownTrack
     pinned: PublicationId | None = None
+    encoding: Encoding | None = None
     media: IncomingMedia | None = None
     steered: IncomingMedia | None = None  # of which its layer was chosen
     reason: Reason = Reason.NONE
@@ -132,7 +135,10 @@ class Slot:
 
 @dataclass(slots=True)
 class Receiver:
-    """A receiving session. ``follow_all`` gives it a slot for every publication (a recorder, another node)."""
+    """A receiving session. ``follow_all`` gives it a slot for every publication (a recorder).
+
+    With ``every_layer``, too, it has one for each of the encodings (another worker, which serves links of its own).
+    """
 
     session_id: SessionId
     participant_id: ParticipantId
@@ -140,6 +146,7 @@ class Receiver:
     slots: list[Slot]
     added_at_s: float
     follow_all: bool = False
+    every_layer: bool = False
     downlink: Downlink[Burst | Resend] | None = None
     rtt_s: float = DEFAULT_RTT_S
     next_report_at_s: float = 0.0

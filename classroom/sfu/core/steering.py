@@ -26,6 +26,9 @@ def choose_layers(receiver: Receiver, now: float) -> list[tuple[Slot, UpTrack | 
     chosen: list[tuple[Slot, UpTrack | None]] = []
     scarce: list[tuple[Slot, list[UpTrack]]] = []
     for slot in receiver.slots:
+        if slot.encoding is not None:
+            chosen.append((slot, slot.encoding.track))
+            continue
         media = slot.media
         layers = [] if media is None else _sent_layers(media, now)
         slot.reason = Reason.NONE

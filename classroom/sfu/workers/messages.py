@@ -24,14 +24,7 @@ from classroom.sfu.core.assignment import Direction  # noqa: TC001 - read at run
 from classroom.sfu.core.events import MediaEvent
 from classroom.sfu.core.stats import LessonStats
 from classroom.sfu.negotiate import BadFragment, BadOffer, UnacceptableOffer
-from classroom.sfu.server import (
-    EtagMismatch,
-    MediaSettings,
-    Patched,
-    Session,
-    UnknownLesson,
-    UnknownSession,
-)
+from classroom.sfu.session import EtagMismatch, MediaSettings, Patched, Session, UnknownLesson, UnknownSession
 from classroom.sfu.transport.mux import MediaPortTaken
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from classroom.model import ClassroomError, LessonId, RecordingState
 from classroom.sfu.core.assignment import Direction
 from classroom.sfu.core.events import MediaLost, PublicationAdded, PublicationLive, PublicationRemoved, SessionClosed
 from classroom.sfu.core.stats import LessonStats
-from classroom.sfu.server import Patched, Session, UnknownLesson, UnknownSession
+from classroom.sfu.session import Patched, Session, UnknownLesson, UnknownSession
 from classroom.sfu.workers import messages
 from classroom.sfu.workers.messages import Configure, RecordingChanged
 from classroom.sfu.workers.process import WorkerGone, WorkerProcess
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from classroom.model import Label, ParticipantId, SessionId
-    from classroom.sfu.server import MediaSettings, OnEvent
+    from classroom.sfu.server import OnEvent
+    from classroom.sfu.session import MediaSettings
     from classroom.sfu.workers.messages import Ref, Request
     from classroom.sfu.workers.recording import OnRecordingState
 
@@ -210,7 +211,7 @@ class WorkerPool:
 
     async def record(self, lesson: LessonId, title: str, on_state: OnRecordingState, resume: bool) -> PoolRecording:
         """Record a lesson where it is held; raises UnknownLesson, WorkerError."""
-        worker = self._holder(lesson)
+        worker = self._entry(lesson).worker
         number = next(self._recording_numbers)
         self._recordings[number] = (worker, on_state)
         try:
@@ -226,7 +227,7 @@ class WorkerPool:
         self, lesson: LessonId, participant: ParticipantId, offer: str, names: Mapping[Label, str]
     ) -> Session:
         """Accept a publisher (WHIP); raises BadOffer, UnacceptableOffer, UnknownLesson."""
-        worker = self._holder(lesson)
+        worker = self._entry(lesson).worker
         request = messages.Publish(lesson, participant, offer, dict(names))
         return self._opened(await self._ask(worker, request, lesson), lesson, participant, worker, publishing=True)
 
@@ -234,20 +235,18 @@ class WorkerPool:
         self, lesson: LessonId, participant: ParticipantId, offer: str, last_time_bps: float | None = None
     ) -> Session:
         """Accept a receiver (WHEP) whose link carried so much; raises BadOffer, UnacceptableOffer, UnknownLesson."""
-        self._holder(lesson)
-        worker = await self._taker(lesson, self._lessons[lesson])
+        worker = await self._taker(lesson, self._entry(lesson))
         request = messages.Subscribe(lesson, participant, offer, last_time_bps)
         return self._opened(await self._ask(worker, request, lesson), lesson, participant, worker, publishing=False)
 
     async def direct(self, lesson: LessonId, direction: Direction) -> None:
         """Show and let speak what the lesson has decided; raises UnknownLesson."""
-        holder = self._holder(lesson)
-        entry = self._lessons[lesson]
+        entry = self._entry(lesson)
         entry.direction = direction
         for worker in tuple(entry.relays):
             with contextlib.suppress(ClassroomError):  # it ends there, or begins again with this
                 await worker.ask(messages.Direct(lesson, direction))
-        await self._ask(holder, messages.Direct(lesson, direction), lesson)
+        await self._ask(entry.worker, messages.Direct(lesson, direction), lesson)
 
     async def patch(self, session: SessionId, fragment: str, if_match: str | None) -> Patched:
         """Take trickled candidates or restart ICE; raises UnknownSession, BadFragment, EtagMismatch."""
@@ -259,11 +258,11 @@ class WorkerPool:
         """End a session; raises UnknownSession."""
         await self._ask_session(session, messages.CloseSession(session, reason))
 
-    def _holder(self, lesson: LessonId) -> WorkerProcess:
+    def _entry(self, lesson: LessonId) -> _Lesson:
         entry = self._lessons.get(lesson)
         if entry is None:
             raise UnknownLesson(f"课堂 {lesson} 没有打开。 The lesson {lesson} is not open.")
-        return entry.worker
+        return entry
 
     async def _ask(self, worker: WorkerProcess, request: Request, lesson: LessonId) -> messages.Answer:
         try:
@@ -370,8 +369,7 @@ class WorkerPool:
 
     async def observe(self, lesson: LessonId) -> LessonStats:
         """What is the case in a lesson, wherever its receivers are; raises UnknownLesson."""
-        self._holder(lesson)
-        entry = self._lessons[lesson]
+        entry = self._entry(lesson)
         workers = (entry.worker, *entry.relays)
         first, *others = await asyncio.gather(*(self._ask(w, messages.Observe(lesson), lesson) for w in workers))
         assert isinstance(first, LessonStats)

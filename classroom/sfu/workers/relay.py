@@ -20,14 +20,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from classroom.model import ClassroomError, Label, LessonId, ParticipantId, Publication, PublicationId, TrackKind
-from classroom.sfu.core.peers import IncomingMedia
+from classroom.sfu.core import rtcp
+from classroom.sfu.core.peers import Encoding, IncomingMedia
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from classroom.sfu.core.down_track import DownTrack
     from classroom.sfu.core.sink import Burst
-    from classroom.sfu.server import MediaServer, Source
+    from classroom.sfu.server import MediaServer
+    from classroom.sfu.session import Source
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +141,13 @@ class RelaySink:
         if publication is None:
             return False
         if self._announced.get(down.ssrc) != publication.id:
-            told = {"ssrc": down.ssrc, "clock_rate_hz": down.clock_rate_hz, "publication": asdict(publication)}
+            assert down.up is not None
+            told = {
+                "ssrc": down.ssrc,
+                "rid": down.up.rid,
+                "clock_rate_hz": down.clock_rate_hz,
+                "publication": asdict(publication),
+            }
             if not self._pipe.send(PUBLICATION + json.dumps(told).encode()):
                 return False
             self._announced[down.ssrc] = publication.id
@@ -178,7 +186,7 @@ class RelayedLesson:
         self._pipe = _Pipe(sock, self._receive)
         self._pipe.on_end = lambda: self._end(on_end)
         self._lesson: LessonId | None = None
-        self._sources: dict[int, Source] = {}
+        self._sources: dict[int, tuple[PublicationId, Source]] = {}  # by SSRC; one for all layers of a publication
         # A report may come ahead of what says whose it is; only the latest few matter.
         self._early: deque[bytes] = deque(maxlen=EARLY_REPORTS)
 
@@ -187,7 +195,7 @@ class RelayedLesson:
         self._pipe.close()
 
     def _end(self, on_end: Callable[[RelayedLesson], None]) -> None:
-        for source in self._sources.values():
+        for source in self._published().values():
             source.close("the relay has ended")
         self._sources.clear()
         on_end(self)
@@ -196,10 +204,7 @@ class RelayedLesson:
         if kind == RTP:
             self._receive_rtp(message)
         elif kind == RTCP:
-            data = bytes(message)
-            self._early.append(data)
-            for source in self._sources.values():
-                source.receive(data)
+            self._receive_rtcp(bytes(message))
         elif kind == PUBLICATION:
             self._publish(json.loads(bytes(message)))
         elif kind == LESSON:
@@ -211,36 +216,55 @@ class RelayedLesson:
             (size,) = _SIZE.unpack_from(message, at)
             at += _SIZE.size
             ssrc = int.from_bytes(message[at + 8 : at + 12], "big")
-            source = self._sources.get(ssrc)
-            if source is not None:
-                source.receive(bytes(message[at : at + size]))
+            entry = self._sources.get(ssrc)
+            if entry is not None:
+                entry[1].receive(bytes(message[at : at + size]))
             at += size
+
+    def _receive_rtcp(self, data: bytes) -> None:
+        self._early.append(data)
+        for source in self._published().values():
+            source.receive(data)
+        for packet in rtcp.parse_rtcp(data):
+            for ssrc in packet.ssrcs if isinstance(packet, rtcp.Bye) else ():
+                entry = self._sources.pop(ssrc, None)
+                if entry is not None and entry[0] not in self._published():
+                    entry[1].close("bye")  # with its last layer
+
+    def _published(self) -> dict[PublicationId, Source]:
+        return dict(self._sources.values())
 
     def _publish(self, told: dict[str, object]) -> None:
         publication = _publication(told["publication"])
-        ssrc, clock_rate_hz = told["ssrc"], told["clock_rate_hz"]
-        assert isinstance(ssrc, int) and isinstance(clock_rate_hz, int) and self._lesson is not None
-        former = self._sources.pop(ssrc, None)
-        if former is not None:
-            former.close("replaced")
+        ssrc, rid, clock_rate_hz = told["ssrc"], told["rid"], told["clock_rate_hz"]
+        assert isinstance(ssrc, int) and isinstance(rid, str) and isinstance(clock_rate_hz, int)
+        source = self._published().get(publication.id)
+        if source is None:
+            source = self._add_source(publication, ssrc, rid, clock_rate_hz)
+        else:
+            source.add_encoding(Encoding(rid, ssrc))
+        if source is not None:
+            self._sources[ssrc] = (publication.id, source)
+            for report in self._early:
+                source.receive(report)
+
+    def _add_source(self, publication: Publication, ssrc: int, rid: str, clock_rate_hz: int) -> Source | None:
+        assert self._lesson is not None
         media = IncomingMedia(
             mid="",
             kind=publication.kind,
             label=publication.label,
             pt=96,
             clock_rate_hz=clock_rate_hz,
-            ssrc=ssrc,
             nack=True,
             relayed=publication,
         )
+        media.encodings = [Encoding(rid, ssrc)]
         try:
-            source = self._server.add_source(self._lesson, publication.participant_id, media, _Back(self._pipe))
+            return self._server.add_source(self._lesson, publication.participant_id, media, _Back(self._pipe))
         except ClassroomError as error:  # it was closed here this moment
             logger.warning("lesson=%s is relayed in vain: %s", self._lesson, error)
-            return
-        self._sources[ssrc] = source
-        for report in self._early:
-            source.receive(report)
+            return None
 
 
 def _publication(told: object) -> Publication:
@@ -292,7 +316,7 @@ async def start_relay(server: MediaServer, lesson: LessonId, path: str) -> None:
         raise
     sink = RelaySink(sock, lesson)
     try:
-        sink.feedback = await server.attach(lesson, sink)
+        sink.feedback = await server.attach(lesson, sink, every_layer=True)
     except BaseException:
         sink.close("refused")
         raise

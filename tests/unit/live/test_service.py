@@ -24,7 +24,7 @@ from classroom.model import (
     SessionId,
     TrackKind,
 )
-from classroom.sfu import server as sfu
+from classroom.sfu import session as sfu
 from classroom.sfu.core.assignment import Direction
 from classroom.sfu.core.events import (
     LinkMeasured,

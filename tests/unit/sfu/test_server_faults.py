@@ -9,7 +9,8 @@ import pytest
 from classroom.model import Label, LessonId, ParticipantId, SessionId, TrackKind
 from classroom.sfu.core.peers import IncomingMedia
 from classroom.sfu.core.rtp import build_rtp
-from classroom.sfu.server import MediaServer, MediaSettings, UnknownLesson
+from classroom.sfu.server import MediaServer
+from classroom.sfu.session import MediaSettings, UnknownLesson
 
 BAD, GOOD = LessonId("bad"), LessonId("good")
 UP = SessionId("up")

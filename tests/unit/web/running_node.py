@@ -14,7 +14,8 @@ from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 from classroom.composition import UI, Node
 from classroom.config import Settings
 from classroom.model import LessonId, Role
-from classroom.sfu.server import MediaServer, MediaSettings
+from classroom.sfu.server import MediaServer
+from classroom.sfu.session import MediaSettings
 from classroom.sfu.workers.recording import record
 from classroom.web.auth import issue_token, new_claims
 from classroom.worker import recorders_in

@@ -11,7 +11,8 @@ from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.events import PublicationAdded, PublicationLive, PublicationRemoved
 from classroom.sfu.core.lesson import MAX_NACK_SEQS, REPORT_INTERVAL_S, TICK_S, LessonMedia
 from classroom.sfu.core.nack import REORDER_GRACE_S
-from classroom.sfu.core.peers import RESEND_BURST_BYTES, RESEND_RATE_BPS, IncomingMedia, Slot
+from classroom.sfu.core.peers import RESEND_BURST_BYTES, RESEND_RATE_BPS, Encoding, IncomingMedia, Slot
+from classroom.sfu.core.routing import Routes
 from classroom.sfu.core.rtp import build_rtp
 from classroom.sfu.core.up_track import URGENT_SPACING_S
 
@@ -316,6 +317,33 @@ def test_a_recorder_that_comes_late_and_one_that_is_there():
     assert len(media.take_bursts()) == 2  # the last packets first
     byes = [p for p in feedback(media) if isinstance(p, rtcp.Bye)]
     assert len(byes) == 2 and all(not r.slots for r in media.receivers.values())
+
+
+def test_another_worker_gets_every_layer_and_publishes_them_as_they_are_here():
+    media = with_publisher(ssrc=None, rids=("f", "h"))
+    (section,) = media.publishers[UP].media
+    section.encodings[0].ssrc, section.encodings[1].ssrc = 77, 78
+    media.publishers[UP].routes = Routes([section])
+    media.add_receiver(DOWN, ParticipantId(""), SINK, [], 0.0, follow_all=True, every_layer=True)
+    feed(media, frame(1, IDR), frame(500, IDR, ssrc=78), frame(2))
+    media.take_rtcp()
+    sent = [(burst.down.up.rid, packet.seq) for burst in media.take_bursts() for packet in burst.packets]
+    assert sorted(sent) == [("f", 1), ("f", 2), ("h", 500)]
+    (publication,) = (event.publication for event in media.take_events())
+
+    far = lesson()
+    relayed = IncomingMedia("", TrackKind.VIDEO, Label.CAMERA, 96, 90_000, nack=True, relayed=publication)
+    relayed.encodings = [Encoding("f", 1)]
+    far.add_publisher(UP, publication.participant_id, SINK, [relayed], str, 0.0)
+    feed(far, frame(1, IDR, ssrc=1), frame(500, IDR, ssrc=2))
+    assert far.unroutable == 1
+    far.add_encoding(UP, Encoding("h", 2))
+    feed(far, frame(501, IDR, ssrc=2))
+    assert far.take_events() == [PublicationAdded(publication)]
+    assert [track.rid for track in far.tracks()] == ["f", "h"]
+    media.remove(UP, "gone", 1.0)
+    told = feedback(media) + feedback(media)  # goodbyes leave after the last packets
+    assert len([packet for packet in told if isinstance(packet, rtcp.Bye)]) == 2
 
 
 def test_a_slot_that_is_pinned_to_nothing_falls_silent():

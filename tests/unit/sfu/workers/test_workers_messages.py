@@ -17,7 +17,9 @@ from classroom.model import (
     SessionId,
     TrackKind,
 )
+from classroom.sfu.core.assignment import Direction
 from classroom.sfu.core.events import (
+    LinkMeasured,
     MediaEvent,
     MediaLost,
     PublicationAdded,
@@ -28,7 +30,7 @@ from classroom.sfu.core.events import (
     SessionInterrupted,
 )
 from classroom.sfu.negotiate import BadOffer
-from classroom.sfu.server import EtagMismatch, MediaSettings, Patched, Session
+from classroom.sfu.session import EtagMismatch, MediaSettings, Patched, Session
 from classroom.sfu.workers import channel as channels
 from classroom.sfu.workers import messages
 from classroom.sfu.workers.channel import Channel
@@ -42,7 +44,8 @@ MESSAGES = [
     messages.OpenLesson(LESSON),
     messages.CloseLesson(LESSON, "下课"),
     messages.Publish(LESSON, TEACHER, "v=0\r\n", {label: f"{label}-2" for label in Label}),
-    messages.Subscribe(LESSON, TEACHER, "v=0\r\n"),
+    messages.Subscribe(LESSON, TEACHER, "v=0\r\n", 350_000.0),
+    messages.Direct(LESSON, Direction("camera", frozenset({TEACHER}))),
     messages.Patch(SESSION, "a=x", None),
     messages.CloseSession(SESSION, ""),
     messages.StartRecording(3, LESSON, "数学", True),
@@ -63,6 +66,7 @@ MESSAGES = [
     SessionConnected(SESSION, TEACHER, True),
     SessionClosed(SESSION, TEACHER, False, "gone"),
     SessionInterrupted(SESSION, TEACHER, True),
+    LinkMeasured(TEACHER, 800_000.0),
     MediaLost("died"),
 ]
 
