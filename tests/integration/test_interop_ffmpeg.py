@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 import av
+import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -64,6 +65,7 @@ def stream(url: str, options: dict[str, str], stopped: threading.Event) -> None:
                 samples += SAMPLES
 
 
+@pytest.mark.timeout(120)
 async def test_ffmpeg_publishes_with_its_whip_muxer(tmp_path: Path) -> None:
     async with serving(tmp_path / "recordings") as server:
         observer = await server.token("observer")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
+import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 
 from classroom.media.packetize import packetize_h264
@@ -82,6 +83,7 @@ async def feed(stdin: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.timeout(120)
 async def test_libdatachannel_publishes_as_obs_does(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         observer, path = await server.token("observer"), f"/api/lessons/{LESSON}"
