@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classroom.model import Label, ParticipantId, SlotWish, TrackKind  # a worker's messages are made from these
+from classroom.sfu.core.pacer import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Sequence
@@ -20,6 +21,7 @@ _MAIN_LABELS = {
     SlotWish.SCREEN: (Label.SCREEN,),
     SlotWish.MIC: (Label.MIC,),
 }
+_SLIDES = (Label.SLIDES, Label.SCREEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,10 @@ def assign(
     direction: Direction,
     speakers: Sequence[PublicationId],
 ) -> None:
-    """Set what each slot shows. ``speakers`` are the microphones that have the floor, who speaks first.
+    """Set what each slot shows, and how urgently that leaves.
 
-    A speaker keeps its slot as long as it is among the loudest. Nobody hears or sees itself.
+    ``speakers`` are the microphones that have the floor, who speaks first. A speaker keeps its slot as long as it is
+    among the loudest. Nobody hears or sees itself.
     """
     there = {media.publication.id: media for media in publications if media.publication is not None}
     others = [media for media in there.values() if _participant(media) != receiver.participant_id]
@@ -54,6 +57,7 @@ def assign(
             slot.media = _keep_or_next(slot, on_floor, [s.media for s in receiver.slots if s is not slot])
         elif slot.wish is not SlotWish.SPEAKER:
             slot.media = _by_wish(slot, there, direction)
+        slot.down.priority = _priority(slot)
 
 
 def _by_wish(slot: Slot, there: dict[PublicationId, IncomingMedia], direction: Direction) -> IncomingMedia | None:
@@ -79,6 +83,12 @@ def _keep_or_next(
     if slot.media is not None and any(media is slot.media for media in wanted):
         return slot.media
     return next((media for media in wanted if not any(media is other for other in taken)), None)
+
+
+def _priority(slot: Slot) -> Priority:
+    if slot.kind is TrackKind.AUDIO:
+        return Priority.VOICE
+    return Priority.SLIDES if slot.media is not None and slot.media.label in _SLIDES else Priority.PICTURE
 
 
 def _publication(media: IncomingMedia) -> Publication:

@@ -28,7 +28,7 @@ from classroom.sfu.core.reports import answer_reference_times, read_reports, rec
 from classroom.sfu.core.routing import Routes, unwrap_rtx
 from classroom.sfu.core.rtp import RtpError, extension, parse_rtp
 from classroom.sfu.core.speakers import Speakers
-from classroom.sfu.core.steering import choose_layers
+from classroom.sfu.core.steering import Supplies, choose_layers
 from classroom.sfu.core.twcc import TransportFeedback
 from classroom.sfu.core.up_track import SILENCE_S, UpTrack
 
@@ -114,7 +114,7 @@ class LessonMedia:
         if follow_all:
             for media in self.publications.values():
                 self._add_following_slot(receiver, media)
-        self._fill(receiver, now)
+        self._fill(receiver, Supplies(now))
 
     def remove(self, session_id: SessionId, reason: str, now: float) -> None:
         """A session is over; unknown ones are none of our business."""
@@ -317,8 +317,9 @@ class LessonMedia:
             self._speaking = speaking
             self._refill(now)
         else:
+            supplies = Supplies(now)
             for receiver in self.receivers.values():
-                self._steer(receiver, now)
+                self._steer(receiver, supplies)
 
     # --- what goes out -----------------------------------------------------------------------------------------
 
@@ -432,21 +433,22 @@ class LessonMedia:
         ]
 
     def _refill(self, now: float) -> None:
+        supplies = Supplies(now)
         for receiver in self.receivers.values():
-            self._fill(receiver, now)
+            self._fill(receiver, supplies)
 
-    def _fill(self, receiver: Receiver, now: float) -> None:
+    def _fill(self, receiver: Receiver, supplies: Supplies) -> None:
         assign(receiver, self.publications.values(), self._direction, self._speaking)
-        self._steer(receiver, now)
+        self._steer(receiver, supplies)
 
-    def _steer(self, receiver: Receiver, now: float) -> None:
+    def _steer(self, receiver: Receiver, supplies: Supplies) -> None:
         """Let each slot take the layer that the receiver's link carries."""
-        for slot, up in choose_layers(receiver, now):
+        now = supplies.now
+        for slot, up in choose_layers(receiver, supplies):
             down = slot.down
             if up is None:
-                if down.up is not None or down.next_up is not None:
-                    self._forwarding.unplug(down, now)
-            elif up is not (down.next_up or down.up):
+                self._forwarding.unplug(down, now)
+            else:
                 layers = [] if slot.media is None else slot.media.layers
                 if down.up in layers and layers.index(up) < layers.index(down.up):
                     self._forwarding.unplug(down, now)  # the link cannot carry it even until the next keyframe

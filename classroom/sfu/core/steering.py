@@ -1,15 +1,21 @@
-"""Which layer each slot of a receiver takes: by what its link carries and what publishers send."""
+"""Which layer each slot of a receiver takes: by what its link carries and what publishers send.
+
+Looked at ten times a second for every receiver: what is the same for all is worked out once (Supplies), and who has all
+that there is costs next to nothing.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from classroom.model import Label, SlotWish, TrackKind
+from classroom.model import SlotWish, TrackKind
 from classroom.sfu.core.layers import HEADROOM, Reason, Want, allocate
 from classroom.sfu.core.pacer import Priority
 
 if TYPE_CHECKING:
+    from classroom.sfu.core.downlink import Downlink
     from classroom.sfu.core.peers import IncomingMedia, Receiver, Slot
+    from classroom.sfu.core.sink import Burst, Resend
     from classroom.sfu.core.up_track import UpTrack
 
 # An encoder leaves out pictures, a link holds packets up; what is silent for longer is not being sent.
@@ -18,74 +24,99 @@ LAYER_SILENT_S = 1.0
 GRACE_S = 2.0
 # The path is probed up to what everything at its best takes, and beyond the headroom that is asked for it.
 PROBED = HEADROOM * 1.1
-_SLIDES = (Label.SLIDES, Label.SCREEN)
 
 
-def choose_layers(receiver: Receiver, now: float) -> list[tuple[Slot, UpTrack | None]]:
-    """The stream for each slot, None for nothing; sets why a slot gets less than there is, and what leaves first."""
-    chosen: list[tuple[Slot, UpTrack | None]] = []
-    scarce: list[tuple[Slot, list[UpTrack]]] = []
+class Supply(NamedTuple):
+    """The layers of a publication that come, or would come if they were not paused; ascending. All when none does."""
+
+    layers: list[UpTrack]
+    bitrates_bps: list[float]
+    reason: Reason  # UPLINK when better ones exist and do not come
+
+
+class Supplies:
+    """What publications supply at one moment, each looked at once."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+        self._known: dict[int, Supply] = {}
+
+    def of(self, media: IncomingMedia) -> Supply:
+        """What is to be had of a publication."""
+        supply = self._known.get(id(media))
+        if supply is None:
+            supply = self._known[id(media)] = self._look(media)
+        return supply
+
+    def _look(self, media: IncomingMedia) -> Supply:
+        now = self.now
+        paused = {id(encoding.track) for encoding in media.encodings if encoding.paused}
+        layers = media.layers
+        sent = [t for t in layers if id(t) in paused or now - t.last_received_at_s < LAYER_SILENT_S] or layers
+        reason = Reason.NONE if sent and sent[-1] is layers[-1] else Reason.UPLINK
+        return Supply(sent, [layer.bitrate_bps(now) for layer in sent], reason)
+
+
+def choose_layers(receiver: Receiver, supplies: Supplies) -> list[tuple[Slot, UpTrack | None]]:
+    """The slots that are to take another stream, None for nothing; sets why they get less than there is."""
+    changes: list[tuple[Slot, UpTrack | None]] = []
+    scarce: list[tuple[Slot, Supply]] = []
+    downlink = receiver.downlink
     for slot in receiver.slots:
+        media, down = slot.media, slot.down
+        flowing = down.next_up or down.up
+        supply = None if media is None else supplies.of(media)
         if slot.encoding is not None:
-            chosen.append((slot, slot.encoding.track))
-            continue
-        media = slot.media
-        layers = [] if media is None else _sent_layers(media, now)
-        slot.reason = Reason.NONE
-        if media is not None and layers and layers[-1] is not media.layers[-1]:
-            slot.reason = Reason.UPLINK
-        slot.down.priority = _priority(slot)
-        if layers and slot.kind is TrackKind.VIDEO and receiver.downlink is not None:
-            scarce.append((slot, layers))
+            if slot.encoding.track is not flowing:
+                changes.append((slot, slot.encoding.track))
+        elif supply is None or not supply.layers:
+            if flowing is not None:
+                changes.append((slot, None))
+        elif downlink is not None and slot.kind is TrackKind.VIDEO:
+            scarce.append((slot, supply))
         else:
-            chosen.append((slot, layers[-1] if layers else None))
-    return chosen + _share(receiver, scarce, now)
+            slot.reason = supply.reason
+            if supply.layers[-1] is not flowing:
+                changes.append((slot, supply.layers[-1]))
+    if downlink is not None and scarce:
+        changes += _share(receiver, downlink, scarce, supplies.now)
+    return changes
 
 
 def _share(
-    receiver: Receiver, scarce: list[tuple[Slot, list[UpTrack]]], now: float
+    receiver: Receiver, downlink: Downlink[Burst | Resend], scarce: list[tuple[Slot, Supply]], now: float
 ) -> list[tuple[Slot, UpTrack | None]]:
-    downlink = receiver.downlink
-    if downlink is None or not scarce:
+    best_bps = sum(supply.bitrates_bps[-1] for _, supply in scarce)
+    estimate_bps = downlink.estimate_bps
+    downlink.want(best_bps * PROBED)
+    if best_bps <= estimate_bps and all((s.down.next_up or s.down.up) is supply.layers[-1] for s, supply in scarce):
+        for slot, supply in scarce:
+            slot.reason, slot.steered = supply.reason, slot.media
         return []
-    wants = [Want(_rank(slot), [layer.bitrate_bps(now) for layer in layers]) for slot, layers in scarce]
-    current = [_index(layers, slot.down.next_up or slot.down.up) for slot, layers in scarce]
-    at_first = allocate(wants, downlink.estimate_bps / HEADROOM)
+    wants = [Want(_rank(slot), supply.bitrates_bps) for slot, supply in scarce]
+    current = [_index(supply.layers, slot.down.next_up or slot.down.up) for slot, supply in scarce]
+    at_first = allocate(wants, estimate_bps / HEADROOM)
     for n, (slot, _) in enumerate(scarce):
         if slot.steered is not slot.media:  # it has something else to show: nothing to be weighed against
             current[n], slot.steered = at_first[n], slot.media
-    picks = receiver.layers.choose(wants, current, downlink.estimate_bps, now)
+    picks = receiver.layers.choose(wants, current, estimate_bps, now)
     if now < receiver.added_at_s + GRACE_S:
         picks = [pick or 0 for pick in picks]
-    downlink.want(sum(want.bitrates_bps[-1] for want in wants) * PROBED)
-    chosen: list[tuple[Slot, UpTrack | None]] = []
-    for (slot, layers), pick in zip(scarce, picks, strict=True):
-        if pick is None or pick < len(layers) - 1:
-            slot.reason = Reason.BANDWIDTH
-        chosen.append((slot, None if pick is None else layers[pick]))
-    return chosen
-
-
-def _sent_layers(media: IncomingMedia, now: float) -> list[UpTrack]:
-    """The layers that come, or would come if they were not paused; all when none does."""
-    paused = {id(encoding.track) for encoding in media.encodings if encoding.paused}
-    layers = media.layers
-    sent = [t for t in layers if id(t) in paused or now - t.last_received_at_s < LAYER_SILENT_S]
-    return sent or layers
+    changes: list[tuple[Slot, UpTrack | None]] = []
+    for (slot, supply), pick in zip(scarce, picks, strict=True):
+        up = None if pick is None else supply.layers[pick]
+        slot.reason = supply.reason if up is supply.layers[-1] else Reason.BANDWIDTH
+        if up is not (slot.down.next_up or slot.down.up):
+            changes.append((slot, up))
+    return changes
 
 
 def _index(layers: list[UpTrack], track: UpTrack | None) -> int | None:
     return next((n for n, layer in enumerate(layers) if layer is track), None)
 
 
-def _priority(slot: Slot) -> Priority:
-    if slot.kind is TrackKind.AUDIO:
-        return Priority.VOICE
-    return Priority.SLIDES if slot.media is not None and slot.media.label in _SLIDES else Priority.PICTURE
-
-
 def _rank(slot: Slot) -> int:
     """What is sacrificed last has rank 0: slides, then the teacher's picture, then other classrooms."""
-    if _priority(slot) is Priority.SLIDES:
+    if slot.down.priority is Priority.SLIDES:
         return 0
     return 2 if slot.wish is SlotWish.FLOOR else 1

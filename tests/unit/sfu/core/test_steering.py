@@ -3,6 +3,7 @@
 import pytest
 
 from classroom.model import Label, ParticipantId, Publication, PublicationId, SessionId, SlotWish, TrackKind
+from classroom.sfu.core.assignment import Direction, assign
 from classroom.sfu.core.capture_clock import CaptureClock, PublisherClock
 from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.downlink import Downlink
@@ -11,7 +12,7 @@ from classroom.sfu.core.pacer import Priority
 from classroom.sfu.core.peers import IncomingMedia, Receiver, Slot
 from classroom.sfu.core.rtp import build_rtp, parse_rtp
 from classroom.sfu.core.send_log import SendLog
-from classroom.sfu.core.steering import GRACE_S, LAYER_SILENT_S, choose_layers
+from classroom.sfu.core.steering import GRACE_S, LAYER_SILENT_S, Supplies, choose_layers
 from classroom.sfu.core.up_track import UpTrack
 
 RATES_BPS = {"h": 1_200_000, "m": 400_000, "l": 120_000}
@@ -52,9 +53,21 @@ def receiver(*slots: Slot, estimate_bps: float | None = None, added_at_s: float 
 
 
 def chosen(to: Receiver, now: float = NOW) -> list[str | None]:
-    """RIDs by slot."""
-    layers = {id(slot): up for slot, up in choose_layers(to, now)}
-    return [None if (up := layers[id(slot)]) is None else up.rid for slot in to.slots]
+    """RIDs by slot, when everything that was chosen flows at once."""
+    there = [s.media for s in to.slots if s.media is not None]
+    for s in to.slots:
+        s.pinned = PublicationId("nothing") if s.media is None else s.media.publication.id
+        assign(
+            Receiver(to.session_id, to.participant_id, None, [s], 0.0),
+            [m for m in there if m is s.media],
+            Direction(),
+            [],
+        )
+    for changed, up in choose_layers(to, Supplies(now)):
+        assert up is not changed.down.up
+        changed.down.up = up
+    assert choose_layers(to, Supplies(now)) == []
+    return [None if s.down.up is None else s.down.up.rid for s in to.slots]
 
 
 def test_without_a_measured_path_everything_at_its_best():
