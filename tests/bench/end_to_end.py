@@ -190,7 +190,7 @@ async def _recording() -> dict[str, float]:
         with av.open(str(lesson.parent / "mic" / "index.m3u8"), options=HLS) as container:
             sounds = [(float(f.time), f.to_ndarray(), f.sample_rate) for f in container.decode(audio=0)]
     tracks = {track["name"]: track for track in manifest["tracks"]}
-    sent = re.search(r"camera: (\d+) frames", said.decode())
+    sent = re.search(r"camera(?: h)?: (\d+) frames", said.decode())  # its best layer
     assert sent is not None, said.decode()
     flashes = [at for (_, before), (at, luma) in itertools.pairwise(pictures) if before < 120 <= luma]
     beeps = _beeps(sounds)
