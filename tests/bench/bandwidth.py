@@ -17,11 +17,11 @@ from classroom.sfu.core.twcc import TransportFeedback, build_transport_feedback
 
 REPORTS, ITEMS = 2000, 100_000
 REPORT_S = 0.0625  # as Chromium
-BURST_S, BURST_PACKETS, PACKET_BYTES = 0.005, 1, 1200
+GAP_S, PACKET_BYTES = 0.005, 1200
 
 
 def reports(loss: float) -> tuple[float, float, float]:
-    """(packets in a report, µs to parse it, µs to evaluate it) at 1.9 Mbit/s."""
+    """(packets in a report, µs to parse it, µs to evaluate it) at 1.9 Mbit/s sent evenly: as many groups."""
     dice, log = random.Random(1), SendLog()
     downlink: Downlink[None] = Downlink(log)
     parsing, evaluating = [], []
@@ -34,7 +34,7 @@ def reports(loss: float) -> tuple[float, float, float]:
             log.add(now, PACKET_BYTES)
             lost = dice.random() < loss
             ticks.append(None if lost else int((now + 0.02 + 0.003 * dice.random()) * 4000))
-            now += BURST_S
+            now += GAP_S
         ticks[-1] = int((now + 0.025) * 4000)
         data, _ = build_transport_feedback(1, 2, first, 0, ticks)
         packets += len(ticks)
@@ -64,7 +64,5 @@ def passing() -> float:
 if __name__ == "__main__":
     for loss in (0.0, 0.05):
         count, parse_us, evaluate_us = reports(loss)
-        print(
-            f"loss {loss:.0%}: {count:.1f} packets in a report, {parse_us:.1f} us to parse, {evaluate_us:.1f} to evaluate"
-        )
+        print(f"loss {loss:.0%}: {count:.1f} packets in a report, {parse_us:.1f} us to parse, {evaluate_us:.1f} more")
     print(f"an item that passes the pacer at once: {passing():.2f} us")

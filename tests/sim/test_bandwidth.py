@@ -20,7 +20,7 @@ def share(values: list[float], part: float) -> float:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_encoder_that_follows_the_estimate_fills_the_link_without_a_queue(seed):
-    """Measured: 92 % of the link used, queue 10 ms (p50), 31 ms (p95), variation 0.08, 13 decreases a minute."""
+    """Measured: 91 % of the link used, queue 10 ms (p50), 33 ms (p95), variation 0.08, 25 decreases a minute."""
     path = Path(DSL, seed, Elastic())
     path.run(80.0)
     queue_s = path.queue_delays_s(20, 80)
@@ -45,7 +45,7 @@ def test_layers_settle_on_the_best_one_and_stay(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_loss_that_is_no_congestion_does_not_collapse_the_estimate(seed):
-    """15 % at random. Measured: never below 70 % of the link, 95 % on average."""
+    """15 % at random. Measured: never below 96 % of the link."""
     path = Path(replace(DSL, loss=0.15), seed, Elastic())
     path.run(60.0)
     estimates = path.estimates_in(15, 60)
@@ -57,7 +57,7 @@ def test_loss_that_is_no_congestion_does_not_collapse_the_estimate(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_loss_in_bursts_does_not_collapse_the_estimate(seed):
-    """13 % in bursts of three. Measured: 92 % of the link on average, a twentieth of the time below 54 to 92 %."""
+    """13 % in bursts of three. Measured: 93 % of the link on average, a twentieth of the time below 54 to 92 %."""
     path = Path(replace(DSL, bursts=GilbertElliott(0.05, 0.33)), seed, Elastic())
     path.run(60.0)
     estimates = sorted(path.estimates_in(15, 60))
@@ -88,7 +88,7 @@ def test_loss_of_a_path_without_a_queue_is_cut_to_what_the_path_takes(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("source", [Elastic, Layered])
 def test_a_link_that_shrinks_to_a_quarter(source, seed):
-    """2 to 0.5 Mbit/s at second 20. Measured: no packet of voice lost, picture back after 0.6 s, queue gone in 4 s."""
+    """2 to 0.5 Mbit/s at second 20. Measured: no voice lost, picture back after 1.2 s, queue gone after 1.8 s."""
     path = Path(DSL, seed, source())
     path.run(20.0)
     path.link.conditions = replace(DSL, rate_bps=0.5e6)
@@ -119,7 +119,7 @@ def test_a_link_that_grows_again_is_used_again(source, seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_satellite(seed):
-    """600 ms round trip. Measured: 92 % used after 10 s, 1.2 Mbit/s after 3 s, queue 47 ms (p95)."""
+    """600 ms round trip. Measured: 91 % used after 10 s, 1.2 Mbit/s after 3 s, queue 56 ms (p95)."""
     path = Path(GEO, seed, Elastic())
     path.run(60.0)
     assert max(path.estimates_in(0, 3)) >= 1.2e6
@@ -131,7 +131,7 @@ def test_a_satellite(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_satellite_that_loses_in_the_rain(seed):
-    """5 % loss, layers. Measured: on the best layer after 4 s, at most four switches in a minute."""
+    """5 % loss, layers. Measured: at most two switches in a minute."""
     path = Path(replace(GEO, loss=0.05), seed, Layered())
     path.run(60.0)
     assert path.source.layer == TOP and len(path.source.switches) <= 6
@@ -140,7 +140,7 @@ def test_a_satellite_that_loses_in_the_rain(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_jitter_is_not_congestion(seed):
-    """100 ms of jitter. Measured: 1.77 Mbit/s on average, never below 1.2."""
+    """100 ms of jitter. Measured: 1.62 Mbit/s on average, for a moment 0.64."""
     path = Path(replace(DSL, jitter_s=0.1), seed, Elastic())
     path.run(60.0)
     estimates = path.estimates_in(20, 60)
@@ -152,7 +152,7 @@ def test_jitter_is_not_congestion(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("source", [Elastic, Layered])
 def test_after_an_outage_of_five_seconds_all_is_as_before(source, seed):
-    """Measured: 1.6 Mbit/s again 2.5 s after the link is back; the outage is no loss of the path."""
+    """Measured: 1.6 Mbit/s again 0.7 s after the link is back; the outage is no loss of the path."""
     path = Path(replace(DSL, delay_s=0.05, outages=((120.0, 125.0),)), seed, source())
     path.run(24.0)
     assert path.downlink.estimator.silent

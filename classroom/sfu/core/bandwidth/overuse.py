@@ -9,6 +9,7 @@ MAX_GAPS = 60  # the slope is trusted more the more gaps were seen, up to here
 START_THRESHOLD, MIN_THRESHOLD, MAX_THRESHOLD = 12.5, 6.0, 600.0
 K_UP, K_DOWN = 0.0087, 0.039  # per ms: a loud path raises the threshold slowly, a quiet one lowers it
 MAX_ADAPTED_EXCESS = 15.0  # a slope that far beyond the threshold is congestion, not the path's own jitter
+MAX_ELAPSED_MS = 100.0
 OVERUSE_S = 0.010
 
 
@@ -30,7 +31,7 @@ class OveruseDetector:
         self._over_s: float | None = None
         self._over_count = 0
         self._slope = 0.0
-        self._adapted_s: float | None = None
+        self._adapted_s = float("inf")
 
     def update(self, slope: float, send_gap_s: float, arrival_s: float) -> Usage:
         """Judge the slope after one more gap."""
@@ -50,14 +51,15 @@ class OveruseDetector:
             self._over_s, self._over_count = None, 0
             self.usage = Usage.UNDER if trend < -threshold else Usage.NORMAL
         self._slope = slope
-        self._adapt(abs(trend), arrival_s)
+        # The threshold follows the path's own jitter.
+        excess = (trend if trend >= 0 else -trend) - threshold
+        elapsed_ms = (arrival_s - self._adapted_s) * 1000
+        self._adapted_s = arrival_s
+        if excess <= MAX_ADAPTED_EXCESS:
+            if elapsed_ms > MAX_ELAPSED_MS:
+                elapsed_ms = MAX_ELAPSED_MS
+            elif elapsed_ms < 0:  # the first one
+                elapsed_ms = 0.0
+            threshold += (K_UP if excess > 0 else K_DOWN) * excess * elapsed_ms
+            self.threshold = MIN_THRESHOLD if threshold < MIN_THRESHOLD else min(threshold, MAX_THRESHOLD)
         return self.usage
-
-    def _adapt(self, trend: float, arrival_s: float) -> None:
-        adapted_s, self._adapted_s = self._adapted_s, arrival_s
-        excess = trend - self.threshold
-        if adapted_s is None or excess > MAX_ADAPTED_EXCESS:
-            return
-        elapsed_ms = min((arrival_s - adapted_s) * 1000, 100.0)
-        threshold = self.threshold + (K_UP if excess > 0 else K_DOWN) * excess * elapsed_ms
-        self.threshold = min(max(threshold, MIN_THRESHOLD), MAX_THRESHOLD)

@@ -73,3 +73,9 @@ def test_the_threshold_keeps_its_bounds():
         trend = detector.threshold + 14
         detector.update(trend / 240, GAP_S, 100 + step * GAP_S)
     assert detector.threshold == MAX_THRESHOLD
+
+
+def test_the_first_gap_does_not_adapt():
+    detector = OveruseDetector()
+    detector.update(0.0, GAP_S, 1e6)
+    assert detector.threshold == START_THRESHOLD
