@@ -9,7 +9,7 @@ from tests.fuzz import targets
 from tests.fuzz.campaign import hunt
 from tests.fuzz.targets import TARGETS
 
-INPUTS = {"sdp": 400, "lesson": 600}  # the others take a hundredth of the time
+INPUTS = {"sdp": 400, "lesson": 600, "feedback": 1500, "framing": 1500}  # the others take a hundredth of the time
 guided = pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None, reason="atheris has no wheel for this platform"
 )
