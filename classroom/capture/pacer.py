@@ -49,6 +49,10 @@ class Pacer:
         """Whether everything has been sent."""
         return not any(self._queued_bytes.values())
 
+    def holds(self, number: int) -> bool:
+        """Whether something of that number still waits."""
+        return bool(self._queues[number])
+
     def push(self, number: int, packets: Sequence[bytes]) -> None:
         """Send packets behind those of the same number that still wait."""
         if not packets:

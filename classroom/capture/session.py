@@ -173,11 +173,10 @@ class Session:
         else:
             self._uplink.send(outgoing.lane, frame, now_s)
 
-    @staticmethod
-    def _waits_for_larger(outgoing: _Outgoing, now_s: float) -> bool:
-        """Small layers are encoded sooner; but who sees one first would begin with it, a recording for good."""
+    def _waits_for_larger(self, outgoing: _Outgoing, now_s: float) -> bool:
+        """Small layers are there sooner; but who sees one first would begin with it, a recording for good."""
         larger = outgoing.larger
-        if larger is None or not larger.sent or larger.sender.packets_sent or outgoing.sender.packets_sent:
+        if larger is None or not larger.sent or outgoing.sender.packets_sent or self._uplink.has_begun(larger):
             return False
         if outgoing.waiting_since_s is None:
             outgoing.waiting_since_s = now_s

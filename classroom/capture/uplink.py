@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from classroom.capture.frames import CodedFrame
     from classroom.capture.sender import RtpSender
-    from classroom.capture.video_layer import VideoLayer
+    from classroom.capture.video_layer import Demand, VideoLayer
     from classroom.sfu.core.twcc import TransportFeedback
 
 # Taken for what the session before had when there was none: the estimate begins at 0.7 of it, enough for all layers
@@ -35,6 +35,7 @@ NEWS = 1.3  # by which factor the estimate has to change for people to be told
 KNOCK_S = 1.0  # between packets that only ask whether there is feedback again
 TICK_S = 0.1
 STUCK_S = 0.5
+FLOWING_LOSS = 0.05  # beyond the path's own
 _RESENDS = 0  # before all streams: what is missing holds up everything behind it
 _NOBODY = "没有教室需要 / nobody needs it"
 
@@ -116,6 +117,10 @@ class Uplink:
         """Packetize a frame and let it leave."""
         self._pacer.push(lane.worth, lane.sender.packetize(frame, now_s))
 
+    def has_begun(self, lane: Lane) -> bool:
+        """Whether all that there was to send of a layer so far has left."""
+        return lane.sender.packets_sent > 0 and not self._pacer.holds(lane.worth)
+
     def resend(self, lane: Lane, seqs: Sequence[int], now_s: float) -> None:
         """Answer a NACK."""
         self._pacer.push(_RESENDS, lane.sender.resend(seqs, now_s))
@@ -162,16 +167,12 @@ class Uplink:
             rates: list[int | None] = [None if demand is None else demand.full_bps for demand in demands]
             too_thin = ""
         else:
-            estimate_bps = estimator.estimate_bps
             needed_bps = sum(demand.full_bps for demand in demands if demand is not None) / USABLE
             estimator.wanted_bps = AMPLE * needed_bps
+            estimate_bps = max(estimator.estimate_bps, self._proven_bps(lanes, demands, now_s))
             ample = estimate_bps >= needed_bps and not estimator.congested
             self._pacer.rate_bps = estimate_bps * (PACING_AMPLE if ample else PACING_THIN)
-            available_bps = USABLE * estimate_bps
-            if now_s < self._trusted_until_s and not estimator.congested:
-                least_bps = sum(demand.lowest_bps for demand in demands if demand is not None)
-                available_bps = max(available_bps, HEADROOM * least_bps)
-            rates = self._allocator.allocate(demands, available_bps, now_s)
+            rates = self._allocator.allocate(demands, USABLE * estimate_bps, now_s)
             if not self._told_bps / NEWS <= estimate_bps <= self._told_bps * NEWS:
                 self._told_bps = estimate_bps
             mbps = f"{self._told_bps / 1e6:.2g} Mbit/s"
@@ -181,6 +182,26 @@ class Uplink:
             stopped, lane.sent = lane.sent and rate_bps is None and lane.wanted, rate_bps is not None
             if stopped:
                 self._on_stopped(lane)
+
+    def _proven_bps(self, lanes: Sequence[Lane], demands: Sequence[Demand | None], now_s: float) -> float:
+        """What the path is taken to carry, whatever the estimate: what is sent, at its lowest rates, while it flows.
+
+        A server or computer that was stuck for a moment looks to the estimate like a path that delivers less; but then
+        no queue stands and nothing is lost. A link that is not known yet is taken to carry everything.
+        """
+        estimator = self._estimator
+        if (
+            estimator is None
+            or estimator.congested
+            or estimator.silent
+            or estimator.loss > estimator.inherent_loss + FLOWING_LOSS
+        ):
+            return 0.0
+        unknown = now_s < self._trusted_until_s
+        lowest = [
+            demand.lowest_bps for lane, demand in zip(lanes, demands, strict=True) if demand and (lane.sent or unknown)
+        ]
+        return sum(lowest) * (HEADROOM if unknown else 1.0) / USABLE
 
     def close(self) -> None:
         """Forget what has not left."""

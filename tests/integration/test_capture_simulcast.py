@@ -28,6 +28,7 @@ class Watched(Tampered):
         super().__init__(**callbacks)
         self.feedback: list[rtcp.Rtcp] = []
         self.rids: dict[int, str] = {}  # by SSRC, of what is no repetition
+        self.first: dict[bytes, str] = {}  # the layer that came first, by MID
         self.levels: set[int] = set()
         self.sent: list[bytes] = []
         deliver = self.receive_rtcp
@@ -45,6 +46,7 @@ class Watched(Tampered):
             extensions = dict(header_extensions(packet))
             if packet.pt in (96, 98) and 4 in extensions:
                 self.rids[packet.ssrc] = extensions[4].decode()
+                self.first.setdefault(extensions[1], self.rids[packet.ssrc])
             elif packet.pt == 111:
                 self.levels.add(extensions[6][0])
         super().send_rtp(packets, voice=voice)
@@ -108,6 +110,7 @@ async def test_all_layers_arrive_and_the_server_pauses_what_nobody_takes(
         await endpoint.until(lambda: bool(made) and len(made[0].rids) == 5 and made[0].received() >= set(made[0].rids))
         server = made[0]
         assert sorted(server.rids.values()) == ["h", "h", "l", "l", "m"]
+        assert server.first == {b"0": "h", b"1": "h"}, "a recording begins with the largest"
         assert server.told(TransportFeedback), "the estimate has what it needs"
         assert len(server.levels) > 3, "a voice is not always equally loud"
         # The recorder takes the largest of each. Who shows a keyframe of a smaller one first?

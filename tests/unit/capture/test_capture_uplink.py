@@ -72,6 +72,7 @@ class Layer:
     rate_bps: int | None = 1 << 40
     why: str = ""
     keyframe: bool = True
+    busy: float = 1.0  # how much of its rate the picture needs
     history: list[tuple[float, int | None]] = field(default_factory=list)
 
     def demand(self) -> Demand:
@@ -89,7 +90,7 @@ class Layer:
         if self.rate_bps is None:
             return None
         rate_bps = min(self.rate_bps, self.format.bitrate_bps())
-        size = round(rate_bps / 8 * (0.25 if self.keyframe else 1 / self.format.fps))
+        size = round(self.busy * rate_bps / 8 * (0.25 if self.keyframe else 1 / self.format.fps))
         keyframe, self.keyframe = self.keyframe, False
         return CodedFrame(capture_s, (bytes([0x65 if keyframe else 0x41]) + bytes(size),), keyframe)
 
@@ -102,6 +103,7 @@ class School:
     ) -> None:
         self.loop = Loop()
         self.stopped: list[Lane] = []
+        self.stuck_until_s = 0.0  # the server, which then finds that everything has come at once
         self.link = Link(up, seed=1)
         self.back = Link(Conditions(delay_s=up.delay_s), seed=2)
         self.uplink = Uplink(self.loop, lambda: self.loop.now_s, self._send, self.stopped.append, last_time_bps)  # type: ignore[arg-type]
@@ -160,6 +162,8 @@ class School:
                     lane.layer.history.append((now_s, lane.layer.rate_bps))  # type: ignore[attr-defined]
 
     def _receive(self, now_s: float) -> None:
+        if now_s < self.stuck_until_s:
+            return
         for datagram in self.link.receive(now_s):
             packet = parse_rtp(datagram[:-OVERHEAD_BYTES])
             self.arrived.append((now_s, packet.ssrc, len(datagram)))
@@ -266,6 +270,20 @@ def test_feedback_that_stays_away_stops_everything_and_its_return_brings_it_back
     school.run(10.0)
     assert school.sent == ALL
     assert school.full_since_s() - back_s < 3
+
+
+@pytest.mark.parametrize("stuck_s", [0.1, 0.3, 0.6])
+def test_a_server_that_is_stuck_for_a_moment_is_no_thin_link(stuck_s: float) -> None:
+    school = School(GOOD)
+    school.run(5.0)
+    for lane in school.lanes.values():
+        lane.layer.busy = 0.1  # type: ignore[attr-defined]  # nothing moves
+    for _ in range(20):
+        school.run(0.7)
+        school.stuck_until_s = school.loop.now_s + stuck_s
+        school.run(stuck_s)
+        assert school.sent == ALL
+    assert not school.stopped
 
 
 def test_a_computer_that_was_stuck_does_not_blame_the_link() -> None:
