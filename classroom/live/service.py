@@ -16,7 +16,7 @@ from classroom.live.journal import Entry, Journal
 from classroom.live.lesson import UNNUMBERED, Delta, LiveLesson, Person
 from classroom.live.recording import LessonRecording
 from classroom.messages import ParticipantChanged, SessionEnded
-from classroom.model import Label, LessonId, LessonState, ParticipantId, RecordingState, SessionId
+from classroom.model import ClassroomError, Label, LessonId, LessonState, ParticipantId, RecordingState, SessionId
 from classroom.sfu import session as sfu
 from classroom.sfu.core.assignment import Direction
 from classroom.sfu.core.events import (
@@ -341,7 +341,10 @@ class LessonService:
         """Let media come again before anybody asks for it: the recording goes on, and nobody waits for it."""
         async with held.lock:
             if held.media_lost and held.lesson.state is LessonState.LIVE and not self.draining:
-                await self._open_media(held, resume=True)
+                try:
+                    await self._open_media(held, resume=True)
+                except ClassroomError as error:  # the next session opens it
+                    logger.error("lesson=%s has no media: %s", held.lesson.id, error)
 
     async def _close_media(self, held: _Held, reason: str, state: RecordingState) -> None:
         await self._media.close_lesson(held.lesson.id, reason)

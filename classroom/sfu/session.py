@@ -21,6 +21,10 @@ class UnknownLesson(ClassroomError):
     """The lesson is not open on this server."""
 
 
+class NoWorker(ClassroomError):
+    """No media process is there at the moment."""
+
+
 class EtagMismatch(ClassroomError):
     """The ICE session that a PATCH speaks of is not the present one."""
 

@@ -46,6 +46,7 @@ _CODES: dict[type[ClassroomError], tuple[int, str]] = {
     live.LessonEnded: (409, "lesson_ended"),
     sfu.EtagMismatch: (412, "etag_mismatch"),
     negotiate.UnacceptableOffer: (422, "unacceptable_offer"),
+    sfu.NoWorker: (503, "busy"),
     live.Busy: (503, "busy"),
     live.Draining: (503, "draining"),
 }

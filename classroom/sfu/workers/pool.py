@@ -22,7 +22,7 @@ from classroom.model import ClassroomError, LessonId, RecordingState
 from classroom.sfu.core.assignment import Direction
 from classroom.sfu.core.events import MediaLost, PublicationAdded, PublicationLive, PublicationRemoved, SessionClosed
 from classroom.sfu.core.stats import LessonStats
-from classroom.sfu.session import Patched, Session, UnknownLesson, UnknownSession
+from classroom.sfu.session import NoWorker, Patched, Session, UnknownLesson, UnknownSession
 from classroom.sfu.workers import messages
 from classroom.sfu.workers.messages import Configure, RecordingChanged
 from classroom.sfu.workers.process import WorkerGone, WorkerProcess
@@ -48,10 +48,6 @@ FULL_CPU = 0.75  # share of a core, beyond which others take in further receiver
 MIN_RELIEF_CPU = 0.2  # by so much they must be less loaded
 _OF_PUBLICATIONS = (PublicationAdded, PublicationLive, PublicationRemoved)
 DIED = "its media process died"
-
-
-class NoWorker(ClassroomError):
-    """No media worker is there at the moment."""
 
 
 @dataclass(slots=True, eq=False)

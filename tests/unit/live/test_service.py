@@ -50,8 +50,11 @@ class Media:
         self.open: set[str] = set()
         self.service: LessonService | None = None
         self.names = None
+        self.refuse: Exception | None = None
 
     async def open_lesson(self, lesson):
+        if self.refuse is not None:
+            raise self.refuse
         self.log.append("open media")
         self.open.add(lesson)
 
@@ -262,6 +265,19 @@ async def test_the_next_session_of_a_classroom_begins_with_what_its_link_carried
     house.service.on_event(MATHS, LinkMeasured(VILLAGE.id, 2e6))
     await house.service.subscribe(MATHS, VILLAGE, offer)
     assert house.media.last_time_bps == 2e6
+
+
+async def test_media_that_cannot_be_opened_again_at_once_are_opened_for_the_next_session(house, offer, caplog):
+    await house.service.publish(MATHS, CAPTURE, offer, may_open=True)
+    house.media.refuse = sfu.NoWorker("the media workers are being restarted")
+    house.media.open.clear()
+    house.service.on_event(MATHS, MediaLost("its media process died"))
+    async with asyncio.timeout(5):
+        while "has no media" not in caplog.text:
+            await asyncio.sleep(0.001)
+    house.media.refuse = None
+    await house.service.publish(MATHS, CAPTURE, offer, may_open=True)
+    assert house.recording() is RecordingState.RECORDING
 
 
 async def test_media_lost_after_the_end_stay_closed(house):
