@@ -8,7 +8,7 @@ import pytest
 
 from classroom.model import Label
 from classroom.sfu.core.layers import Reason
-from classroom.sfu.core.pause import PauseType
+from classroom.sfu.core.pause import PauseResume, PauseType, build_pause
 from tests.sim.netem import Conditions
 from tests.sim.publisher import identity, layers, mic
 from tests.sim.world import World, check_numbers
@@ -120,4 +120,24 @@ def test_a_switch_of_layers_leaves_no_gap():
     settled = [p for p in shown if p.arrived_s > shown[0].arrived_s + 2.0]
     for before, after in pairwise(settled):
         assert abs((after.ts - before.ts) / 90_000 - (after.arrived_s - before.arrived_s)) < 0.12
+    check_numbers(receiver)
+
+
+def test_a_layer_that_its_publisher_stops_is_left_at_once():
+    """The agent tells by PAUSED what its own link carries no more: nobody waits for what does not come."""
+    world = World(13)
+    publisher = world.publish(*layers(keyframe_every=50), mic())
+    receiver = world.receive(Label.CAMERA, Label.MIC, up=UP, down=LINK, twcc=True)
+    world.run(4.0)
+    assert showing(world, receiver) == "h"
+    high = publisher.streams[1000]
+    high.paused = True
+    publisher.uplink.send(build_pause(PauseResume(1000, 1000, PauseType.PAUSED, 0, high.seq)), world.now)
+    at_s = world.now
+    world.run(2.0)
+    assert showing(world, receiver) == "m" and receiver.slots[0].reason is Reason.UPLINK
+    assert longest_gap_s(receiver.receptions[0], at_s, world.now - 0.1) < 0.9
+    high.paused, high.keyframe_wanted = False, True
+    world.run(5.0)
+    assert showing(world, receiver) == "h" and receiver.slots[0].reason is Reason.NONE
     check_numbers(receiver)

@@ -33,6 +33,7 @@ CATCH_UP_INTERVAL_S = 1.0  # a receiver that asks more often than this needs a n
 MIN_RESEND_INTERVAL_S = 0.02  # whatever round trip a receiver claims
 _RESENT_KEPT = 512
 _DISTANCES_KEPT = 64
+VOICE_TOO_LATE_S = 1.0
 MAX_REPEATED = 256  # packets that are looked at for a probe
 PADDING_BYTES = 255
 # What was captured so much longer or shorter ago than it took to come is timed by its arrival: a clock was set.
@@ -239,6 +240,8 @@ class DownTrack:
             return None
         up, ext_seq, ts_offset = found
         packet = up.cache.get(ext_seq)
+        if packet is not None and not up.video and now - packet.received_at_s > VOICE_TOO_LATE_S:
+            return None  # what is heard so late is noise; after an outage there would be much of it
         if packet is None or now < self._resent.get(seq, float("-inf")) + max(rtt_s, MIN_RESEND_INTERVAL_S):
             return None
         if len(self._resent) >= _RESENT_KEPT:

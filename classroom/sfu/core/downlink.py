@@ -49,6 +49,11 @@ class Downlink(Generic[Item]):
         return self.estimator.estimate_bps
 
     @property
+    def media_bps(self) -> float:
+        """What of it is left for media when what the path loses by itself is sent again."""
+        return self.estimator.media_bps
+
+    @property
     def measured(self) -> bool:
         """Whether the estimate rests on more than what is assumed at first."""
         return self.estimator.measured

@@ -199,10 +199,11 @@ class Forwarding:
         self._forget_wish(down)
         self._leave(down, now)
 
-    def restart(self, down: DownTrack, now: float) -> bool:
-        """Let a receiver that cannot decode begin again from the cache; False when the cache does not serve."""
+    def restart(self, down: DownTrack, now: float, catch_up_bytes: float = float("inf")) -> bool:
+        """Let a receiver that cannot decode begin again from the cache; False when that is too much for its path."""
         up = down.up
-        if up is None or not down.may_catch_up(now) or not up.cache.since_keyframe(CATCH_UP_PACKETS):
+        cached = [] if up is None or not down.may_catch_up(now) else up.cache.since_keyframe(CATCH_UP_PACKETS)
+        if up is None or not cached or sum(len(packet.data) for packet in cached) > catch_up_bytes:
             return False
         self.unplug(down, now)
         self.plug(down, up, now)

@@ -22,6 +22,7 @@ from classroom.sfu.core.events import (
 )
 from classroom.sfu.core.forwarding import Forwarding
 from classroom.sfu.core.ntp import NTP_EPOCH_OFFSET_S
+from classroom.sfu.core.pause import PauseResume, PauseType
 from classroom.sfu.core.pausing import pause_or_resume
 from classroom.sfu.core.peers import IncomingMedia, Publisher, Receiver, Slot
 from classroom.sfu.core.reports import answer_reference_times, read_reports, receiver_report, sender_reports
@@ -202,9 +203,19 @@ class LessonMedia:
             if gone:
                 self._stop_streams(publisher, gone, now)
             self._rtcp += [(publisher.sink, answer) for answer in answer_reference_times(publisher.ssrc, packets)]
+            stopped = [p.target_ssrc for p in packets if isinstance(p, PauseResume) and p.type is PauseType.PAUSED]
+            if stopped:
+                self._note_stopped(publisher, stopped, now)
         receiver = self.receivers.get(session_id)
         if receiver is not None:
             self._receive_feedback(receiver, packets, now, ntp_s)
+
+    def _note_stopped(self, publisher: Publisher, ssrcs: list[int], now: float) -> None:
+        """A publisher whose own link is too thin has stopped layers: nobody is to wait for their silence."""
+        for track in publisher.tracks:
+            if track.ssrc in ssrcs:
+                track.stopped = True
+        self._next_tick_s = now
 
     def _stop_streams(self, publisher: Publisher, ssrcs: set[int], now: float) -> None:
         for media in publisher.media:
@@ -231,7 +242,7 @@ class LessonMedia:
                 continue
             down = downs[packet.media_ssrc]
             if isinstance(packet, rtcp.PictureLoss):
-                self._recover(down, now)
+                self._recover(receiver, down, now)
                 continue
             for seq in packet.seqs:
                 if not receiver.resends.allows(now):
@@ -241,9 +252,9 @@ class LessonMedia:
                     receiver.resends.spend(len(data))
                     self._forwarding.resend(down, data, now)
 
-    def _recover(self, down: DownTrack, now: float) -> None:
+    def _recover(self, receiver: Receiver, down: DownTrack, now: float) -> None:
         """A receiver cannot decode: from the cache if that is short, else by a new keyframe for everybody."""
-        if not self._forwarding.restart(down, now) and down.up is not None:
+        if not self._forwarding.restart(down, now, receiver.catch_up_bytes) and down.up is not None:
             down.up.want_keyframe()
 
     # --- time --------------------------------------------------------------------------------------------------

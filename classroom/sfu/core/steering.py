@@ -52,7 +52,11 @@ class Supplies:
         now = self.now
         paused = {id(encoding.track) for encoding in media.encodings if encoding.paused}
         layers = media.layers
-        sent = [t for t in layers if id(t) in paused or now - t.last_received_at_s < LAYER_SILENT_S] or layers
+        sent = [
+            track
+            for track in layers
+            if id(track) in paused or (not track.stopped and now - track.last_received_at_s < LAYER_SILENT_S)
+        ] or layers
         reason = Reason.NONE if sent and sent[-1] is layers[-1] else Reason.UPLINK
         return Supply(sent, [layer.bitrate_bps(now) for layer in sent], reason)
 
@@ -87,7 +91,7 @@ def _share(
     receiver: Receiver, downlink: Downlink[Burst | Resend], scarce: list[tuple[Slot, Supply]], now: float
 ) -> list[tuple[Slot, UpTrack | None]]:
     best_bps = sum(supply.bitrates_bps[-1] for _, supply in scarce)
-    estimate_bps = downlink.estimate_bps
+    estimate_bps = downlink.media_bps
     downlink.want(best_bps * PROBED)
     if best_bps <= estimate_bps and all((s.down.next_up or s.down.up) is supply.layers[-1] for s, supply in scarce):
         for slot, supply in scarce:

@@ -66,6 +66,7 @@ class UpTrack:
         self.keyframe_ts: int | None = None  # of the latest one
         self.last_received_at_s = 0.0
         self.live = True
+        self.stopped = False  # its publisher said so (RFC 7728 PAUSED), and nothing has come since
         self.width_px = self.height_px = 0
         self.duplicates = 0
         self.keyframes = 0
@@ -118,6 +119,7 @@ class UpTrack:
             if ext_seq > self._keyframe_wanted_after:  # not one from before that came late
                 self._keyframe_wanted = self._urgent = False
         if in_order:
+            self.stopped = False
             self.highest = ext_seq
             self.last_ts = packet.ts
             self.fresh.append(packet)

@@ -4,7 +4,7 @@ import pytest
 
 from classroom.model import Label, ParticipantId, Publication, PublicationId, TrackKind
 from classroom.sfu.core.capture_clock import CaptureClock, PublisherClock
-from classroom.sfu.core.down_track import DownTrack
+from classroom.sfu.core.down_track import VOICE_TOO_LATE_S, DownTrack
 from classroom.sfu.core.forwarding import Forwarding
 from classroom.sfu.core.red import FAR_S, KEEP_S, LADDER, MAX_LENGTH, Redundancy, redundant
 from classroom.sfu.core.rtp import build_rtp, parse_rtp
@@ -122,7 +122,15 @@ def test_a_packet_that_is_sent_again_is_the_same_whatever_has_changed():
     (got,) = sent([down], packets, redundancy=((3, (1,)), (6, (2, 5)), (8, ())))
     assert len(got) == 10
     for data in got:
-        assert down.retransmission(parse_rtp(data).seq, 9.0, 0.1) == data
+        assert down.retransmission(parse_rtp(data).seq, 0.5, 0.1) == data
+
+
+def test_sound_that_is_too_late_is_not_sent_again():
+    down = receiver(2, first_seq=100)
+    (got,) = sent([down], [sound(0), sound(1)])
+    seq = parse_rtp(got[1]).seq
+    assert down.retransmission(seq, 0.02 + VOICE_TOO_LATE_S + 0.01, 0.1) is None
+    assert down.retransmission(seq, 0.02 + VOICE_TOO_LATE_S, 0.1) == got[1]
 
 
 def test_more_when_it_loses_and_less_after_a_while():

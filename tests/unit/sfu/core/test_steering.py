@@ -119,6 +119,13 @@ def test_a_layer_that_has_stopped_coming_is_not_chosen():
     assert chosen(receiver(slot(shown), estimate_bps=9e6)) == ["h"], "it would come if it was asked for"
 
 
+def test_a_layer_that_its_publisher_stopped_is_not_chosen():
+    shown = media()
+    shown.encodings[0].track.stopped = True
+    to = receiver(slot(shown), estimate_bps=9e6)
+    assert chosen(to) == ["m"] and to.slots[0].reason is Reason.UPLINK
+
+
 def test_when_nothing_comes_the_choice_stays():
     to = receiver(slot(media()), estimate_bps=9e6)
     assert chosen(to, NOW + 60) == ["h"]
