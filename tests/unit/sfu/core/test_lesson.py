@@ -7,13 +7,17 @@ import pytest
 
 from classroom.model import Label, ParticipantId, PublicationId, SessionId, SlotWish, TrackKind
 from classroom.sfu.core import rtcp
+from classroom.sfu.core.assignment import Direction
 from classroom.sfu.core.down_track import DownTrack
-from classroom.sfu.core.events import PublicationAdded, PublicationLive, PublicationRemoved
-from classroom.sfu.core.lesson import MAX_NACK_SEQS, REPORT_INTERVAL_S, TICK_S, LessonMedia
+from classroom.sfu.core.downlink import Downlink
+from classroom.sfu.core.events import LinkMeasured, PublicationAdded, PublicationLive, PublicationRemoved
+from classroom.sfu.core.lesson import MAX_NACK_SEQS, MEASURE_INTERVAL_S, REPORT_INTERVAL_S, TICK_S, LessonMedia
 from classroom.sfu.core.nack import REORDER_GRACE_S
 from classroom.sfu.core.peers import RESEND_BURST_BYTES, RESEND_RATE_BPS, Encoding, IncomingMedia, Slot
 from classroom.sfu.core.routing import Routes
-from classroom.sfu.core.rtp import build_rtp
+from classroom.sfu.core.rtp import build_extensions, build_rtp
+from classroom.sfu.core.send_log import SendLog
+from classroom.sfu.core.twcc import TransportFeedback, build_transport_feedback
 from classroom.sfu.core.up_track import URGENT_SPACING_S
 
 UP, DOWN = SessionId("up"), SessionId("down")
@@ -378,3 +382,95 @@ def test_nacks_cannot_draw_more_than_their_share():
         drawn += sum(len(data) for _, data in media.take_resends())
     allowed = RESEND_BURST_BYTES + 10 * RESEND_RATE_BPS / 8
     assert 0.9 * allowed < drawn < 1.1 * allowed
+
+
+# --- layers, levels, arrivals -----------------------------------------------------------------------------------
+
+LEVEL_EXT, TWCC_EXT = 1, 3
+
+
+def stamped(seq: int, ssrc: int, pt: int, ext_id: int, value: bytes, payload: bytes = b"sound") -> bytes:
+    return build_rtp(
+        pt=pt, seq=seq, ts=seq * 960, ssrc=ssrc, payload=payload, extensions=build_extensions([(ext_id, value)])
+    )
+
+
+def test_arrivals_are_told_to_whoever_numbers_its_packets():
+    media = with_publisher(twcc_ext=TWCC_EXT)
+    for seq in range(5):
+        feed(media, stamped(seq, 77, 96, TWCC_EXT, (700 + seq).to_bytes(2, "big"), SLICE), now=seq / 100)
+    feed(media, stamped(5, 77, 96, TWCC_EXT, b"?", SLICE), frame(6), now=0.05)  # no number
+    assert media.next_timeout() <= 0.1
+    media.handle_timeout(0.1)
+    (told,) = [packet for packet in feedback(media) if isinstance(packet, TransportFeedback)]
+    assert (told.base_seq, len(told.arrivals)) == (700, 5)
+
+
+def test_the_loudest_of_the_floor_is_played():
+    media = lesson()
+    slot = Slot(TrackKind.AUDIO, SlotWish.SPEAKER, DownTrack(SINK, ssrc=9, pt=111, clock_rate_hz=48_000))
+    media.add_receiver(DOWN, ParticipantId("v"), SINK, [slot], 0.0)
+    for number, name in enumerate(("east", "west")):
+        section = IncomingMedia("0", TrackKind.AUDIO, Label.MIC, 111, 48_000, ssrc=number, audio_level_ext=LEVEL_EXT)
+        media.add_publisher(SessionId(name), ParticipantId(name), SINK, [section], lambda _, n=name: f"mic-{n}", 0.0)
+    media.direct(Direction(floor=frozenset({ParticipantId("east"), ParticipantId("west")})), 0.0)
+    for n in range(200):
+        now = n / 50
+        for number, (name, level) in enumerate((("east", 90 if n > 100 else 20), ("west", 25))):
+            media.receive(SessionId(name), stamped(n, number, 111, LEVEL_EXT, bytes((level,))), now)
+        media.receive(SessionId("east"), build_rtp(pt=111, seq=1000 + n, ts=0, ssrc=50 + n, payload=b"x"), now)
+        media.handle_timeout(now)
+        if n == 100:
+            assert slot.media.publication.name == "mic-east"
+    assert slot.media.publication.name == "mic-west"
+
+
+def test_who_says_goodbye_to_one_layer_goes_on_with_the_others():
+    media = lesson()
+    section = IncomingMedia("0", TrackKind.VIDEO, Label.CAMERA, 96, 90_000, rids=("h", "l"))
+    for ssrc, encoding in enumerate(section.encodings, 70):
+        encoding.ssrc = ssrc
+    media.add_publisher(UP, ParticipantId("t"), SINK, [section], str, 0.0)
+    down = with_receiver(media)
+    feed(media, frame(1, IDR, 70), frame(1, IDR, 71))
+    drained(media)
+    assert down.up.ssrc == 70
+    media.receive(UP, rtcp.build_rr(1, []) + rtcp.build_bye([70]), 0.5)
+    media.handle_timeout(0.5)
+    drained(media)
+    assert down.up.ssrc == 71 and not [e for e in media.take_events() if isinstance(e, PublicationRemoved)]
+    media.receive(UP, rtcp.build_rr(1, []) + rtcp.build_bye([71]), 0.6)
+    assert [e.reason for e in media.take_events() if isinstance(e, PublicationRemoved)] == ["bye"]
+
+
+def test_what_a_receiver_estimates_itself_counts_where_arrivals_are_not_told():
+    media = with_publisher()
+    downlink = Downlink(SendLog())
+    down = DownTrack(SINK, ssrc=9, pt=102, clock_rate_hz=90_000)
+    media.add_receiver(
+        DOWN, ParticipantId("v"), SINK, [Slot(TrackKind.VIDEO, SlotWish.PROGRAMME, down)], 0.0, downlink=downlink
+    )
+    remb = bytes.fromhex("8fce0005 00000001 00000000") + b"REMB" + bytes.fromhex("01 0493e0 00000009")  # 300 kbit/s
+    media.receive(DOWN, rtcp.build_rr(1, []) + remb, 0.1)
+    assert downlink.estimate_bps == pytest.approx(300_000, rel=0.01)
+
+
+def test_a_link_that_was_measured_is_told_now_and_then():
+    media = with_publisher()
+    log = SendLog()
+    downlink = Downlink(log)
+    down = DownTrack(SINK, ssrc=9, pt=102, clock_rate_hz=90_000, rtx_ssrc=10, rtx_pt=103, twcc_ext=5, send_log=log)
+    media.add_receiver(
+        DOWN, ParticipantId("v"), SINK, [Slot(TrackKind.VIDEO, SlotWish.PROGRAMME, down)], 0.0, downlink=downlink
+    )
+    media.handle_timeout(MEASURE_INTERVAL_S)
+    assert not [e for e in media.take_events() if isinstance(e, LinkMeasured)], "nothing is known yet"
+    for n in range(20):
+        log.add(10.0 + n / 100, 1000)
+    told, _ = build_transport_feedback(1, 9, 0, 0, [int((10.05 + n / 100) * 4000) for n in range(20)])
+    media.receive(DOWN, told, 10.3)
+    media.handle_timeout(10.4)
+    (measured,) = [e for e in media.take_events() if isinstance(e, LinkMeasured)]
+    assert measured == LinkMeasured(ParticipantId("v"), downlink.estimate_bps)
+    media.handle_timeout(10.6)
+    assert not [e for e in media.take_events() if isinstance(e, LinkMeasured)]
