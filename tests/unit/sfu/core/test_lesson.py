@@ -450,7 +450,7 @@ def test_what_a_receiver_estimates_itself_counts_where_arrivals_are_not_told():
     media.add_receiver(
         DOWN, ParticipantId("v"), SINK, [Slot(TrackKind.VIDEO, SlotWish.PROGRAMME, down)], 0.0, downlink=downlink
     )
-    remb = bytes.fromhex("8fce0005 00000001 00000000") + b"REMB" + bytes.fromhex("01 0493e0 00000009")  # 300 kbit/s
+    remb = bytes.fromhex("8fce0005 00000001 00000000") + b"REMB" + bytes.fromhex("01 0649f0 00000009")  # 300 kbit/s
     media.receive(DOWN, rtcp.build_rr(1, []) + remb, 0.1)
     assert downlink.estimate_bps == pytest.approx(300_000, rel=0.01)
 
