@@ -48,6 +48,10 @@ class Forwarding:
             fresh, late = up.fresh, up.late
             up.fresh, up.late = [], []
             now = up.last_received_at_s
+            if fresh and late:
+                for down in up.downs:
+                    if down.redundancy is not None:  # late ones among the fresh have the copies that these have
+                        down.copies_from(fresh[0].ext_seq + down.numbers.seq_offset)
             for packet in late:
                 for down in up.downs:
                     offsets = down.numbers.offsets(packet.ext_seq)
@@ -238,6 +242,8 @@ class Forwarding:
             self._start(down, up, since, now)
             numbers = down.numbers
             for packet in after:
+                if down.up is not up:
+                    break  # it stalled: its numbers are given again
                 self._emit(Burst(down, (packet,), numbers.seq_offset, numbers.ts_offset), len(packet.data), now)
 
     def _start_from_cache(self, up: UpTrack, now: float) -> None:

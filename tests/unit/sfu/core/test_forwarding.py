@@ -124,6 +124,43 @@ def test_after_a_drop_it_does_not_begin_with_what_was_dropped():
     assert len(path.left) == sent
 
 
+def test_a_start_that_was_dropped_leaves_nothing_behind_under_numbers_that_are_given_again():
+    """What filled a hole behind the keyframe in the same batch belongs to the start that did not fit."""
+    path = Path()
+    path.plug()
+    path.comes(0.0, 0, 1, *range(3, 450), 2, keyframe=True)
+    assert path.down.up is None and len(path.left) == 1
+    path.passes(0.0, 1.0)
+    path.comes(SPACING_S, *range(450, 456), keyframe=True)
+    path.passes(SPACING_S, SPACING_S + 1.0)
+    assert [seq for _, _, seq in path.left] == [0, *range(450, 456)]
+    assert len(set(path.numbers)) == len(path.numbers)
+
+
+def test_sound_that_came_late_is_sent_again_with_the_copies_that_it_left_with():
+    """A report that changes the copies may come between: two texts under one number would break SRTP."""
+    path = Path(None, TrackKind.AUDIO, red_pt=63)
+    path.plug()
+    sent: dict[int, bytes] = {}
+
+    def come(*seqs: int) -> None:
+        for seq in seqs:
+            assert path.up.receive(
+                parse_rtp(build_rtp(pt=111, seq=seq, ts=960 * seq, ssrc=1, payload=bytes(9))), seq / 50, 0.0
+            )
+            path.forwarding.touch(path.up)
+        path.forwarding.plan()
+        for burst in path.forwarding.take_bursts():
+            sent.update({(p.ext_seq + burst.seq_offset) & 0xFFFF: p.payload for p in burst.packets})
+
+    come(*range(10))
+    path.down.redundancy.lost(0.2, 0.05, 0.2)
+    come(10, 12, 11)
+    assert len(sent) == 13
+    for number, payload in sent.items():
+        assert parse_rtp(path.down.retransmission(number, 1.0, 0.0)).payload[2:] == payload, number
+
+
 def test_a_late_packet_waits_its_turn():
     path = Path()
     path.plug()
