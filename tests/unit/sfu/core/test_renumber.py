@@ -131,3 +131,19 @@ def test_sources_are_found_after_many_runs_as_long_as_they_are_kept():
     assert len(newest) > MAX_RUNS
     assert all(numbers.source(seq) == source for seq, source in newest)
     assert numbers.source((kept - 1) & 0xFFFF) is None
+
+
+def test_what_never_left_is_taken_back_with_the_runs_that_it_began():
+    one, two = up_track(), up_track()
+    numbers = Renumberer(10, 0)
+    numbers.begin(one, 100, 0, 0)
+    numbers.end(104)
+    numbers.begin(two, 7, 0, 0)
+    numbers.end(9)
+    last = numbers.next_seq
+    numbers.rewind(last - 5)
+    assert [run.up for run in numbers.runs] == [one]
+    assert numbers.source((last - 6) & 0xFFFF)[:2] == (one, 102)
+    assert numbers.source((last - 5) & 0xFFFF) is None
+    numbers.begin(two, 50, 0, 0)
+    assert (50 + numbers.seq_offset) == last - 5

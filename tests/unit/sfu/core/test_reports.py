@@ -3,12 +3,12 @@
 import pytest
 from aiortc.rtp import RtcpPacket, RtcpRrPacket, RtcpSdesPacket, RtcpSrPacket
 
-from classroom.model import Label, ParticipantId, Publication, PublicationId, SessionId, TrackKind
+from classroom.model import Label, ParticipantId, Publication, PublicationId, SessionId, SlotWish, TrackKind
 from classroom.sfu.core import rtcp
 from classroom.sfu.core.capture_clock import CaptureClock, PublisherClock
 from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.ntp import FRACTION
-from classroom.sfu.core.peers import DEFAULT_RTT_S, IncomingMedia, Publisher, Receiver
+from classroom.sfu.core.peers import DEFAULT_RTT_S, IncomingMedia, Publisher, Receiver, Slot
 from classroom.sfu.core.reports import (
     MAX_EARLY_REPORTS,
     REPORTS_IN_A_PACKET,
@@ -176,3 +176,13 @@ def test_reference_times_are_answered():
     assert rtcp.parse_rtcp(answer) == [
         rtcp.ReceiverReport(9, []), rtcp.DelaySinceLastRr(9, 5, 0x4567_89AB, 0),
     ]  # fmt: skip
+
+
+def test_losses_of_sound_ask_for_redundancy():
+    downs = [DownTrack(None, ssrc=n, pt=111, clock_rate_hz=48_000, red_pt=63 if n == 8 else None) for n in (7, 8)]
+    peer = Receiver(
+        SessionId("r"), ParticipantId("v"), None, [Slot(TrackKind.AUDIO, SlotWish.SPEAKER, down) for down in downs], 0.0
+    )
+    blocks = [rtcp.ReportBlock(ssrc, 40, 0, 0, 0, 0, 0) for ssrc in (7, 8, 9)]
+    read_reports(peer, [rtcp.ReceiverReport(1, blocks)], 0.0, NTP_S)
+    assert downs[1].redundancy.distances == (2, 5, 9) and downs[0].redundancy is None
