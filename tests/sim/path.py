@@ -25,6 +25,14 @@ _HEAD = struct.Struct("!dIBB")  # sent at, unwrapped transport-wide number, kind
 KINDS = ("voice", "picture", "resend", "probe")
 
 
+Stall = tuple[float, float]  # (from, to): a process gets no CPU; what comes meanwhile waits for it
+
+
+def _awake_s(stalls: tuple[Stall, ...], at_s: float) -> float:
+    """When a process that would run at this time does."""
+    return next((to_s for from_s, to_s in stalls if from_s <= at_s < to_s), at_s)
+
+
 @dataclass(slots=True)
 class Packet:
     """What the pacer handles."""
@@ -67,6 +75,13 @@ class Silent(Elastic):
         return 0, False
 
 
+class Steady(Elastic):
+    """A camera far below the link whose better layers are wanted and do not come."""
+
+    def frame_bytes(self, media_bps: float, stalled: bool) -> tuple[int, bool]:
+        return int(self.share * FRAME_S / 8), False  # share is the rate itself
+
+
 @dataclass
 class Layered:
     """Simulcast: down at once when the estimate is below the layer, up with some room; each switch is a keyframe."""
@@ -102,7 +117,9 @@ class Path:
     def __init__(
         self, conditions: Conditions, seed: int, source: Elastic | Layered, *,
         last_time_bps: float | None = None, feedback: Conditions | None = None, voice: bool = True,
+        sender_stalls: tuple[Stall, ...] = (), receiver_stalls: tuple[Stall, ...] = (),
     ) -> None:  # fmt: skip
+        self.sender_stalls, self.receiver_stalls = sender_stalls, receiver_stalls
         self.now = 100.0
         self.log = SendLog()
         self.downlink: Downlink[Packet] = Downlink(self.log, last_time_bps)
@@ -122,11 +139,12 @@ class Path:
         until_s = self.now + seconds
         while True:
             pacer_s = max(self.downlink.next_timeout(), self.now + 1e-6)
-            times = [self._next_frame_s, self._next_voice_s, -(-pacer_s // TICK_S) * TICK_S]
-            links = (self.link.next_timeout(), self.feedback_link.next_timeout())
-            times += [at for at in links if at is not None]
-            if (at := self.arrivals.next_timeout()) is not None:
-                times.append(max(at, self.now))
+            sender = [self._next_frame_s, self._next_voice_s, -(-pacer_s // TICK_S) * TICK_S]
+            receiver = [self.link.next_timeout(), self.arrivals.next_timeout()]
+            if (at := self.feedback_link.next_timeout()) is not None:
+                sender.append(at)
+            times = [_awake_s(self.sender_stalls, max(min(sender), self.now))]
+            times += [_awake_s(self.receiver_stalls, max(at, self.now)) for at in receiver if at is not None]
             at = min(times)
             if at > until_s:
                 self.now = until_s
@@ -135,7 +153,15 @@ class Path:
             self._step(self.now)
 
     def _step(self, now: float) -> None:
-        self._receive(now)
+        if _awake_s(self.receiver_stalls, now) == now:
+            self._receive(now)
+        if _awake_s(self.sender_stalls, now) == now:
+            self._sender_step(now)
+        if now >= self._next_sample_s:
+            self._next_sample_s += 0.1
+            self.estimates.append((now, self.downlink.estimate_bps))
+
+    def _sender_step(self, now: float) -> None:
         self._feedback(now)
         for packet in self.downlink.due(now):
             self._send(packet, now)
@@ -149,9 +175,6 @@ class Path:
         if now >= self._next_frame_s:
             self._next_frame_s += FRAME_S
             self._frame(now)
-        if now >= self._next_sample_s:
-            self._next_sample_s += 0.1
-            self.estimates.append((now, self.downlink.estimate_bps))
 
     def _frame(self, now: float) -> None:
         self.downlink.want(self.source.wanted_bps())

@@ -1,11 +1,12 @@
 """Estimate, pacing and probing over seeded links in virtual time. Figures in docstrings are the worst of the seeds."""
 
+import random
 from dataclasses import replace
 
 import pytest
 
 from tests.sim.netem import Conditions, GilbertElliott
-from tests.sim.path import Elastic, Layered, Path, Silent, variation
+from tests.sim.path import Elastic, Layered, Path, Silent, Stall, Steady, variation
 
 SEEDS = range(1, 4)  # the figures below are the worst of five
 CAPACITY_BPS = 2e6
@@ -223,3 +224,47 @@ def test_a_source_that_ignores_the_estimate_hurts_its_picture_and_not_the_voice(
     assert path.stalls >= 3
     voice = sorted(p.arrived_s - p.sent_s for p in path.arrived if p.kind == "voice" and p.sent_s >= 110.0)
     assert share(voice, 0.95) <= 0.5
+
+
+def stalls(seed: int, from_s: float, to_s: float) -> tuple[Stall, ...]:
+    """A process on a machine that is too busy: 100 to 600 ms without CPU, with 50 to 800 ms in between."""
+    draw, at_s, times = random.Random(seed), from_s, []
+    while at_s < to_s:
+        end_s = at_s + draw.uniform(0.1, 0.6)
+        times.append((at_s, end_s))
+        at_s = end_s + draw.uniform(0.05, 0.8)
+    return tuple(times)
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("rate_bps", [60e3, 230e3, 800e3])
+@pytest.mark.parametrize("where", ["sender", "receiver", "both"])
+def test_a_process_without_cpu_is_no_full_path(where, rate_bps, seed):
+    """Far below the link. What was shown to pass before is not doubted because nobody read or wrote for a while."""
+    busy = {
+        "sender_stalls": stalls(seed, 110, 140) if where != "receiver" else (),
+        "receiver_stalls": stalls(seed + 100, 110, 140) if where != "sender" else (),
+    }
+    path = Path(replace(DSL, rate_bps=8e6), seed, Steady(rate_bps, 2e6), **busy)
+    path.run(10.0)
+    before_bps = path.downlink.estimate_bps
+    assert before_bps >= 1.8e6
+    path.run(35.0)
+    assert min(path.estimates_in(10, 45)) >= 0.95 * before_bps
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_feedback_that_comes_late_and_in_bunches_is_no_full_path(seed):
+    """Reports of up to half a second at once."""
+    path = Path(replace(DSL, rate_bps=8e6), seed, Steady(230e3, 2e6), feedback=Conditions(0.02, jitter_s=0.5))
+    path.run(40.0)
+    assert min(path.estimates_in(5, 40)) >= 1.8e6
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_a_lesson_that_begins_on_a_busy_machine(seed):
+    """First probes that measure stalls are repeated after a second; a calm moment of two is enough."""
+    begin = stalls(seed, 100.05, 103)
+    path = Path(replace(DSL, rate_bps=8e6), seed, Steady(230e3, 2e6), receiver_stalls=begin)
+    path.run(begin[-1][1] - 100 + 2.0)
+    assert path.downlink.estimate_bps >= 1.8e6

@@ -25,9 +25,8 @@ class Report:
     missing_bytes: int = 0
     newest_sent_s: float = 0.0
     newest_arrival_s: float = 0.0  # on the receiver's clock
-    least_delay_s: float = float(
-        "inf"
-    )  # arrival - sending of the fastest group: has the offset of the two clocks in it
+    #: arrival - sending of each group, by its fastest packet; has the offset of the two clocks in it
+    delays_s: list[float] = field(default_factory=list)
     #: (gap between two groups when sent, when received, time of arrival), seconds
     gaps: list[tuple[float, float, float]] = field(default_factory=list)
 
@@ -77,10 +76,15 @@ class ArrivalGroups:
                     and gap * TICK_S < sent_s - last_sent_s
                     and tick - self._first_tick < _BURST_TICKS
                 ):
+                    report.delays_s.append(tick * TICK_S - sent_s)
                     self._close(last_sent_s, last_tick, report)
                     first_sent_s = sent_s
                     self._first_tick = tick
-                    report.least_delay_s = min(report.least_delay_s, tick * TICK_S - sent_s)
+                elif report.delays_s:
+                    # Held up together: the last one tells what the path is like, the first how long nobody read.
+                    report.delays_s[-1] = min(report.delays_s[-1], tick * TICK_S - sent_s)
+                else:
+                    report.delays_s.append(tick * TICK_S - sent_s)
             last_sent_s, last_tick = sent_s, tick
         self._first_sent_s, self._last_sent_s = first_sent_s, last_sent_s
         self._last_tick = last_tick

@@ -226,7 +226,7 @@ class BandwidthEstimator:
             self._jitter_s += 0.05 * (abs(change_s) - self._jitter_s)
             detector.update(trendline.update(arrival_s, change_s), send_gap_s, arrival_s)
         if report.gaps:
-            self._queue.update(report.least_delay_s, now)
+            self._queue.update(report.delays_s, now)
         acked_bps, sent_bps = throughput.acked_bps, throughput.sent_bps
         if acked_bps is None or sent_bps is None:
             return
@@ -235,15 +235,19 @@ class BandwidthEstimator:
         acked_bps, latest_bps = acked_bps / arriving, throughput.latest_bps / arriving
         usage = detector.usage
         jitter_s = min(JITTERS * self._jitter_s, MAX_JITTER_S)
-        severe = self._queue.latest_s > SEVERE_S + 2 * jitter_s and latest_bps < SHRUNK * sent_bps
+        # A process without CPU holds packets up as a full path does, but not group after group.
+        stands = self._queue.stands
+        severe = stands and self._queue.latest_s > SEVERE_S + 2 * jitter_s and latest_bps < SHRUNK * sent_bps
         if severe:
             usage = Usage.OVER  # the slope will tell as well, but later
         elif usage is Usage.OVER and self._queue.latest_s < jitter_s:
             usage = Usage.NORMAL  # the slope of jitter: no queue is behind it
         app_limited = sent_bps < APP_LIMITED * control.rate_bps
-        if usage is Usage.OVER:
+        if usage is Usage.OVER and app_limited and not stands:
+            control.hold(now)  # so little that nothing says that the path is full
+        elif usage is Usage.OVER:
             factor = DECREASE
-            if severe or self._queue.latest_s > DRAIN_S:
+            if severe or (stands and self._queue.latest_s > DRAIN_S):
                 acked_bps, factor = min(acked_bps, latest_bps), DRAIN
             elif latest_bps < float("inf"):
                 acked_bps = max(acked_bps, latest_bps)  # before a burst the path was not full

@@ -6,6 +6,9 @@ from collections import deque
 
 BASE_S = 30.0  # the path is taken for empty at the best moment of the last one to two of these; follows drifting clocks
 RECENT = 8  # reports: half a second
+GROUPS = 3  # what one or two groups waited may be a process that got no CPU
+STANDING_S = 0.04  # shorter ones come and go with each picture
+EVEN_S = 0.005
 
 
 class QueueDelay:
@@ -18,12 +21,20 @@ class QueueDelay:
         self.standing_s = 0.0
         self.latest_s = 0.0  # in the last report, by its fastest packets
         self._recent: deque[float] = deque(maxlen=RECENT)
+        self._groups: deque[float] = deque(maxlen=GROUPS)
         self._base_s = self._next_base_s = float("inf")
         self._turned_s = float("-inf")
 
-    def update(self, least_delay_s: float, now: float) -> None:
-        """Add the least delay of a report; it may contain any constant offset."""
-        recent = self._recent
+    @property
+    def stands(self) -> bool:
+        """Whether the last groups waited one after another, none shorter: a full path, and no moment without CPU."""
+        groups, least_s = self._groups, self._base_s + STANDING_S
+        return len(groups) == GROUPS and groups[-1] >= groups[0] - EVEN_S and min(groups) >= least_s
+
+    def update(self, delays_s: list[float], now: float) -> None:
+        """Add the delays of the groups of a report; they may contain any constant offset."""
+        self._groups.extend(delays_s)
+        least_delay_s, recent = min(delays_s), self._recent
         recent.append(least_delay_s)
         typical_s = sorted(recent)[(len(recent) - 1) // 2]
         if now >= self._turned_s + BASE_S:

@@ -56,7 +56,7 @@ def test_what_a_report_sums_up():
     assert (report.received_bytes, report.missing_bytes) == (3000, 1000)
     assert report.newest_sent_s == 0.06
     assert report.newest_arrival_s == pytest.approx(1.07)
-    assert report.least_delay_s == pytest.approx(1.01)
+    assert report.delays_s == pytest.approx([1.01, 1.01, 1.01])
     assert groups.highest == 3
 
 
@@ -89,3 +89,9 @@ def test_what_comes_after_its_group_was_closed_counts_but_makes_no_gap():
     report = groups.read(1, 0, ticks(55))
     assert report.received_bytes == 1000 and report.gaps == []
     assert gaps(groups.read(3, 0, ticks(70))) == [(40, 40)]
+
+
+def test_of_what_was_held_up_together_the_last_tells_the_delay():
+    groups = ArrivalGroups(sent(0, 20, 40, 60, 80))
+    assert groups.read(0, 0, ticks(10, 75, 76)).delays_s == pytest.approx([0.01, 0.036])
+    assert groups.read(3, 0, ticks(77, 90)).delays_s == pytest.approx([0.017, 0.01])
