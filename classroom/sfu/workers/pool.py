@@ -24,13 +24,14 @@ from classroom.sfu.core.events import MediaLost, PublicationAdded, PublicationLi
 from classroom.sfu.core.stats import LessonStats
 from classroom.sfu.session import NoWorker, Patched, Session, UnknownLesson, UnknownSession
 from classroom.sfu.workers import messages
-from classroom.sfu.workers.messages import Configure, RecordingChanged
+from classroom.sfu.workers.messages import BadFrame, Configure, RecordingChanged
 from classroom.sfu.workers.process import WorkerGone, WorkerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from classroom.model import Label, ParticipantId, SessionId
+    from classroom.sfu.core.events import MediaEvent
     from classroom.sfu.server import OnEvent
     from classroom.sfu.session import MediaSettings
     from classroom.sfu.workers.messages import Ref, Request
@@ -159,7 +160,7 @@ class WorkerPool:
                 self._restarts += 1
                 try:
                     worker = await self._start(worker.number)
-                except ClassroomError as error:
+                except (ClassroomError, OSError, BadFrame) as error:  # too many files, no memory: for now
                     logger.error("worker %d cannot be started: %s", worker.number, error)
                 else:
                     break
@@ -174,13 +175,21 @@ class WorkerPool:
         for session_id, session in list(self._sessions.items()):
             if session.worker is worker:
                 del self._sessions[session_id]
-                self._on_event(session.lesson, SessionClosed(session_id, session.participant, session.publishing, DIED))
+                event = SessionClosed(session_id, session.participant, session.publishing, DIED)
+                self._tell(session.lesson, event)
         for lesson, entry in list(self._lessons.items()):
             entry.relays.discard(worker)
             if entry.worker is worker:
                 del self._lessons[lesson]
                 self._end_relays(lesson, entry, DIED)
-                self._on_event(lesson, MediaLost(DIED))
+                self._tell(lesson, MediaLost(DIED))
+
+    def _tell(self, lesson: LessonId, event: MediaEvent) -> None:
+        """A fault of the listener is its own: what died is buried and started again all the same."""
+        try:
+            self._on_event(lesson, event)
+        except Exception:
+            logger.exception("lesson=%s: the listener failed at %s", lesson, event)
 
     # --- lessons -----------------------------------------------------------------------------------------------
 
@@ -326,6 +335,7 @@ class WorkerPool:
                 await holder.ask(messages.StartRelay(lesson, path))
             except ClassroomError as error:
                 logger.warning("lesson=%s cannot be carried on by worker %d: %s", lesson, taker.number, error)
+                self._close_later(taker, lesson, "it is not carried on here")
                 return holder
             entry.relays.add(taker)
             logger.info("lesson=%s is carried on by worker %d, too", lesson, taker.number)
@@ -334,9 +344,12 @@ class WorkerPool:
     def _end_relays(self, lesson: LessonId, entry: _Lesson, reason: str) -> None:
         relays, entry.relays = entry.relays, set()
         for worker in relays:
-            task = asyncio.create_task(_close(worker, lesson, reason), name="end of a relay")
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._close_later(worker, lesson, reason)
+
+    def _close_later(self, worker: WorkerProcess, lesson: LessonId, reason: str) -> None:
+        task = asyncio.create_task(_close(worker, lesson, reason), name="end of a relay")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     # --- what workers say --------------------------------------------------------------------------------------
 
@@ -361,7 +374,7 @@ class WorkerPool:
             return
         elif isinstance(message, _OF_PUBLICATIONS) and entry.worker is not worker:
             return  # of what is relayed its origin tells
-        self._on_event(lesson, message)
+        self._tell(lesson, message)
 
     async def observe(self, lesson: LessonId) -> LessonStats:
         """What is the case in a lesson, wherever its receivers are; raises UnknownLesson."""
@@ -391,6 +404,8 @@ async def _close(worker: WorkerProcess, lesson: LessonId, reason: str) -> None:
         await worker.ask(messages.CloseLesson(lesson, reason))
     except WorkerGone:
         pass  # and its sessions with it
+    except ClassroomError as error:  # the end of the others, and of the server, goes on
+        logger.error("lesson=%s cannot be closed by worker %d: %s", lesson, worker.number, error)
 
 
 def _ports_of(media: MediaSettings, number: int) -> MediaSettings:

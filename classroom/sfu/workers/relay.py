@@ -310,7 +310,8 @@ async def start_relay(server: MediaServer, lesson: LessonId, path: str) -> None:
     """Let the worker at ``path`` have what is published in a lesson here; raises UnknownLesson, OSError."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        sock.connect(path)  # to a listening socket of this machine: it does not wait
+        sock.setblocking(False)  # a worker that hangs takes nobody in, and its crowded door would hold us up
+        sock.connect(path)
     except BaseException:
         sock.close()
         raise

@@ -1,0 +1,70 @@
+"""Media workers when the machine, or what listens to them, fails at a bad moment."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+
+import pytest
+
+from classroom.sfu.core.events import MediaLost
+from classroom.sfu.server import MediaServer
+from classroom.sfu.session import MediaSettings
+from classroom.sfu.workers import process
+from classroom.sfu.workers.pool import WorkerPool
+from classroom.sfu.workers.relay import start_relay
+from classroom.worker import COMMAND
+from tests.integration.test_workers import MATHS, MUSIC, pool, until
+
+
+async def test_a_worker_is_started_again_although_the_machine_refuses_at_first(monkeypatch):
+    pairs = socket.socketpair
+    refusals = [OSError(errno.EMFILE, os.strerror(errno.EMFILE))]
+
+    def socketpair():
+        if refusals:
+            raise refusals.pop()
+        return pairs()
+
+    async with pool(1) as media:
+        (pid,) = media.media.pids
+        monkeypatch.setattr(process.socket, "socketpair", socketpair)
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: media.media.pids != (pid,))
+        assert not refusals
+        await media.media.open_lesson(MATHS)
+
+
+async def test_a_worker_is_started_again_although_a_listener_fails():
+    told = []
+
+    def listen(lesson, event):
+        told.append(event)
+        raise ValueError("a fault of the listener")
+
+    media = WorkerPool(1, COMMAND, MediaSettings("127.0.0.1", 0), 0.0, None, listen)
+    await media.start()
+    try:
+        await media.open_lesson(MATHS)
+        await media.open_lesson(MUSIC)
+        (pid,) = media.pids
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: media.pids != (pid,))
+        assert [type(event) for event in told] == [MediaLost, MediaLost]
+    finally:
+        await media.close()
+
+
+async def test_a_worker_whose_door_is_crowded_holds_up_nobody(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
+        path = str(tmp_path / "door")
+        door.bind(path)
+        door.listen(0)
+        server = MediaServer(MediaSettings("127.0.0.1", 0), lambda *_: None, 0.0)
+        await server.open_lesson(MATHS)
+        with pytest.raises(OSError):
+            for _ in range(3):  # nobody accepts: it hangs, and its backlog is full
+                await start_relay(server, MATHS, path)
+        await server.close()
