@@ -22,7 +22,7 @@ SOURCE, LIBRARY = TRANSPORT / "kernel.c", TRANSPORT / "_kernel.so"
 
 def build(root: Path) -> bool:
     """Compile; False when that is not possible here."""
-    compiler = shlex.split(os.environ.get("CC", "cc"))
+    compiler = shlex.split(os.environ.get("CC") or "cc")
     if shutil.which(compiler[0]) is None:
         return False
     new = root / LIBRARY.with_suffix(".new")
