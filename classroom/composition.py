@@ -112,10 +112,11 @@ async def serve(settings: Settings, announce: Callable[[str], Any]) -> None:
 
     Raises ClassroomError when it cannot start.
     """
-    if settings.media_port and settings.media_port + worker_count(settings) > 65536:
+    if max(settings.media_port, settings.media_tcp_port or 0) + worker_count(settings) > 65536:
         raise CannotServe(
-            "媒体端口不够：每个媒体进程用一个，从 --media-port 起往上数。 "
-            "There are not enough media ports: each worker takes one, from --media-port upwards."
+            "媒体端口不够：每个媒体进程用一个，从 --media-port(TCP：--media-tcp-port)起往上数。 "
+            "There are not enough media ports: each worker takes one, "
+            "from --media-port (TCP: --media-tcp-port) upwards."
         )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

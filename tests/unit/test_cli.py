@@ -47,6 +47,7 @@ def test_token_uses_the_secret_that_is_set(tmp_path):
         (["token", "--lesson", "m", "--role", "teacher", "--ttl", "soon"], {}, "2h"),
         (["token", "--lesson", "m", "--role", "teacher"], {"CLASSROOM_PROT": "1"}, "CLASSROOM_PROT"),
         (["serve", "--workers", "3", "--media-port", "65534"], {}, "--media-port"),
+        (["serve", "--workers", "3", "--media-tcp-port", "65534"], {}, "--media-tcp-port"),
         (["serve", "--config", "/nowhere.toml"], {}, "/nowhere.toml"),
         (["serve", "--media-address", "example.org"], {}, "media_address"),
         (["serve", "--port", "70000"], {}, "port"),
