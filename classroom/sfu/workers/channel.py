@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from classroom.model import ClassroomError
 from classroom.sfu.workers.messages import BadFrame, decode, encode
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ MAX_FRAME_BYTES = 4 << 20
 # Bounded: who leaves so much unread is hung, and a message that is left out would be worse than none at all.
 MAX_WAITING_BYTES = 16 << 20
 _LENGTH_BYTES = 4
+
+
+class FrameTooLarge(ClassroomError):
+    """The other end would not take the message, and close."""
 
 
 class Channel:
@@ -32,10 +37,15 @@ class Channel:
         return cls(*await asyncio.open_unix_connection(sock=sock))
 
     def send(self, message: object, ref: Ref = None) -> None:
-        """Send a message; never waits. On a closed channel it is dropped, as nobody is there any more."""
+        """Send a message; never waits. On a closed channel it is dropped, as nobody is there any more.
+
+        Raises FrameTooLarge; nothing is sent then.
+        """
         if self._writer.is_closing():
             return
         frame = encode(message, ref)
+        if len(frame) > MAX_FRAME_BYTES:
+            raise FrameTooLarge(f"a {type(message).__name__} of {len(frame)} bytes")
         self._writer.write(len(frame).to_bytes(_LENGTH_BYTES, "big") + frame)
         if self._writer.transport.get_write_buffer_size() > MAX_WAITING_BYTES:
             self._writer.transport.abort()

@@ -96,13 +96,13 @@ class WorkerProcess:
         self.gone = asyncio.create_task(self._live(channel), name=f"worker {self.number}")
 
     async def ask(self, request: Request) -> Answer:
-        """Have something done; raises WorkerGone and what the worker raised."""
+        """Have something done; raises WorkerGone, FrameTooLarge and what the worker raised."""
         if self._channel is None:
             raise WorkerGone("媒体进程已退出。 The media worker is gone.")
         number = next(self._numbers)
         answer = self._calls[number] = asyncio.get_running_loop().create_future()
-        self._channel.send(request, number)
         try:
+            self._channel.send(request, number)
             answered: Answer = await answer
         finally:
             self._calls.pop(number, None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from classroom.model import ClassroomError, RecordingState
 from classroom.sfu.server import MediaServer
+from classroom.sfu.workers.channel import FrameTooLarge
 from classroom.sfu.workers.messages import (
     AddRecordingEvent,
     Answer,
@@ -116,7 +117,11 @@ class Worker:
         except Exception as error:
             logger.exception("%s failed", type(request).__name__)
             answer = refused(error)
-        self._channel.send(answer, ref)
+        try:
+            self._channel.send(answer, ref)
+        except FrameTooLarge as error:  # figures of too many receivers: no reason to end their lesson
+            logger.error("%s cannot be answered: %s", type(request).__name__, error)
+            self._channel.send(refused(error), ref)
 
     async def _obey(self, request: Request) -> Answer:
         server = self._server

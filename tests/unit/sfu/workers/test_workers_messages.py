@@ -33,8 +33,9 @@ from classroom.sfu.negotiate import BadOffer
 from classroom.sfu.session import EtagMismatch, MediaSettings, Patched, Session
 from classroom.sfu.workers import channel as channels
 from classroom.sfu.workers import messages
-from classroom.sfu.workers.channel import Channel
+from classroom.sfu.workers.channel import Channel, FrameTooLarge
 from classroom.sfu.workers.messages import BadFrame, WorkerError, decode, encode, error_of, refused
+from classroom.sfu.workers.worker import Worker
 
 LESSON, SESSION, TEACHER = LessonId("maths"), SessionId("s"), ParticipantId("t")
 PUBLICATION = Publication(PublicationId("p"), TEACHER, Label.CAMERA, TrackKind.VIDEO, "camera")
@@ -136,5 +137,29 @@ async def test_a_channel_that_nobody_reads_is_given_up_before_it_takes_all_memor
         ours.send(messages.CloseLesson(LESSON, "x" * 100_000))
     async with asyncio.timeout(5):
         assert await ours.receive() is None
+    ours.close()
+    theirs.close()
+
+
+async def test_what_is_too_large_is_refused_where_it_is_sent_and_the_channel_lives(monkeypatch):
+    monkeypatch.setattr(channels, "MAX_FRAME_BYTES", 1000)
+    ours, theirs = await both_ends()
+    with pytest.raises(FrameTooLarge):
+        ours.send(messages.CloseLesson(LESSON, "x" * 1000))
+    ours.send(messages.CloseLesson(LESSON, "x"))
+    assert await theirs.receive() == (messages.CloseLesson(LESSON, "x"), None)
+    ours.close()
+    theirs.close()
+
+
+async def test_an_answer_that_is_too_large_is_refused_and_the_worker_goes_on(monkeypatch):
+    monkeypatch.setattr(channels, "MAX_FRAME_BYTES", 150)
+    ours, theirs = await both_ends()
+    worker = Worker(theirs, messages.Configure(MediaSettings("127.0.0.1", 0), 0.0, None, ""), None)
+    for number, request in enumerate((messages.OpenLesson(LESSON), messages.Observe(LESSON))):
+        await worker._answer(request, number)
+    assert await ours.receive() == (messages.Done(), 0)
+    refusal, ref = await ours.receive()
+    assert (refusal.error, ref) == ("FrameTooLarge", 1)
     ours.close()
     theirs.close()
