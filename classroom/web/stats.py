@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from classroom.live.link import judge
-from classroom.model import LessonState
+from classroom.model import ClassroomError, LessonState
 from classroom.sfu.core.histogram import BOUNDS_S
 from classroom.sfu.session import UnknownLesson
 from classroom.web.auth import Action
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from classroom.live.lesson import LiveLesson
     from classroom.sfu.core.stats import LessonStats
     from classroom.web.context import Context
+
+logger = logging.getLogger(__name__)
 
 
 def routes() -> list[web.RouteDef]:
@@ -50,6 +53,8 @@ async def observe_all(context: Context) -> list[tuple[LiveLesson, LessonStats]]:
                 seen.append((lesson, await context.observe(lesson.id)))
             except UnknownLesson:
                 pass  # its media are being opened, or were closed by a fault
+            except ClassroomError as error:  # of this lesson: the figures of the others are told
+                logger.error("lesson=%s cannot be observed: %s", lesson.id, error)
     return seen
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import signal
 import socket
+from types import SimpleNamespace
 
 import pytest
 
+from classroom.live.lesson import LiveLesson
+from classroom.model import LessonState
 from classroom.sfu.core.events import MediaLost
+from classroom.sfu.core.stats import LessonStats
 from classroom.sfu.server import MediaServer
 from classroom.sfu.session import MediaSettings
 from classroom.sfu.workers import process
+from classroom.sfu.workers.messages import WorkerError
 from classroom.sfu.workers.pool import WorkerPool
-from classroom.sfu.workers.relay import start_relay
+from classroom.sfu.workers.relay import RTCP, RelaySink, start_relay
+from classroom.web.stats import observe_all
 from classroom.worker import COMMAND
 from tests.integration.test_workers import MATHS, MUSIC, pool, until
 
@@ -68,3 +75,27 @@ async def test_a_worker_whose_door_is_crowded_holds_up_nobody(tmp_path):
             for _ in range(3):  # nobody accepts: it hangs, and its backlog is full
                 await start_relay(server, MATHS, path)
         await server.close()
+
+
+async def test_a_relay_whose_message_ends_its_lesson_closes_once(caplog):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sink, ended = RelaySink(ours, MATHS), []
+    sink.feedback = lambda data: sink.close("a fault in its lesson")
+    sink.on_end = lambda: ended.append(True)
+    with theirs:
+        for _ in range(2):
+            theirs.send(RTCP + b"report")
+        await until(lambda: ended)
+        await asyncio.sleep(0.05)
+    assert (ended, caplog.records) == ([True], [])
+
+
+async def test_a_lesson_that_cannot_be_observed_hides_no_other():
+    async def observe(lesson):
+        if lesson == MATHS:
+            raise WorkerError("a fault of its observer")
+        return LessonStats(lesson, (), (), {}, (), 0.0)
+
+    lessons = [LiveLesson(lesson, state=LessonState.LIVE) for lesson in (MATHS, MUSIC)]
+    context = SimpleNamespace(service=SimpleNamespace(lessons=lambda: lessons), observe=observe)
+    assert [stats.lesson for _, stats in await observe_all(context)] == [MUSIC]

@@ -79,7 +79,9 @@ class _Pipe:
             self._on_message(bytes(self._buffer[:1]), self._buffer[1:size])
 
     def close(self) -> None:
-        """Close the socket, and say so once."""
+        """Close the socket, and say so once; a second time, as when a message has led to it, it does nothing."""
+        if self._sock.fileno() < 0:
+            return
         self._loop.remove_reader(self._sock)
         self._sock.close()
         on_end, self.on_end = self.on_end, None
