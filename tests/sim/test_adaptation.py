@@ -10,7 +10,7 @@ from classroom.model import Label
 from classroom.sfu.core.layers import Reason
 from classroom.sfu.core.pause import PauseResume, PauseType, build_pause
 from tests.sim.netem import Conditions
-from tests.sim.publisher import identity, layers, mic
+from tests.sim.publisher import identity, layers, mic, slides
 from tests.sim.world import World, check_numbers
 
 LINK = Conditions(delay_s=0.02, rate_bps=2e6, queue_bytes=50_000)
@@ -141,3 +141,20 @@ def test_a_layer_that_its_publisher_stops_is_left_at_once():
     world.run(5.0)
     assert showing(world, receiver) == "h" and receiver.slots[0].reason is Reason.NONE
     check_numbers(receiver)
+
+
+@pytest.mark.parametrize("seed", [1, 7, 8])
+def test_slides_go_before_the_picture(seed):
+    """On a link that carries little else their keyframes are paced, and do not make them too large for it."""
+    world = World(seed)
+    world.publish(*layers(), slides(payload_bytes=800, packets_per_keyframe=30, packets_per_frame=6), mic())
+    link = Conditions(delay_s=0.02, rate_bps=4e5, queue_bytes=40_000)  # the slides take 190 kbit/s
+    receiver = world.receive(Label.CAMERA, Label.SLIDES, Label.MIC, up=UP, down=link, twcc=True)
+    world.run(20.0)
+    began_s = world.now
+    world.run(20.0)
+    camera, shown, sound = receiver.receptions
+    assert longest_gap_s(shown, began_s, world.now - 0.5) < 1.0
+    assert showing(world, receiver) in ("", "l") and receiver.slots[0].reason is Reason.BANDWIDTH
+    assert receiver.slots[1].reason is Reason.NONE
+    assert longest_gap_s(sound, began_s, world.now - 0.5) < 0.3 and camera.conflicts == []

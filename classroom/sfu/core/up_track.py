@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from classroom.model import TrackKind
 from classroom.sfu.core.cache import PacketCache
-from classroom.sfu.core.meter import WINDOW_S, BitrateMeter
+from classroom.sfu.core.meter import WINDOW_S, StreamMeter
 from classroom.sfu.core.nack import NackGenerator
 from classroom.sfu.core.ntp import seconds_to_ntp
 from classroom.sfu.core.payload import NAL_SPS, begins_keyframe, sequence_parameter_set
@@ -71,7 +71,7 @@ class UpTrack:
         self.duplicates = 0
         self.keyframes = 0
         self.keyframe_requests = 0
-        self._meter = BitrateMeter()
+        self._meter = StreamMeter()
         self._began_at_s = float("-inf")  # after a pause
         self._before_pause_bps = 0.0
         self._sps = b""
@@ -107,8 +107,8 @@ class UpTrack:
         self.reception.received(ext_seq, packet.ts, len(packet.data), now)
         if now - self.last_received_at_s > PAUSE_S and self.highest >= 0:
             self._before_pause_bps, self._began_at_s = self.bitrate_bps(now), now
-            self._meter = BitrateMeter()
-        self._meter.add(len(packet.data), now)
+            self._meter = StreamMeter()
+        self._meter.add(len(packet.data), now, keyframe=packet.keyframe_start or packet.ts == self.keyframe_ts)
         if self.nack is not None:
             self.nack.received(ext_seq, now)
         if packet.keyframe_start:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from classroom.sfu.core.meter import BUCKET_S, BUCKETS, BitrateMeter
+from classroom.sfu.core.meter import BUCKET_S, BUCKETS, KEYFRAME_WINDOW_S, BitrateMeter, StreamMeter
 
 
 def test_nothing_came():
@@ -33,3 +33,15 @@ def test_silence():
     assert meter.bps(BUCKETS * BUCKET_S - 0.01) > 0
     assert meter.bps(BUCKETS * BUCKET_S + BUCKET_S) == 0.0
     assert meter.bps(1e9) == 0.0
+
+
+def test_a_keyframe_now_and_then_is_spread():
+    meter = StreamMeter()
+    assert meter.bps(9.0) == 0.0
+    meter.add(24_000, 10.0, keyframe=True)
+    assert meter.bps(10.0) == pytest.approx(24_000 * 8 / KEYFRAME_WINDOW_S)
+    for step in range(1, 101):
+        meter.add(2500, 10.0 + 0.1 * step)
+        if step == 40:
+            assert meter.bps(14.0) == pytest.approx(200e3 + 24e3, rel=0.06)
+    assert meter.bps(20.0) == pytest.approx(200e3, rel=0.06)
