@@ -88,8 +88,10 @@ class LiveLesson:
     """One lesson: commands and happenings in, what others must be told out.
 
     Every method that changes something returns the deltas of that change, none when nothing changed: repeating a
-    command is harmless. Owned by LessonService, which delivers the deltas in the order of the calls. It has a method for
-    each thing that can happen in a lesson, more than a class should: they share one state and one way to tell of it.
+    command is harmless. Owned by LessonService, which delivers the deltas in the order of the calls.
+
+    It has a method for each thing that can happen in a lesson, more than a class should: they share one state and one
+    way of telling it.
     """
 
     def __init__(
