@@ -227,14 +227,23 @@ class LessonMedia:
                         self._remove_track(encoding, now)
 
     def _receive_feedback(self, receiver: Receiver, packets: list[rtcp.Rtcp], now: float, ntp_s: float) -> None:
+        downlink = receiver.downlink
+        others: list[rtcp.Rtcp] = []
+        for packet in packets:
+            if not isinstance(packet, TransportFeedback):
+                others.append(packet)
+            elif downlink is not None:
+                downlink.feedback(packet, now)
+        if others:  # most packets hold nothing but transport-wide feedback: nothing more is looked up for them
+            self._receive_requests(receiver, others, now, ntp_s)
+
+    def _receive_requests(self, receiver: Receiver, packets: list[rtcp.Rtcp], now: float, ntp_s: float) -> None:
         read_reports(receiver, packets, now, ntp_s)
         downlink = receiver.downlink
         downs = {slot.down.ssrc: slot.down for slot in receiver.slots}
         self._rtcp += [(receiver.sink, a) for a in answer_reference_times(next(iter(downs), 0), packets)]
         for packet in packets:
-            if downlink is not None and isinstance(packet, TransportFeedback):
-                downlink.feedback(packet, now)
-            elif downlink is not None and isinstance(packet, rtcp.Remb):
+            if downlink is not None and isinstance(packet, rtcp.Remb):
                 about = frozenset(downs.keys() & packet.ssrcs)
                 if about or not packet.ssrcs:
                     downlink.remb(packet.bitrate_bps, now, about)
@@ -267,7 +276,8 @@ class LessonMedia:
             if publisher.arrivals is not None:
                 self._rtcp += [(publisher.sink, feedback) for feedback in publisher.arrivals.take(now)]
         for held in self._forwarding.held():
-            self._forwarding.release(held, None, now)
+            if held.next_timeout() <= now:
+                self._forwarding.release(held, None, now)
         if now < self._next_tick_s:
             return
         self._next_tick_s = now + TICK_S
@@ -319,8 +329,9 @@ class LessonMedia:
     def _look_around(self, now: float) -> None:
         """Notice who fell silent and who speaks, and what links carry."""
         for media in self.publications.values():
-            silent = all(now - track.last_received_at_s > SILENCE_S for track in media.layers)
-            if media.live and silent and not any(encoding.paused for encoding in media.encodings):
+            sending = [e.track for e in media.encodings if e.track is not None and not e.paused]
+            silent = all(now - track.last_received_at_s > SILENCE_S for track in sending)
+            if media.live and sending and silent:
                 media.live = False
                 self._events.append(PublicationLive(_id(media), False))
         speaking = self._speakers.order(self._microphones_on_the_floor(), now)
@@ -372,6 +383,8 @@ class LessonMedia:
             clock.report(early[0], early[1])
         track = UpTrack(publication, ssrc, media.clock_rate_hz, clock, media.nack, encoding.rid)
         track.last_received_at_s = encoding.needed_at_s = now
+        if len(media.encodings) > 1:
+            track.want_keyframe()  # unless it begins with one: which layer it is shows in its size
         encoding.ssrc, encoding.track = ssrc, track
         self._refill(now)
         return track

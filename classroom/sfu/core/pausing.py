@@ -37,7 +37,9 @@ def pause_or_resume(publisher: Publisher, now: float) -> list[bytes]:
                     encoding.pause_id = (encoding.pause_id + 1) & 0xFFFF
                 encoding.told_at_s = now
                 requests.append(_request(publisher, encoding, track.ssrc, PauseType.PAUSE))
-            elif wanted and encoding.pause_id and _stays_away(encoding, track.last_received_at_s, now):
+            elif (
+                wanted and encoding.pause_id and _stays_away(encoding, track.last_received_at_s - publisher.rtt_s, now)
+            ):
                 encoding.told_at_s = now
                 requests.append(_request(publisher, encoding, track.ssrc, PauseType.RESUME))
     return requests
@@ -47,8 +49,9 @@ def _goes_on(encoding: Encoding, received_at_s: float, now: float) -> bool:
     return now - encoding.told_at_s > REPEAT_S and now - received_at_s < REPEAT_S / 2
 
 
-def _stays_away(encoding: Encoding, received_at_s: float, now: float) -> bool:
-    return now - encoding.told_at_s > REPEAT_S and received_at_s < encoding.told_at_s
+def _stays_away(encoding: Encoding, asked_at_s: float, now: float) -> bool:
+    """``asked_at_s``: what came last cannot answer a later request; it was under way when the publisher paused."""
+    return now - encoding.told_at_s > REPEAT_S and asked_at_s < encoding.told_at_s
 
 
 def _request(publisher: Publisher, encoding: Encoding, ssrc: int, kind: PauseType) -> bytes:

@@ -194,7 +194,12 @@ class UpTrack:
         return max(self._keyframe_asked_at_s + KEYFRAME_REQUEST_INTERVAL_S, self._keyframe_came_at_s + spacing_s)
 
     def take_keyframe_request(self, now: float) -> bool:
-        """Whether to ask the publisher now: wishes are merged, and repeated until a keyframe comes and nobody waits."""
+        """Whether to ask the publisher now: wishes are merged, and repeated until a keyframe comes and nobody waits.
+
+        What is not sent any more is asked for only while somebody waits for it.
+        """
+        if not self.waiting and now > self.last_received_at_s + SILENCE_S:
+            self._keyframe_wanted = self._urgent = False
         if not self._needs_keyframe or now < self._keyframe_due_s:
             return False
         self._keyframe_asked_at_s = now

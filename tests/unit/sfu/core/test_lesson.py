@@ -258,6 +258,47 @@ def test_silence_and_return():
     assert media.take_events() == [PublicationLive(publication.id, True)]
 
 
+def in_layers() -> LessonMedia:
+    """A camera in two layers, f under SSRC 77 and h under 78, that can pause them."""
+    media = with_publisher(ssrc=None, rids=("f", "h"), pause=True)
+    (section,) = media.publishers[UP].media
+    section.encodings[0].ssrc, section.encodings[1].ssrc = 77, 78
+    media.publishers[UP].routes = Routes([section])
+    return media
+
+
+def test_a_layer_whose_first_packet_was_lost_is_asked_for_a_keyframe_although_nobody_takes_it():
+    """Until its size is known it passes for the smallest: nobody would ever take it."""
+    media = in_layers()
+    down = with_receiver(media)
+    feed(media, frame(1, bytes.fromhex("6742c01e8c8d40501ed00f08846a"), ssrc=78), frame(1))
+    media.handle_timeout(0.0)
+    assert [p.media_ssrc for p in feedback(media) if isinstance(p, rtcp.PictureLoss)] == [77]
+    assert down.up.rid == "h"
+    media.handle_timeout(1.0)
+    assert len([p for p in feedback(media) if isinstance(p, rtcp.PictureLoss)]) == 1
+    feed(media, frame(2, IDR), now=1.0)
+    media.handle_timeout(2.0)
+    assert not [p for p in feedback(media) if isinstance(p, rtcp.PictureLoss)]
+
+
+def test_a_paused_layer_does_not_make_the_silence_of_the_others_seem_wanted():
+    media = in_layers()
+    down = with_receiver(media)
+    feed(media, frame(1, IDR), frame(1, IDR, ssrc=78))
+    for n in range(2, 80):  # ten pictures a second
+        feed(media, frame(n), now=n / 10)
+        media.handle_timeout(n / 10)
+        drained(media)
+    (section,) = media.publishers[UP].media
+    assert down.up.rid == "f" and [encoding.paused for encoding in section.encodings] == [False, True]
+    publication = media.take_events()[0].publication
+    for n in range(80, 120):
+        media.handle_timeout(n / 10)
+        drained(media)
+    assert media.take_events() == [PublicationLive(publication.id, False)]
+
+
 @pytest.mark.parametrize(
     ("ssrcs", "gone"),
     [

@@ -89,6 +89,18 @@ def test_who_does_not_come_back_is_told_again():
     assert encoder.asked(120.0) == []
 
 
+def test_who_was_still_sending_when_a_request_to_go_on_was_lost_is_told_again():
+    """What was under way when it paused is no sign that it goes on."""
+    encoder = Encoder()
+    encoder.begin()
+    assert encoder.asked(100.0) == [PAUSE_1]
+    encoder.track.downs.append(encoder.down)
+    assert encoder.asked(100.1) == [RESUME_1]
+    encoder.sends(100.15)  # before the PAUSE has reached it
+    assert encoder.asked(100.1 + REPEAT_S) == []
+    assert encoder.asked(100.2 + REPEAT_S) == [RESUME_1]
+
+
 def test_each_pause_has_a_number_of_its_own():
     encoder = Encoder()
     encoder.begin()

@@ -10,6 +10,7 @@ from classroom.sfu.core.nack import REORDER_GRACE_S
 from classroom.sfu.core.rtp import build_rtp, parse_rtp
 from classroom.sfu.core.up_track import (
     KEYFRAME_REQUEST_INTERVAL_S,
+    SILENCE_S,
     SPACING_S,
     URGENT_SPACING_S,
     VIDEO_CACHE_PACKETS,
@@ -134,6 +135,17 @@ def test_a_keyframe_from_before_the_wish_does_not_fulfil_it():
     assert up.take_keyframe_request(SPACING_S)
 
 
+def test_of_what_is_not_sent_any_more_nothing_is_asked_unless_somebody_waits():
+    """A browser answers a request for any of its layers with a keyframe in all of them."""
+    up = up_track()
+    feed(up, packet(1))
+    up.want_keyframe()
+    assert up.take_keyframe_request(SILENCE_S)
+    assert not up.take_keyframe_request(SILENCE_S + KEYFRAME_REQUEST_INTERVAL_S) and up.next_timeout() is None
+    up.waiting.append(DownTrack(None, ssrc=1, pt=96, clock_rate_hz=90_000))
+    assert up.take_keyframe_request(SILENCE_S + KEYFRAME_REQUEST_INTERVAL_S)
+
+
 def test_as_long_as_somebody_waits_a_keyframe_is_wanted():
     up = up_track()
     up.waiting.append(DownTrack(None, ssrc=1, pt=96, clock_rate_hz=90_000))
@@ -153,6 +165,7 @@ def test_keyframes_keep_their_distance(urgent, spacing_s):
 
 def test_who_resumes_sends_a_keyframe_unasked():
     up = up_track()
+    up.waiting.append(DownTrack(None, ssrc=1, pt=96, clock_rate_hz=90_000))
     up.want_keyframe(urgent=True)
     up.resumes(5.0)
     assert not up.take_keyframe_request(5.0 + KEYFRAME_REQUEST_INTERVAL_S - 0.01)
