@@ -137,14 +137,13 @@ class Forwarding:
             self._hold(downlink, now)
 
     def release(self, downlink: Downlink[Burst | Resend], probes: DownTrack | None, now: float) -> None:
-        """Let leave what is due, and send of ``probes`` what is to measure the path."""
+        """Let leave what is due, and send of ``probes`` what is to measure the path; without, that is for next time."""
         for item in downlink.due(now):
             if isinstance(item, Burst):
                 self._passed(item)
             else:
                 self._resends.append(item)
-        probe_bytes = downlink.take_probe_bytes()
-        if probe_bytes and probes is not None:
+        if probes is not None and (probe_bytes := downlink.take_probe_bytes()):
             for data in probes.repeats(probe_bytes, now):
                 if downlink.push((probes, data), len(data), Priority.PROBE, probes, now):
                     self._resends.append((probes, data))
@@ -187,7 +186,7 @@ class Forwarding:
         From the cache it gets no more than ``catch_up_bytes``. Until then it goes on with what it takes.
         """
         self.plan()
-        self._forget_wish(down)
+        self.forget_wish(down)
         if down.up is up:
             return
         down.next_up = up
@@ -200,7 +199,7 @@ class Forwarding:
     def unplug(self, down: DownTrack, now: float) -> None:
         """Let a DownTrack take nothing from now on."""
         self.plan()
-        self._forget_wish(down)
+        self.forget_wish(down)
         self._leave(down, now)
 
     def restart(self, down: DownTrack, now: float, catch_up_bytes: float = float("inf")) -> bool:
@@ -213,7 +212,8 @@ class Forwarding:
         self.plug(down, up, now)
         return True
 
-    def _forget_wish(self, down: DownTrack) -> None:
+    def forget_wish(self, down: DownTrack) -> None:
+        """Let a DownTrack go on with what it takes, and wait for nothing else."""
         up = down.next_up
         if up is not None:
             up.waiting = [other for other in up.waiting if other is not down]

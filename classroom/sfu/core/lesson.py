@@ -435,8 +435,11 @@ class LessonMedia:
     def _remove_track(self, encoding: Encoding, now: float) -> None:
         track, encoding.track = encoding.track, None
         if track is not None:
-            for down in (*track.downs, *track.waiting):
+            self._forwarding.plan()  # what came before goes out before
+            for down in tuple(track.downs):
                 self._forwarding.unplug(down, now)
+            for down in tuple(track.waiting):  # they go on with what they have
+                self._forwarding.forget_wish(down)
 
     def _add_following_slot(self, receiver: Receiver, media: IncomingMedia) -> None:
         for encoding in media.encodings if receiver.every_layer else (None,):

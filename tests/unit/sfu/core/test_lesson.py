@@ -484,6 +484,24 @@ def test_who_says_goodbye_to_one_layer_goes_on_with_the_others():
     assert [e.reason for e in media.take_events() if isinstance(e, PublicationRemoved)] == ["bye"]
 
 
+def test_who_waits_for_a_layer_that_goes_away_keeps_the_one_it_has():
+    media = lesson()
+    section = IncomingMedia("0", TrackKind.VIDEO, Label.CAMERA, 96, 90_000, rids=("h", "l"))
+    for ssrc, encoding in enumerate(section.encodings, 70):
+        encoding.ssrc = ssrc
+    media.add_publisher(UP, ParticipantId("t"), SINK, [section], str, 0.0)
+    down = with_receiver(media)
+    feed(media, frame(1, IDR, 71))
+    drained(media)
+    assert down.up.ssrc == 71
+    feed(media, frame(1, SLICE, 70), frame(2, SLICE, 71), now=0.1)
+    drained(media)
+    assert down.next_up is not None and down.next_up.ssrc == 70
+    media.receive(UP, rtcp.build_rr(1, []) + rtcp.build_bye([70]), 0.2)
+    feed(media, frame(3, SLICE, 71), now=0.3)
+    assert drained(media) == [([3], 1)] and down.next_up is None
+
+
 def test_what_a_receiver_estimates_itself_counts_where_arrivals_are_not_told():
     media = with_publisher()
     downlink = Downlink(SendLog())
