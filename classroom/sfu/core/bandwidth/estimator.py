@@ -28,6 +28,7 @@ OF_LAST_TIME = 0.7
 MIN_BPS = 50_000.0
 STANDING_S = 0.04  # a queue that stands longer is not added to
 REMB_STEADY, REMB_GROWTH = 0.97, 1.03  # at each REMB, of which receivers send some a second
+REMB_STALE_S = 5.0  # a receiver that is sent nothing has nothing to tell: try a little more each second
 EMPTY_S = 0.02  # no queue: what is lost now is not lost by queues that are full
 JITTERS, MAX_JITTER_S = 4.0, 0.06  # a queue that is shorter than so many mean deviations may be jitter
 DELIVERS_LESS = 0.9  # arrived so much slower than sent: the path is full, whatever the application sends
@@ -74,6 +75,7 @@ class BandwidthEstimator:
         self._silent_since_bps: float | None = None  # estimate before feedback stopped
         self._silence_s = 0.0
         self._remb_bps: float | None = None
+        self._remb_due_s: float | None = None  # when the next one is missed; None until time has passed since the last
         self._told_bps = 0.0  # by the last REMB
         self._before_cut_bps = 0.0
         self._full_s = float("-inf")
@@ -144,6 +146,7 @@ class BandwidthEstimator:
         if self._remb_bps is not None and bitrate_bps >= REMB_STEADY * self._told_bps:
             grown_bps = min(self._remb_bps * REMB_GROWTH, self._limit_bps)
         self._told_bps = bitrate_bps
+        self._remb_due_s = None
         self._remb_bps = max(bitrate_bps, grown_bps)
 
     def feedback(self, feedback: TransportFeedback, now: float) -> None:
@@ -174,6 +177,7 @@ class BandwidthEstimator:
         self._judge_probe(now)
         log, first_unreported = self._log, self._groups.highest + 1
         if self._feedback_s is None:
+            self._outgrow_remb(now)
             return
         if first_unreported >= log.next_seq:
             if self._throughput.acked_bps is not None and now > self._feedback_s + SILENCE_S:
@@ -186,6 +190,16 @@ class BandwidthEstimator:
             self._silent_since_bps = self._control.rate_bps
         self._silence_s = now
         self._control.scale(SILENCE_FACTOR, now)
+
+    def _outgrow_remb(self, now: float) -> None:
+        """Of a receiver that has told nothing for a while; it may be sent nothing because of what it told."""
+        if self._remb_bps is None:
+            return
+        if self._remb_due_s is None:
+            self._remb_due_s = now + REMB_STALE_S
+        elif now >= self._remb_due_s:
+            self._remb_due_s = now + 1.0
+            self._remb_bps = max(self._remb_bps, min(self._remb_bps * REMB_GROWTH, self._limit_bps))
 
     # --- probing -----------------------------------------------------------------------------------------------
 

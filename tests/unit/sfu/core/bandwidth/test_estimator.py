@@ -338,3 +338,19 @@ def test_nothing_is_probed_while_the_path_is_congested():
     sender.send(1e6, 1.0, grow=0.1)
     sender.estimator.wanted_bps = 4e6
     assert sender.estimator.start_probe(sender.now + 4.0) is None
+
+
+def test_a_receiver_that_tells_nothing_any_more_is_sent_a_little_more_each_second():
+    """Everything may be suspended because of what it told: without pictures it will never tell anything else."""
+    estimator = BandwidthEstimator(SendLog())
+    estimator.handle_timeout(0.0)
+    estimator.remb(60_000)
+    estimator.wanted_bps = 150_000
+    told_bps = []
+    for step in range(600):
+        estimator.handle_timeout(step / 10)
+        told_bps.append(estimator.estimate_bps)
+    assert set(told_bps[:50]) == {60_000} and told_bps == sorted(told_bps)
+    assert 140_000 < told_bps[-1] <= 160_000
+    estimator.remb(70_000)
+    assert estimator.estimate_bps >= 70_000
