@@ -514,15 +514,6 @@ def test_what_a_receiver_estimates_itself_counts_where_arrivals_are_not_told():
     assert downlink.estimate_bps == pytest.approx(300_000, rel=0.01)
 
 
-def test_arrivals_that_nobody_asked_for_are_ignored():
-    media = with_publisher()
-    down = with_receiver(media)
-    feed(media, frame(1, IDR))
-    told, _ = build_transport_feedback(1, 9, 0, 0, [4, 8])
-    media.receive(DOWN, told, 0.1)
-    assert down.up is not None and media.malformed == 0 and drained(media) == [([1], 1)]
-
-
 def test_a_link_that_was_measured_is_told_now_and_then():
     media = with_publisher()
     log = SendLog()
