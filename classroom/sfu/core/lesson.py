@@ -212,9 +212,11 @@ class LessonMedia:
 
     def _note_stopped(self, publisher: Publisher, ssrcs: list[int], now: float) -> None:
         """A publisher whose own link is too thin has stopped layers: nobody is to wait for their silence."""
-        for track in publisher.tracks:
-            if track.ssrc in ssrcs:
-                track.stopped = True
+        for media in publisher.media:
+            for encoding in media.encodings:
+                if encoding.track is not None and encoding.track.ssrc in ssrcs and not encoding.paused:
+                    encoding.track.stopped = True
+                    encoding.resumed_at_s = float("-inf")
         self._next_tick_s = now
 
     def _stop_streams(self, publisher: Publisher, ssrcs: set[int], now: float) -> None:

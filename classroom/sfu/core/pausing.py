@@ -28,7 +28,7 @@ def pause_or_resume(publisher: Publisher, now: float) -> list[bytes]:
             wanted = now - encoding.needed_at_s < PAUSE_AFTER_S
             if wanted and encoding.paused:
                 encoding.paused = False
-                encoding.told_at_s = now
+                encoding.told_at_s = encoding.resumed_at_s = now
                 track.resumes(now)
                 requests.append(_request(publisher, encoding, track.ssrc, PauseType.RESUME))
             elif not wanted and (not encoding.paused or _goes_on(encoding, track.last_received_at_s, now)):

@@ -41,6 +41,7 @@ class Encoding:
     paused: bool = False  # we have asked for it
     pause_id: int = 0
     told_at_s: float = float("-inf")
+    resumed_at_s: float = float("-inf")  # when it was told to go on; from then on it is on its way
 
 
 @dataclass(slots=True)

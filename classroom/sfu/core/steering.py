@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, NamedTuple
 from classroom.model import SlotWish, TrackKind
 from classroom.sfu.core.layers import HEADROOM, Reason, Want, allocate
 from classroom.sfu.core.pacer import Priority
+from classroom.sfu.core.up_track import SILENCE_S
 
 if TYPE_CHECKING:
     from classroom.sfu.core.downlink import Downlink
-    from classroom.sfu.core.peers import IncomingMedia, Receiver, Slot
+    from classroom.sfu.core.peers import Encoding, IncomingMedia, Receiver, Slot
     from classroom.sfu.core.sink import Burst, Resend
     from classroom.sfu.core.up_track import UpTrack
 
-# An encoder leaves out pictures, a link holds packets up; what is silent for longer is not being sent.
+# An encoder leaves out pictures, of a screen that stands still nearly all of them, and a link holds packets up. A layer
+# is not sent when others of its publication have come for so long without it, or when nothing comes at all.
 LAYER_SILENT_S = 1.0
+# What was told to go on comes within this time: a round trip, a picture, and what a busy encoder takes.
+RESUME_S = 3.0
 # Until the first measurements are in, the smallest picture is sent whatever the first guess of the link was.
 GRACE_S = 2.0
 # The path is probed up to what everything at its best takes, and beyond the headroom that is asked for it.
@@ -50,15 +54,20 @@ class Supplies:
 
     def _look(self, media: IncomingMedia) -> Supply:
         now = self.now
-        paused = {id(encoding.track) for encoding in media.encodings if encoding.paused}
         layers = media.layers
-        sent = [
-            track
-            for track in layers
-            if id(track) in paused or (not track.stopped and now - track.last_received_at_s < LAYER_SILENT_S)
-        ] or layers
+        latest_s = max((track.last_received_at_s for track in layers), default=now)
+        to_be_had = {id(e.track) for e in media.encodings if e.track is not None and self._comes(e, e.track, latest_s)}
+        sent = [track for track in layers if id(track) in to_be_had] or layers
         reason = Reason.NONE if sent and sent[-1] is layers[-1] else Reason.UPLINK
         return Supply(sent, [layer.bitrate_bps(now) for layer in sent], reason)
+
+    def _comes(self, encoding: Encoding, track: UpTrack, latest_s: float) -> bool:
+        heard_s = track.last_received_at_s
+        if encoding.paused or heard_s < encoding.resumed_at_s > self.now - RESUME_S:
+            return True  # it would come if it was asked for, or has been
+        if track.stopped or self.now - heard_s > SILENCE_S:
+            return False
+        return latest_s - heard_s < LAYER_SILENT_S
 
 
 def choose_layers(receiver: Receiver, supplies: Supplies) -> list[tuple[Slot, UpTrack | None]]:
@@ -99,10 +108,12 @@ def _share(
         return []
     wants = [Want(_rank(slot), supply.bitrates_bps) for slot, supply in scarce]
     current = [_index(supply.layers, slot.down.next_up or slot.down.up) for slot, supply in scarce]
-    at_first = allocate(wants, estimate_bps / HEADROOM)
+    at_first, fitting = allocate(wants, estimate_bps / HEADROOM), allocate(wants, estimate_bps)
     for n, (slot, _) in enumerate(scarce):
-        if slot.steered is not slot.media:  # it has something else to show: nothing to be weighed against
-            current[n], slot.steered = at_first[n], slot.media
+        lost = current[n] is None and (slot.down.next_up or slot.down.up) is not None  # it has what comes no more
+        if slot.steered is not slot.media or lost:  # something else to show: nothing to be weighed against
+            smallest = None if fitting[n] is None else 0
+            current[n], slot.steered = smallest if at_first[n] is None else at_first[n], slot.media
     picks = receiver.layers.choose(wants, current, estimate_bps, now)
     if now < receiver.added_at_s + GRACE_S:
         picks = [pick or 0 for pick in picks]

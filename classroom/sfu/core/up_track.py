@@ -65,7 +65,6 @@ class UpTrack:
         self.last_ts = 0
         self.keyframe_ts: int | None = None  # of the latest one
         self.last_received_at_s = 0.0
-        self.live = True
         self.stopped = False  # its publisher said so (RFC 7728 PAUSED), and nothing has come since
         self.width_px = self.height_px = 0
         self.duplicates = 0

@@ -12,7 +12,7 @@ from classroom.sfu.core.pacer import Priority
 from classroom.sfu.core.peers import IncomingMedia, Receiver, Slot
 from classroom.sfu.core.rtp import build_rtp, parse_rtp
 from classroom.sfu.core.send_log import SendLog
-from classroom.sfu.core.steering import GRACE_S, LAYER_SILENT_S, Supplies, choose_layers
+from classroom.sfu.core.steering import GRACE_S, LAYER_SILENT_S, RESUME_S, Supplies, choose_layers
 from classroom.sfu.core.up_track import UpTrack
 
 RATES_BPS = {"h": 1_200_000, "m": 400_000, "l": 120_000}
@@ -100,7 +100,7 @@ def test_slides_then_the_teacher_then_others():
     slots = [
         slot(media(), SlotWish.FLOOR), slot(media(), SlotWish.CAMERA), slot(media(Label.SLIDES), SlotWish.SLIDES),
     ]  # fmt: skip
-    assert chosen(receiver(*slots, estimate_bps=2_000_000)) == [None, "m", "h"]
+    assert chosen(receiver(*slots, estimate_bps=1_650_000)) == [None, "l", "h"]
     assert [s.down.priority for s in slots] == [Priority.PICTURE, Priority.PICTURE, Priority.SLIDES]
 
 
@@ -108,6 +108,10 @@ def test_sound_is_not_weighed():
     sound = slot(media(Label.MIC, "l"), SlotWish.MIC)
     to = receiver(sound, slot(media()), estimate_bps=60_000)
     assert chosen(to) == ["l", None] and sound.down.priority is Priority.VOICE
+
+
+def test_without_room_to_spare_the_smallest_is_better_than_nothing():
+    assert chosen(receiver(slot(media()), estimate_bps=130_000)) == ["l"]
 
 
 def test_a_layer_that_has_stopped_coming_is_not_chosen():
@@ -124,6 +128,27 @@ def test_a_layer_that_its_publisher_stopped_is_not_chosen():
     shown.encodings[0].track.stopped = True
     to = receiver(slot(shown), estimate_bps=9e6)
     assert chosen(to) == ["m"] and to.slots[0].reason is Reason.UPLINK
+
+
+def test_what_stands_still_as_a_whole_is_no_layer_that_stopped():
+    assert chosen(receiver(slot(media()), estimate_bps=9e6), NOW + LAYER_SILENT_S + 0.5) == ["h"]
+
+
+def test_a_layer_that_was_told_to_go_on_is_waited_for_but_not_for_ever():
+    shown = media()
+    best = shown.encodings[0]
+    best.track.last_received_at_s, best.resumed_at_s = NOW - 1.5, NOW - 1.0
+    assert chosen(receiver(slot(shown), estimate_bps=9e6)) == ["h"]
+    best.resumed_at_s = NOW - RESUME_S
+    assert chosen(receiver(slot(shown), estimate_bps=9e6)) == ["m"]
+
+
+def test_who_has_a_layer_that_is_gone_gets_another_one_at_once():
+    shown = media()
+    to = receiver(slot(shown), estimate_bps=9e6)
+    assert chosen(to) == ["h"]
+    shown.encodings[0].track.stopped = True
+    assert chosen(to) == ["m"]
 
 
 def test_when_nothing_comes_the_choice_stays():
