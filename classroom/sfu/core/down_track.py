@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _HEADER = struct.Struct("!BBHII")
 _NTP = struct.Struct("!Q")
+STAMP_AT = HEADER_BYTES + 5  # behind the heads of the extension block and of its first element
 _SEQ = struct.Struct("!H")
 # A joiner gets the pictures since the last keyframe as if they had been taken this far apart, so that it is at the
 # live edge at once and not behind by a whole group of pictures.
@@ -38,7 +39,6 @@ MAX_REPEATED = 256  # packets that are looked at for a probe
 PADDING_BYTES = 255
 # What was captured so much longer or shorter ago than it took to come is timed by its arrival: a clock was set.
 MAX_CAPTURE_SKEW_S = 1.0
-
 
 INSIDE, FRAME_START, TIMED = range(3)  # places of a packet in a frame, by the extensions that it carries
 
@@ -109,9 +109,8 @@ class DownTrack:
         always: list[tuple[int, bytes]] = []
         if send_log is not None and (twcc_ext or send_time_ext):
             always = [(twcc_ext, bytes(2)) if twcc_ext else (send_time_ext, bytes(3))]
-        delay = (
-            [(playout_delay_ext, bytes(3))] if playout_delay_ext else []
-        )  # min = max = 0: show it as soon as it is there
+        # Minimum and maximum of 0: show it as soon as it is there.
+        delay = [(playout_delay_ext, bytes(3))] if playout_delay_ext else []
         time = [(capture_time_ext, bytes(8))] if capture_time_ext else []
         self.extensions = (  # by extensions_of
             build_extensions(always),
@@ -119,7 +118,7 @@ class DownTrack:
             build_extensions(always + time + delay),
         )
         stamp_bytes = sum(1 + len(value) for _, value in always)
-        self.time_at = HEADER_BYTES + 5 + stamp_bytes if time else 0  # block head 4, element heads 1
+        self.time_at = STAMP_AT + stamp_bytes if time else 0
 
     @property
     def publication(self) -> Publication | None:
@@ -129,13 +128,18 @@ class DownTrack:
     def write(self, packet: RtpPacket, seq_offset: int, ts_offset: int, view: memoryview, at: int) -> int:
         """Write the packet as this receiver gets it to view[at:] and return its size in bytes.
 
-        The transport-wide number or the time, the first extension of a track with a ``send_log``, is stamped by the
-        sender.
+        The transport-wide number or the time, the first extension of a track with a ``send_log``, is not in it: see
+        ``stamp``.
         """
         self.packets += 1
         self.octets += packet.payload_end - packet.payload_start
         seq, ts = packet.ext_seq + seq_offset, packet.ts + ts_offset
         return self._write(packet, seq & 0xFFFF, ts & 0xFFFF_FFFF, view, at)
+
+    def stamp(self, view: memoryview, at: int, now: float, size_bytes: int) -> None:
+        """Stamp the packet of this track at view[at:], which leaves now, where it is to be stamped."""
+        if self.send_log is not None:
+            _SEQ.pack_into(view, at + STAMP_AT, self.send_log.add(now, size_bytes))
 
     def _write(self, packet: RtpPacket, seq: int, ts: int, view: memoryview, at: int) -> int:
         start = at

@@ -26,9 +26,7 @@ MAX_SEGMENTS = 64
 MAX_BURST_BYTES = 60_000
 PACKET_ROOM_BYTES = 2048
 BUFFER_BYTES = MAX_BURST_BYTES + PACKET_ROOM_BYTES
-TWCC_AT = 17  # header, head of the extension block, head of its first element
 _SIZE = struct.Struct("=H")
-_TWCC = struct.Struct("!H")
 _UNSUPPORTED = (errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP)
 _TOO_LARGE = (errno.EINVAL, errno.EMSGSIZE)  # a segment exceeds the MTU of this one path; EMSGSIZE since Linux 6.13
 
@@ -49,24 +47,20 @@ class Egress:
     def send_burst(self, burst: Burst, srtp: Srtp, address: Address, now: float) -> None:
         """Write, protect and send packets of a DownTrack."""
         down, packets, seq_offset, ts_offset = burst
-        log = down.send_log
 
         def write(packet: RtpPacket, view: memoryview, at: int) -> int:
             size = down.write(packet, seq_offset, ts_offset, view, at)
-            if log is not None:
-                _TWCC.pack_into(view, at + TWCC_AT, log.add(now, size))
+            down.stamp(view, at, now, size)
             return size
 
         self._burst(write, packets, srtp, address)
 
     def resend(self, down: DownTrack, data: bytes, srtp: Srtp, address: Address, now: float) -> None:
         """Stamp, protect and send a complete packet."""
-        log = down.send_log
 
         def write(packet: bytes, view: memoryview, at: int) -> int:
             size = _copy(packet, view, at)
-            if log is not None:
-                _TWCC.pack_into(view, at + TWCC_AT, log.add(now, size))
+            down.stamp(view, at, now, size)
             return size
 
         self._burst(write, (data,), srtp, address)

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from classroom.sfu.transport.backlog import Backlog, Urgency
-from classroom.sfu.transport.egress import MAX_BURST_BYTES, TWCC_AT
+from classroom.sfu.transport.egress import MAX_BURST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +31,6 @@ USER_TIMEOUT_MS = 10_000  # what is not acknowledged for so long never will be
 _READ_BYTES = 32 << 10
 _VOICE_CLOCK_HZ = 48_000  # Opus has no other (RFC 7587), pictures never have it
 _LENGTH = struct.Struct("!H")
-_TWCC = struct.Struct("!H")
 _TCP_NOTSENT_LOWAT, _TCP_USER_TIMEOUT, _TCP_CONGESTION = 25, 18, 13  # linux/tcp.h
 
 
@@ -114,12 +113,11 @@ class TcpConnection:
     def send_burst(self, burst: Burst, srtp: Srtp, _: Address, now: float) -> None:
         """Write, number, protect and send packets of a DownTrack."""
         down, packets, seq_offset, ts_offset = burst
-        view, log, urgency = self._buffer.view, down.send_log, _urgency(down)
+        view, urgency = self._buffer.view, _urgency(down)
         at = 0
         for packet in packets:
             size = down.write(packet, seq_offset, ts_offset, view, at + 2)
-            if log is not None:
-                _TWCC.pack_into(view, at + 2 + TWCC_AT, log.add(now, size))
+            down.stamp(view, at + 2, now, size)
             at = self._frame(srtp, at, size, urgency)
         self._send(at, urgency)
 
@@ -127,8 +125,7 @@ class TcpConnection:
         """Stamp, protect and send a complete packet."""
         view = self._buffer.view
         view[2 : 2 + len(data)] = data
-        if down.send_log is not None:
-            _TWCC.pack_into(view, 2 + TWCC_AT, down.send_log.add(now, len(data)))
+        down.stamp(view, 2, now, len(data))
         self._send(self._frame(srtp, 0, len(data), _urgency(down)), _urgency(down))
 
     def send_batch(self, packets: Sequence[bytes], srtp: Srtp, _: Address, *, voice: bool = False) -> None:
