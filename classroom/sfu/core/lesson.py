@@ -152,7 +152,7 @@ class LessonMedia:
         except RtpError:
             self.malformed += 1
             return
-        route = publisher.routes.find(packet)
+        route = publisher.routes.find(packet, now)
         if route is None or route.media.replaced:
             self.unroutable += 1
             return
@@ -165,6 +165,9 @@ class LessonMedia:
                 return  # padding, or a probe
             packet = original
         track = encoding.track
+        if track is not None and track.ssrc != packet.ssrc:  # the publisher has changed it
+            self._remove_track(encoding, now)
+            track = None
         if track is None:
             if packet.payload_end == packet.payload_start:
                 return  # padding alone does not make a publication; later it keeps its number and is passed on empty
@@ -188,7 +191,7 @@ class LessonMedia:
         if media.audio_level_ext and media.publication is not None:
             level = extension(packet, media.audio_level_ext)
             if level is not None:
-                self._speakers.heard(media.publication.id, level[0] & 0x7F)
+                self._speakers.heard(media.publication.id, level[0] & 0x7F, now)
 
     def _receive_rtcp(self, session_id: SessionId, data: bytes, now: float) -> None:
         try:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from classroom.sfu.core.peers import Encoding, IncomingMedia
 
 
+SSRC_SILENT_S = 1.0  # until then a second one is a stray, or layers that were not negotiated
+
+
 class Route(NamedTuple):
     """Where a packet belongs. ``repair`` when it is one of the RTX stream."""
 
@@ -23,7 +26,8 @@ class Route(NamedTuple):
 class Routes:
     """Finds the encoding of a packet by SSRC, else by MID and RID, else by a payload type that only one section has.
 
-    A new SSRC that they place in an encoding is remembered there; each encoding has one, and one for RTX.
+    A new SSRC that they place in an encoding is remembered there; each encoding has one, and one for RTX. It may change
+    its SSRC (RFC 3550 §8.2: a collision) when nothing has come under the former one for SSRC_SILENT_S.
     """
 
     def __init__(self, sections: Sequence[IncomingMedia]) -> None:
@@ -36,14 +40,14 @@ class Routes:
                 if encoding.rtx_ssrc is not None:
                     self._by_ssrc[encoding.rtx_ssrc] = Route(media, encoding, repair=True)
 
-    def find(self, packet: RtpPacket) -> Route | None:
+    def find(self, packet: RtpPacket, now: float) -> Route | None:
         """None when the packet belongs nowhere."""
         route = self._by_ssrc.get(packet.ssrc)
         if route is None:
-            return self._learn(packet)
+            return self._learn(packet, now)
         return route if packet.pt == (route.media.rtx_pt if route.repair else route.media.pt) else None
 
-    def _learn(self, packet: RtpPacket) -> Route | None:
+    def _learn(self, packet: RtpPacket, now: float) -> Route | None:
         extensions = dict(header_extensions(packet)) if packet.extension_start else {}
         media = self._section(packet, extensions)
         if media is None:
@@ -58,7 +62,9 @@ class Routes:
                 return None
             encoding = named
         former = encoding.rtx_ssrc if repair else encoding.ssrc
-        if not repair and (packet.pt != media.pt or encoding.track is not None):
+        if not repair and packet.pt != media.pt:
+            return None
+        if not repair and encoding.track is not None and now - encoding.track.last_received_at_s < SSRC_SILENT_S:
             return None  # the encoding has its stream
         if former is not None:
             self._by_ssrc.pop(former, None)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from classroom.model import PublicationId
 
 SILENT_DBOV = -127.0
 UNKNOWN_DBOV = -60.0  # of who says nothing of its level: behind whoever is heard
 SMOOTHING = 0.1  # of a packet of 20 ms: 0.2 s
+SILENT_AFTER_S = 0.5  # without a packet: a microphone that is off, or its link
 LOUDER_DB = 6.0
 LOUDER_FOR_S = 0.4
 
@@ -19,40 +20,44 @@ LOUDER_FOR_S = 0.4
 class Speakers:
     """An order of publications, the loudest first, that does not change with every syllable.
 
-    Who is behind passes whoever is in front of it after having been LOUDER_DB louder for LOUDER_FOR_S.
+    Who is behind passes whoever is in front of it after having been LOUDER_DB louder for LOUDER_FOR_S. Who sends
+    nothing any more is silent, however loud the last syllable was.
     """
 
     def __init__(self) -> None:
-        self._levels_dbov: dict[PublicationId, float] = {}
+        self._heard: dict[PublicationId, tuple[float, float]] = {}  # (smoothed level, when)
         self._order: list[PublicationId] = []
         self._louder_since_s: dict[tuple[PublicationId, PublicationId], float] = {}
 
-    def heard(self, publication: PublicationId, level: int) -> None:
+    def heard(self, publication: PublicationId, level: int, now: float) -> None:
         """Note a packet; ``level`` is the extension's value, 0 (loudest) to 127 -dBov."""
-        known = self._levels_dbov.get(publication, UNKNOWN_DBOV)
-        self._levels_dbov[publication] = known + SMOOTHING * (-level - known)
+        known = self.level_dbov(publication, now)
+        self._heard[publication] = (known + SMOOTHING * (-level - known), now)
 
     def forget(self, publication: PublicationId) -> None:
         """It is gone."""
-        self._levels_dbov.pop(publication, None)
-        if publication in self._order:
-            self._order.remove(publication)
-        self._louder_since_s = {pair: at for pair, at in self._louder_since_s.items() if publication not in pair}
+        self._heard.pop(publication, None)
 
-    def level_dbov(self, publication: PublicationId) -> float:
+    def level_dbov(self, publication: PublicationId, now: float) -> float:
         """How loud it has been lately."""
-        return self._levels_dbov.get(publication, UNKNOWN_DBOV)
+        if publication not in self._heard:
+            return UNKNOWN_DBOV
+        level_dbov, at_s = self._heard[publication]
+        return SILENT_DBOV if now - at_s > SILENT_AFTER_S else level_dbov
 
-    def order(self, publications: Iterable[PublicationId], now: float) -> list[PublicationId]:
+    def order(self, publications: Sequence[PublicationId], now: float) -> list[PublicationId]:
         """These publications, who speaks first; to be asked several times a second."""
-        self._order += [publication for publication in publications if publication not in self._order]
-        order = self._order
+        order = [publication for publication in self._order if publication in publications]
+        order += [publication for publication in publications if publication not in order]
+        waiting: dict[tuple[PublicationId, PublicationId], float] = {}
         for behind in range(1, len(order)):
             pair = (order[behind], order[behind - 1])
-            if self.level_dbov(pair[0]) < self.level_dbov(pair[1]) + LOUDER_DB:
-                self._louder_since_s.pop(pair, None)
-            elif now - self._louder_since_s.setdefault(pair, now) >= LOUDER_FOR_S:
-                del self._louder_since_s[pair]
+            if self.level_dbov(pair[0], now) < self.level_dbov(pair[1], now) + LOUDER_DB:
+                continue
+            since_s = self._louder_since_s.get(pair, now)
+            if now - since_s < LOUDER_FOR_S:
+                waiting[pair] = since_s
+            else:
                 order[behind - 1], order[behind] = pair
-        wanted = set(publications)
-        return [publication for publication in order if publication in wanted]
+        self._order, self._louder_since_s = order, waiting
+        return list(order)

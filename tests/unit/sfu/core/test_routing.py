@@ -1,12 +1,14 @@
 """Which m-section a packet belongs to, and what an RTX packet repeats; aiortc wraps the RTX packets."""
 
+from types import SimpleNamespace
+
 import pytest
 from aiortc.rtp import RtpPacket as OraclePacket
 from aiortc.rtp import wrap_rtx
 
 from classroom.model import Label, TrackKind
 from classroom.sfu.core.peers import IncomingMedia
-from classroom.sfu.core.routing import Route, Routes, unwrap_rtx
+from classroom.sfu.core.routing import SSRC_SILENT_S, Route, Routes, unwrap_rtx
 from classroom.sfu.core.rtp import build_extensions, build_rtp, parse_rtp
 
 MID_EXT = 4
@@ -54,36 +56,47 @@ def sections():
     ],
 )
 def test_route(arrived, expected):
-    found = Routes(sections()).find(arrived)
+    found = Routes(sections()).find(arrived, 0.0)
     assert (None if found is None else found.media.mid) == expected
 
 
 def test_no_sections():
-    assert Routes([]).find(packet(1)) is None
+    assert Routes([]).find(packet(1), 0.0) is None
 
 
 def test_a_new_ssrc_is_remembered():
     made = sections()
     routes = Routes(made)
     (encoding,) = made[1].encodings
-    assert routes.find(packet(30, mid="b")) == Route(made[1], encoding, False)
+    assert routes.find(packet(30, mid="b"), 0.0) == Route(made[1], encoding, False)
     assert encoding.ssrc == 30
-    assert routes.find(packet(31, pt=97, mid="b")) == Route(made[1], encoding, True)
+    assert routes.find(packet(31, pt=97, mid="b"), 0.0) == Route(made[1], encoding, True)
     assert encoding.rtx_ssrc == 31
-    assert routes.find(packet(30)).media.mid == "b" and routes.find(packet(31, pt=97)).repair
-    assert routes.find(packet(20)) is None, "the former one is forgotten"
+    assert routes.find(packet(30), 0.0).media.mid == "b" and routes.find(packet(31, pt=97), 0.0).repair
+    assert routes.find(packet(20), 0.0) is None, "the former one is forgotten"
 
 
 def test_a_section_that_has_its_stream_takes_no_second_one():
     made = sections()
-    made[1].encodings[0].track = object()
-    assert Routes(made).find(packet(30, mid="b")) is None
-    assert made[1].encodings[0].ssrc == 20
+    (encoding,) = made[1].encodings
+    encoding.track = SimpleNamespace(last_received_at_s=5.0)
+    routes = Routes(made)
+    assert routes.find(packet(30, mid="b"), 5.0 + SSRC_SILENT_S - 0.01) is None
+    assert encoding.ssrc == 20
+
+
+def test_unless_that_has_fallen_silent_the_ssrc_was_changed():
+    made = sections()
+    (encoding,) = made[1].encodings
+    encoding.track = SimpleNamespace(last_received_at_s=5.0)
+    routes = Routes(made)
+    assert routes.find(packet(30, mid="b"), 5.0 + SSRC_SILENT_S) == Route(made[1], encoding, False)
+    assert encoding.ssrc == 30
 
 
 def test_a_mid_is_only_read_where_it_was_negotiated():
     made = [section("a", mid_ext=0), section("b", mid_ext=0)]
-    assert Routes(made).find(packet(30, mid="b")) is None
+    assert Routes(made).find(packet(30, mid="b"), 0.0) is None
 
 
 RID_EXT, RRID_EXT = 5, 6
@@ -100,15 +113,15 @@ def named(ssrc: int, ext_id: int, rid: bytes, pt: int = 96, mid: str = "a"):
 
 def test_layers_are_told_apart_by_rid():
     routes = Routes([layered(), section("b")])
-    assert routes.find(named(30, RID_EXT, b"m")).encoding.rid == "m"
-    assert routes.find(named(31, RID_EXT, b"h")).encoding.rid == "h"
-    assert routes.find(named(32, RRID_EXT, b"h", pt=97)) == (
-        routes.find(packet(31)).media,
-        routes.find(packet(31)).encoding,
+    assert routes.find(named(30, RID_EXT, b"m"), 0.0).encoding.rid == "m"
+    assert routes.find(named(31, RID_EXT, b"h"), 0.0).encoding.rid == "h"
+    assert routes.find(named(32, RRID_EXT, b"h", pt=97), 0.0) == (
+        routes.find(packet(31), 0.0).media,
+        routes.find(packet(31), 0.0).encoding,
         True,
     )
-    assert routes.find(packet(30)).encoding.rid == "m", "later packets need not say it"
-    assert routes.find(packet(32, pt=97)).encoding.rid == "h"
+    assert routes.find(packet(30), 0.0).encoding.rid == "m", "later packets need not say it"
+    assert routes.find(packet(32, pt=97), 0.0).encoding.rid == "h"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +135,7 @@ def test_layers_are_told_apart_by_rid():
     ],
 )
 def test_no_layer_without_its_name(arrived):
-    assert Routes([layered()]).find(arrived) is None
+    assert Routes([layered()]).find(arrived, 0.0) is None
 
 
 @pytest.mark.parametrize("marker", [0, 1])
