@@ -31,7 +31,7 @@ from classroom.recording.lesson_file import DamagedRecording
 from classroom.recording.library import manifest, media_file
 from classroom.recording.repair import repair_recordings
 from classroom.sfu.session import MediaSettings
-from classroom.sfu.transport.mux import local_addresses
+from classroom.sfu.transport.ports import local_addresses
 from classroom.sfu.workers.pool import WorkerPool
 from classroom.web.app import make_app
 from classroom.web.context import Context, RecordedFile

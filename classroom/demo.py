@@ -18,7 +18,7 @@ from rich.rule import Rule
 
 from classroom.model import ClassroomError, LessonId, Role
 from classroom.recording.library import find_recording
-from classroom.sfu.transport.mux import local_addresses
+from classroom.sfu.transport.ports import local_addresses
 from classroom.web.auth import issue_token, new_claims
 from classroom.web.secret import secret_of
 

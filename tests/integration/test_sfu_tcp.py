@@ -19,7 +19,7 @@ from classroom.sfu.server import MediaServer
 from classroom.sfu.session import MediaSettings
 from classroom.sfu.transport import stun, tcp_listener
 from classroom.sfu.transport.client import ClientTransport, RemoteDescription
-from classroom.sfu.transport.mux import MediaPortTaken
+from classroom.sfu.transport.ports import MediaPortTaken
 from classroom.sfu.transport.tcp import MAX_FRAME_BYTES, MAX_STRANGER_BYTES
 from tests.integration.test_sfu_transport import IDR, LESSON, SLICE, collect, frame, media_server, offer, remote
 

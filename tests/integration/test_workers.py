@@ -21,7 +21,7 @@ from classroom.sfu.core.rtp import parse_rtp
 from classroom.sfu.negotiate import BadOffer
 from classroom.sfu.session import EtagMismatch, MediaSettings, UnknownLesson, UnknownSession
 from classroom.sfu.transport.client import ClientTransport
-from classroom.sfu.transport.mux import MediaPortTaken
+from classroom.sfu.transport.ports import MediaPortTaken
 from classroom.sfu.workers.pool import WorkerPool
 from classroom.worker import COMMAND
 from tests.integration.test_sfu_transport import IDR, SLICE, frame, offer, remote

@@ -7,15 +7,13 @@ import socket
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
-import ifaddr
-
-from classroom.model import ClassroomError
 from classroom.sfu.transport import stun
 from classroom.sfu.transport.compiled_egress import CompiledEgress
 from classroom.sfu.transport.egress import BUFFER_BYTES, Egress
 from classroom.sfu.transport.handshakes import Handshakes
 from classroom.sfu.transport.ingress import Ingress
 from classroom.sfu.transport.kernel import load
+from classroom.sfu.transport.ports import bind_port, local_addresses
 from classroom.sfu.transport.srtp import Buffer
 
 if TYPE_CHECKING:
@@ -28,10 +26,6 @@ if TYPE_CHECKING:
 BATCH = 64  # reads per wake-up and socket: enough to drain a burst, little enough that nothing else starves
 SOCKET_BUFFER_BYTES = 8 << 20
 MAX_DATAGRAM_BYTES = 1500
-
-
-class MediaPortTaken(ClassroomError):
-    """Something else listens on the media port."""
 
 
 class Receiver(Protocol):
@@ -85,29 +79,9 @@ class UdpMux:
 
         Must run in the event loop that will read. Raises MediaPortTaken.
         """
-        everywhere, wanted = families_of(host)
         loop = asyncio.get_running_loop()
-        for family, address in wanted:
-            try:
-                sock = socket.socket(family, socket.SOCK_DGRAM)
-            except OSError:
-                continue  # this machine has no IPv6
-            try:
-                if family == socket.AF_INET6:
-                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                _enlarge_buffers(sock)
-                sock.setblocking(False)
-                sock.bind((address, port))
-            except OSError as error:
-                sock.close()
-                if everywhere and family == socket.AF_INET6:
-                    continue
-                self.close()
-                raise MediaPortTaken(
-                    f"媒体端口 {port}/UDP 无法使用({error.strerror}),请换一个 --media-port。 "
-                    f"The media port {port}/UDP cannot be used ({error.strerror}); choose another --media-port."
-                ) from error
-            port = sock.getsockname()[1]
+        sockets = bind_port(host, port, socket.SOCK_DGRAM, _enlarge_buffers, ("--media-port", "--media-port"))
+        for sock in sockets:
             if self._kernel is None:
                 egress = Egress(sock, self._outgoing)
             else:
@@ -115,7 +89,7 @@ class UdpMux:
             self._sockets.append(sock)
             self.egresses.append(egress)
             loop.add_reader(sock, self._readable, Ingress(sock), egress)
-        return port
+        return int(sockets[0].getsockname()[1])
 
     def addresses(self) -> tuple[str, ...]:
         """Under which others may reach the open sockets, IPv4 first; loopback only when there is nothing else."""
@@ -220,27 +194,6 @@ class UdpMux:
         else:
             return peer
         return None
-
-
-def local_addresses(host: str) -> tuple[str, ...]:
-    """The addresses under which others may reach a socket bound to ``host``; loopback only when there is no other."""
-    if host not in ("0.0.0.0", "::", ""):
-        return (host,)
-    found: list[str] = []
-    for adapter in ifaddr.get_adapters():
-        for ip in adapter.ips:
-            address = ip.ip if isinstance(ip.ip, str) else ip.ip[0]
-            if not address.startswith(("127.", "169.254.", "fe80:")) and address != "::1":
-                found.append(address)
-    found.sort(key=lambda address: ":" in address)
-    return tuple(found) or ("127.0.0.1",)
-
-
-def families_of(host: str) -> tuple[bool, list[tuple[socket.AddressFamily, str]]]:
-    """What to bind for ``host``, and whether that is every address of both families, of which one may be missing."""
-    if host in ("0.0.0.0", "::", ""):
-        return True, [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
-    return False, [(socket.AF_INET6 if ":" in host else socket.AF_INET, host)]
 
 
 def _enlarge_buffers(sock: socket.socket) -> None:

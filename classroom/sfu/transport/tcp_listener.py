@@ -14,7 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from classroom.sfu.transport.egress import BUFFER_BYTES
-from classroom.sfu.transport.mux import MediaPortTaken, families_of
+from classroom.sfu.transport.ports import bind_port
 from classroom.sfu.transport.srtp import Buffer
 from classroom.sfu.transport.tcp import TcpConnection
 
@@ -56,33 +56,10 @@ class TcpListener:
 
     def open(self, host: str, port: int) -> int:
         """Listen on ``host`` as UdpMux.open does; return the port. Raises MediaPortTaken."""
-        everywhere, wanted = families_of(host)
-        for family, address in wanted:
-            try:
-                sock = socket.socket(family, socket.SOCK_STREAM)
-            except OSError:
-                continue  # this machine has no IPv6
-            try:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                sock.setblocking(False)
-                sock.bind((address, port))
-                sock.listen(256)
-            except OSError as error:
-                sock.close()
-                if everywhere and family == socket.AF_INET6:
-                    continue
-                self.close()
-                raise MediaPortTaken(
-                    f"媒体端口 {port}/TCP 无法使用({error.strerror}),请换一个 --media-tcp-port,或用 --no-media-tcp。 "
-                    f"The media port {port}/TCP cannot be used ({error.strerror}); "
-                    "choose another --media-tcp-port, or --no-media-tcp."
-                ) from error
-            port = sock.getsockname()[1]
-            self._listening.append(sock)
+        way_out = "--media-tcp-port,或用 --no-media-tcp", "--media-tcp-port, or --no-media-tcp"
+        self._listening = bind_port(host, port, socket.SOCK_STREAM, _reuse_address, way_out)
         self._accept_again()
-        return port
+        return int(self._listening[0].getsockname()[1])
 
     # --- connections -------------------------------------------------------------------------------------------
 
@@ -235,3 +212,7 @@ def _network_of(host: str) -> str:
     """Whom to count together: an IPv4 address, or the /64 that one machine behind IPv6 has all of (RFC 6177)."""
     address = ipaddress.ip_address(host.partition("%")[0])
     return host if address.version == 4 else str(ipaddress.ip_network((address, 64), strict=False))
+
+
+def _reuse_address(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -25,7 +25,7 @@ from classroom.sfu.core.events import MediaEvent
 from classroom.sfu.core.stats import LessonStats
 from classroom.sfu.negotiate import BadFragment, BadOffer, UnacceptableOffer
 from classroom.sfu.session import EtagMismatch, MediaSettings, Patched, Session, UnknownLesson, UnknownSession
-from classroom.sfu.transport.mux import MediaPortTaken
+from classroom.sfu.transport.ports import MediaPortTaken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
