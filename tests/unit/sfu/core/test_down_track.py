@@ -182,6 +182,16 @@ def test_a_clock_that_was_set_does_not_move_the_picture():
     assert parse_rtp(written(down, other)).ts == 500 + 45_000
 
 
+def test_without_a_clock_what_follows_is_timed_by_its_arrival():
+    one, two = up_track(), up_track()
+    down = started(one, feed(one, 1, 0, 10.0), first_ts=0)
+    down.stop(10.0)
+    other = feed(two, 1, 0, 10.5)
+    two.clock.captured_s = lambda ts: None  # nothing has told the time
+    down.start(two, [other], 10.5)
+    assert parse_rtp(written(down, other)).ts == 45_000
+
+
 def test_the_latest_picture_from_the_cache_is_the_present_one():
     one, two = up_track(), up_track()
     down = started(one, feed(one, 1, 0, 10.0), first_ts=0)

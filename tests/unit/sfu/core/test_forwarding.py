@@ -161,6 +161,18 @@ def test_sound_that_came_late_is_sent_again_with_the_copies_that_it_left_with():
         assert parse_rtp(path.down.retransmission(number, 1.0, 0.0)).payload[2:] == payload, number
 
 
+def test_what_stalls_while_it_waits_for_something_else_goes_on_waiting_for_that():
+    path, other = Path(), Path(None)
+    path.plug()
+    path.comes(0.0, 0, keyframe=True)
+    path.forwarding.plug(path.down, other.up, 0.0)
+    for n in range(1, 60):
+        path.comes(n / 100, *range(10 * n, 10 * n + 3))
+        path.passes(n / 100, (n + 1) / 100)
+    assert path.down.up is None and path.down.next_up is other.up
+    assert path.up.waiting == [] and other.up.waiting == [path.down]
+
+
 def test_a_late_packet_waits_its_turn():
     path = Path()
     path.plug()

@@ -7,7 +7,7 @@ from classroom.sfu.core import rtcp
 from classroom.sfu.core.events import PublicationAdded, PublicationLive, PublicationRemoved
 from classroom.sfu.core.lesson import TICK_S
 from classroom.sfu.core.peers import IncomingMedia
-from classroom.sfu.core.rtp import build_rtp
+from classroom.sfu.core.rtp import build_extensions, build_rtp
 from tests.unit.sfu.core.lesson_calls import (
     DOWN,
     IDR,
@@ -202,3 +202,21 @@ def test_a_slot_that_is_pinned_to_nothing_falls_silent():
     media.receive(SessionId("up 2"), frame(1, IDR, ssrc=78), 0.0)  # slots are looked at again
     feed(media, frame(2))
     assert down.up is None and drained(media) == []
+
+
+def test_a_publisher_that_changes_its_ssrc_is_followed():
+    """RFC 3550 §8.2: after a collision. Numbers and picture of the receiver go on."""
+    media = with_publisher(mid_ext=4)
+    down = with_receiver(media)
+    feed(media, frame(1, IDR), frame(2))
+    drained(media)
+    mid = build_extensions([(4, b"0")])
+
+    def renamed(seq: int, payload: bytes) -> bytes:
+        return build_rtp(pt=96, seq=seq, ts=seq * 3000, ssrc=99, payload=payload, marker=True, extensions=mid)
+
+    feed(media, renamed(500, IDR), now=0.5)
+    assert media.unroutable == 1, "a stray, for all we know"
+    feed(media, renamed(501, IDR), renamed(502, SLICE), now=2.0)
+    assert drained(media) == [([501, 502], 1)] and down.numbers.next_seq & 0xFFFF == 4
+    assert [type(event) for event in media.take_events()] == [PublicationAdded], "it is the same publication"

@@ -163,6 +163,15 @@ def test_arrivals_are_told_to_whoever_numbers_its_packets():
     assert (told.base_seq, len(told.arrivals)) == (700, 5)
 
 
+def test_sound_whose_level_is_not_said_is_sound():
+    media = lesson()
+    section = IncomingMedia("0", TrackKind.AUDIO, Label.MIC, 111, 48_000, ssrc=7, audio_level_ext=LEVEL_EXT)
+    media.add_publisher(UP, ParticipantId("t"), SINK, [section], str, 0.0)
+    for seq in range(2):
+        media.receive(UP, stamped(seq, 7, 111, LEVEL_EXT + 1, b"?"), 0.0)
+    assert media.unroutable == media.malformed == 0 and section.layers[0].highest & 0xFFFF == 1
+
+
 def test_the_loudest_of_the_floor_is_played():
     media = lesson()
     slot = Slot(TrackKind.AUDIO, SlotWish.SPEAKER, DownTrack(SINK, ssrc=9, pt=111, clock_rate_hz=48_000))
@@ -192,6 +201,8 @@ def test_what_a_receiver_estimates_itself_counts_where_arrivals_are_not_told():
     remb = bytes.fromhex("8fce0005 00000001 00000000") + b"REMB" + bytes.fromhex("01 0649f0 00000009")  # 300 kbit/s
     media.receive(DOWN, rtcp.build_rr(1, []) + remb, 0.1)
     assert downlink.estimate_bps == pytest.approx(300_000, rel=0.01)
+    media.receive(DOWN, rtcp.build_rr(1, []) + remb[:-4] + b"\0\0\0\7", 0.2)  # of a stream that it does not get
+    assert downlink.estimate_bps == pytest.approx(300_000, rel=0.01)
 
 
 def test_a_link_that_was_measured_is_told_now_and_then():
@@ -213,3 +224,12 @@ def test_a_link_that_was_measured_is_told_now_and_then():
     assert measured == LinkMeasured(ParticipantId("v"), downlink.estimate_bps)
     media.handle_timeout(10.6)
     assert not [e for e in media.take_events() if isinstance(e, LinkMeasured)]
+
+
+def test_arrivals_that_nobody_asked_for_are_ignored():
+    media = with_publisher()
+    down = with_receiver(media)
+    feed(media, frame(1, IDR))
+    told, _ = build_transport_feedback(1, 9, 0, 0, [4, 8])
+    media.receive(DOWN, told, 0.1)
+    assert drained(media) == [([1], 1)] and down.up is not None and media.malformed == 0
