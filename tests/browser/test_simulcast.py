@@ -45,12 +45,14 @@ RECEIVE = f"""async ([url, token]) => {{
     for (const kind of ["video", "audio"]) pc.addTransceiver(kind, {{ direction: "recvonly" }});
   }});
 }}"""
-# What Chromium says of its layers; "reported" is the server's word for each in receiver reports.
+# What Chromium says of its layers; "reported" is the server's word for each in receiver reports. The estimate is that of
+# the path in use: of several that were nominated only one has it.
 SENT = """async () => {
   const stats = [...(await window.pc.getStats()).values()];
   const layers = Object.fromEntries(stats.filter(s => s.type === "outbound-rtp" && s.kind === "video").map(s =>
     [s.rid, { width: s.frameWidth, frames: s.framesEncoded, reported: stats.some(r => r.id === s.remoteId) }]));
-  return { layers, bps: stats.find(s => s.type === "candidate-pair" && s.nominated)?.availableOutgoingBitrate ?? 0 };
+  const used = stats.find(s => s.type === "transport")?.selectedCandidatePairId;
+  return { layers, bps: stats.find(s => s.id === used)?.availableOutgoingBitrate ?? 0 };
 }"""
 RECEIVED = """async () => {
   const stats = [...(await window.pc.getStats()).values()];
