@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 import shutil
 import socket
 import subprocess
@@ -24,20 +25,33 @@ LESSON = "maths"
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
 
 
+# Below those that the kernel gives to outgoing connections: what is free here stays so until somebody binds it, also
+# while a server that was killed is away.
+_PORTS = range(10_000, 32_000)
+
+
 def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port on which a server can be started, and started again."""
+    return _free(1, (kind,))
 
 
 def free_ports(count: int) -> int:
     """The first of so many neighbouring ports for media, UDP and TCP."""
+    return _free(count, (socket.SOCK_DGRAM, socket.SOCK_STREAM))
+
+
+def _free(count: int, kinds: tuple[socket.SocketKind, ...]) -> int:
+    families = [(socket.AF_INET, "0.0.0.0"), *([(socket.AF_INET6, "::")] if socket.has_dualstack_ipv6() else [])]
     while True:
-        first = free_port(socket.SOCK_DGRAM)
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
+        first = random.choice(_PORTS[:-count])
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             for port in range(first, first + count):
-                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                    stack.enter_context(socket.socket(socket.AF_INET, kind)).bind(("127.0.0.1", port))
+                for kind in kinds:
+                    for family, address in families:
+                        sock = stack.enter_context(socket.socket(family, kind))
+                        if family == socket.AF_INET6:
+                            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                        sock.bind((address, port))
             return first
 
 

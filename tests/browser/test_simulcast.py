@@ -45,8 +45,8 @@ RECEIVE = f"""async ([url, token]) => {{
     for (const kind of ["video", "audio"]) pc.addTransceiver(kind, {{ direction: "recvonly" }});
   }});
 }}"""
-# What Chromium says of its layers; "reported" is the server's word for each in receiver reports. The estimate is that of
-# the path in use: of several that were nominated only one has it.
+# What Chromium says of its layers; "reported" is the server's word for each in receiver reports. The estimate is that
+# of the path in use: of several that were nominated only one has it.
 SENT = """async () => {
   const stats = [...(await window.pc.getStats()).values()];
   const layers = Object.fromEntries(stats.filter(s => s.type === "outbound-rtp" && s.kind === "video").map(s =>

@@ -24,13 +24,7 @@ from classroom.model import LessonId, Role
 from classroom.recording.library import find_recording, manifest
 from classroom.web.auth import issue_token, new_claims
 from classroom.web.secret import load_secret
-from tests.running import free_ports
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from tests.running import free_port, free_ports
 
 
 class Server:
@@ -38,7 +32,7 @@ class Server:
 
     def __init__(self, folder, http) -> None:
         self.folder, self.http = folder, http
-        self.port, self.media_port = free_port(), free_ports(1)
+        self.port, self.media_port = free_port(socket.SOCK_STREAM), free_ports(1)
         self.base = f"http://127.0.0.1:{self.port}"
         self.process: asyncio.subprocess.Process | None = None
 
@@ -280,7 +274,7 @@ async def test_many_silent_connections_do_not_use_up_the_files_of_the_server(tmp
 
 
 async def demo(folder, *options):
-    port, media_port = free_port(), free_ports(1)
+    port, media_port = free_port(socket.SOCK_STREAM), free_ports(1)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "classroom", "demo", "--port", str(port), "--media-port", str(media_port)),
         *("--recordings", str(folder), "--lesson", "maths", *options),

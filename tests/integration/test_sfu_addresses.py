@@ -13,6 +13,7 @@ import pytest
 from classroom.model import ParticipantId
 from classroom.sfu.transport.client import ClientTransport
 from tests.integration.test_sfu_transport import LESSON, media_server, offer, remote
+from tests.running import free_ports
 
 
 async def candidates(host: str, port: int = 0) -> list[str]:
@@ -33,8 +34,9 @@ async def test_only_families_that_are_open_are_announced():
         pytest.skip("this machine has no IPv6 address")
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as taken:
         taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        taken.bind(("::", 0))
-        found = await candidates("0.0.0.0", taken.getsockname()[1])
+        port = free_ports(1)  # for UDP over IPv4, and for TCP
+        taken.bind(("::", port))
+        found = await candidates("0.0.0.0", port)
     assert found and not any(":" in ip for ip in found)
 
 
