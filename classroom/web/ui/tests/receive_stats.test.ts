@@ -7,15 +7,19 @@ const labels = new Map<string, Label>([
   ["2", "mic"],
 ]);
 
+function reportOf(...entries: { id: string; type: string; [key: string]: unknown }[]): RTCStatsReport {
+  return new Map(entries.map((entry) => [entry.id, entry]));
+}
+
 function report(camera: object, mic: object): RTCStatsReport {
-  const entries = [
+  return reportOf(
     { id: "a", type: "inbound-rtp", mid: "0", ...camera },
     { id: "b", type: "inbound-rtp", mid: "2", ...mic },
     { id: "c", type: "candidate-pair", nominated: true, currentRoundTripTime: 0.042 },
-    { id: "d", type: "candidate-pair", nominated: false, currentRoundTripTime: 9 },
+    { id: "d", type: "candidate-pair", nominated: true, currentRoundTripTime: 9 },
     { id: "e", type: "inbound-rtp", mid: "7", bytesReceived: 1e9 },
-  ];
-  return new Map(entries.map((entry) => [entry.id, entry]));
+    { id: "f", type: "transport", selectedCandidatePairId: "c" },
+  );
 }
 
 it("turns totals into rates", () => {
@@ -45,4 +49,21 @@ it("turns totals into rates", () => {
       { label: "mic", bitrate_bps: 32_000, loss: 0, fps: 0 },
     ],
   });
+});
+
+it("reads the round trip of the path in use, not of any that was nominated", () => {
+  const pair = { type: "candidate-pair", nominated: true };
+  const stats = reportOf(
+    { ...pair, id: "left", currentRoundTripTime: 9 },
+    { ...pair, id: "used", currentRoundTripTime: 0.042 },
+    { ...pair, id: "spare", currentRoundTripTime: 8 },
+    { id: "t", type: "transport", selectedCandidatePairId: "used" },
+  );
+  expect(sampleReport(stats, labels, 0).rtt_s).toBe(0.042);
+});
+
+it("knows no round trip before a path is in use", () => {
+  const pair = { id: "c", type: "candidate-pair", nominated: true, currentRoundTripTime: 9 };
+  const transport = { id: "t", type: "transport" };
+  expect(sampleReport(reportOf(pair, transport), labels, 0).rtt_s).toBeNull();
 });

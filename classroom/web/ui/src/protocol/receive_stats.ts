@@ -43,7 +43,6 @@ export function sampleReport(
   at_ms: number,
 ): ReceiveSample {
   const slots: SlotTotals[] = [];
-  let rtt_s: number | null = null;
   report.forEach((entry: Record<string, unknown>) => {
     if (entry["type"] === "inbound-rtp") {
       const label = labels.get(String(entry["mid"]));
@@ -57,11 +56,9 @@ export function sampleReport(
         freezes: number(entry["freezeCount"]),
         frozen_s: number(entry["totalFreezesDuration"]),
       });
-    } else if (entry["type"] === "candidate-pair" && entry["nominated"] === true) {
-      if (typeof entry["currentRoundTripTime"] === "number") rtt_s = entry["currentRoundTripTime"];
     }
   });
-  return { at_ms, slots, rtt_s };
+  return { at_ms, slots, rtt_s: rttOfPathInUse(report) };
 }
 
 /** What happened between two samples of the same session. */
@@ -90,6 +87,17 @@ export function statsBetween(before: ReceiveSample, after: ReceiveSample): Recei
 
 export function totalBytes(sample: ReceiveSample): number {
   return sample.slots.reduce((sum, slot) => sum + slot.bytes, 0);
+}
+
+/** Of several candidate pairs that were nominated, those of paths that were left among them, one is in use. */
+function rttOfPathInUse(report: RTCStatsReport): number | null {
+  let used: unknown;
+  report.forEach((entry: Record<string, unknown>) => {
+    if (entry["type"] === "transport") used ??= entry["selectedCandidatePairId"];
+  });
+  const pair = report.get(String(used)) as Record<string, unknown> | undefined;
+  const rtt_s = pair?.["currentRoundTripTime"];
+  return typeof rtt_s === "number" ? rtt_s : null;
 }
 
 function number(value: unknown): number {
