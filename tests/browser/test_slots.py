@@ -133,6 +133,18 @@ async def stats(page: Page) -> dict[str, dict[str, Any]]:
     return {place: found[str(n)] for n, place in enumerate(("programme", "floor", "mic", "speaker")) if str(n) in found}
 
 
+def all_shown_and_heard(found: dict[str, dict[str, Any]]) -> bool:
+    """Pictures go on in both places, and of each and its sound it is known when they are played."""
+    return (
+        len(found) == 4
+        and all(entry["playout"] for entry in found.values())
+        and found["programme"]["frames"] > 200
+        and found["floor"]["frames"] > 100
+        and found["mic"]["energy"] > 0
+        and found["speaker"]["energy"] > 0
+    )
+
+
 async def publishing(server: Server, page: Page, role: str, colour: str) -> None:
     await page.goto(f"{server.url}/terminal")
     await page.evaluate(PUBLISH, [f"{server.url}/whip/{LESSON}", await server.token(role), colour])
@@ -167,17 +179,14 @@ async def test_the_teacher_switches_and_calls_on(tmp_path: Path) -> None:
                 await asyncio.sleep(1.5)
             at_ms = await command.direct(None, [other["participant_id"]])
             called_ms = await first_shown_ms(terminal, "floor", "green", at_ms)
-            await asyncio.sleep(8)
-            after = await stats(terminal)
+            async with asyncio.timeout(60):
+                while not all_shown_and_heard(after := await stats(terminal)):
+                    await asyncio.sleep(0.5)
 
         lips_ms = [
             round(after[picture]["playout"] - after[sound]["playout"])
             for picture, sound in (("programme", "mic"), ("floor", "speaker"))
-            if after[picture]["playout"] and after[sound]["playout"]
         ]
         # Figures for docs/adaptation.md; a timing decides no test.
         print("switch ms", [round(ms) for ms in took], "called on ms", round(called_ms), "lips ms", lips_ms)
-        assert len(lips_ms) == 2, "each picture is in sync with its sound"
         assert after["programme"]["plis"] == before["programme"]["plis"] and after["floor"]["plis"] == 0, "all decoded"
-        assert after["programme"]["frames"] > 200 and after["floor"]["frames"] > 100
-        assert after["mic"]["energy"] > 0 and after["speaker"]["energy"] > 0

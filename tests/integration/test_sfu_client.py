@@ -15,6 +15,7 @@ from classroom.sfu.server import MediaServer
 from classroom.sfu.session import MediaSettings
 from classroom.sfu.transport.client import REFUSED_S, ClientTransport, TransportError
 from tests.integration.test_sfu_transport import IDR, LESSON, frame, media_server, offer, remote
+from tests.stopwatch import Stopwatch
 
 
 def open_sockets() -> int:
@@ -59,12 +60,11 @@ def test_a_server_that_is_gone_is_noticed_long_before_the_silence_is(host):
             await server.until(SessionConnected)
             server.media._mux.close()  # as the kernel does it for a process that is killed: without a goodbye
             server.media._tcp.close()
-            gone_s = time.monotonic()
-            while not lost.done():
-                up.send_rtp([frame(1, IDR)])
-                await asyncio.sleep(0.02)
-                assert time.monotonic() - gone_s < 5
-            return time.monotonic() - gone_s
+            async with asyncio.timeout(10), Stopwatch() as watch:
+                while not lost.done():
+                    up.send_rtp([frame(1, IDR)])
+                    await asyncio.sleep(0.02)
+            return watch.s
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(lose()) < 1.5
@@ -95,9 +95,10 @@ async def test_two_addresses_of_a_server_do_not_lead_it_astray():
                 up = ClientTransport()
                 good = await described(first, up)
                 relaying = asyncio.create_task(relay_udp(second, ("127.0.0.1", port)))
-                began_s = time.monotonic()
-                await up.connect(replace(good, candidates=(("127.0.0.2", port), *good.candidates), tcp_candidates=()))
-                took_s.append(time.monotonic() - began_s)
+                async with Stopwatch() as watch:
+                    both = (("127.0.0.2", port), *good.candidates)
+                    await up.connect(replace(good, candidates=both, tcp_candidates=()))
+                took_s.append(watch.s)
                 relaying.cancel()
                 await asyncio.gather(relaying, up.close(), return_exceptions=True)
             assert min(took_s) < 0.9
@@ -166,14 +167,14 @@ async def test_a_link_local_address_keeps_its_interface(monkeypatch):
     if scoped is None:
         pytest.skip("this machine has no link-local address")
     monkeypatch.setattr("classroom.sfu.transport.client.CONSENT_INTERVAL_S", 0.1)
-    monkeypatch.setattr("classroom.sfu.transport.client.SILENCE_S", 0.5)
+    monkeypatch.setattr("classroom.sfu.transport.client.SILENCE_S", 2.0)
     closed: asyncio.Queue[str] = asyncio.Queue()
     async with media_server("::") as server:
         up = ClientTransport(on_close=closed.put_nowait)
         good = await described(server, up)
         await up.connect(replace(good, candidates=((scoped, good.candidates[0][1]),)))
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(closed.get(), 1.5)
+            await asyncio.wait_for(closed.get(), 3.0)
         await up.close()
 
 

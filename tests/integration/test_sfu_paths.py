@@ -1,7 +1,6 @@
 """Paths that die, come back and move, through real sockets: noticed within three seconds, and nobody joins again."""
 
 import asyncio
-import time
 from dataclasses import replace
 from itertools import pairwise
 
@@ -15,6 +14,7 @@ from classroom.sfu.transport import client, stun
 from classroom.sfu.transport.client import ClientTransport
 from tests.integration.test_sfu_hostile import Nat, behind_nat
 from tests.integration.test_sfu_transport import IDR, LESSON, SLICE, frame, media_server, offer, remote
+from tests.stopwatch import Stopwatch
 
 
 class Lesson:
@@ -23,10 +23,12 @@ class Lesson:
     def __init__(self, server, nat: Nat) -> None:
         self.server = server
         self.nat = nat
+        self.watch = Stopwatch()
         self.times_s: list[float] = []
-        self.up, self.down = ClientTransport(), ClientTransport(on_rtp=lambda _: self.times_s.append(time.monotonic()))
+        self.up, self.down = ClientTransport(), ClientTransport(on_rtp=lambda _: self.times_s.append(self.watch.s))
 
     async def __aenter__(self):
+        self.watch.start()
         await self.server.publish(self.up)
         session = await self.server.media.subscribe(LESSON, ParticipantId("v"), offer(self.down, "recvonly"))
         self.session = session
@@ -38,6 +40,7 @@ class Lesson:
 
     async def __aexit__(self, *_) -> None:
         self._sending.cancel()
+        self.watch.stop()
         await asyncio.gather(self.up.close(), self.down.close())
 
     async def _send(self) -> None:
@@ -49,7 +52,7 @@ class Lesson:
 
     async def receives(self) -> float:
         """Wait until something comes; how long that took from now, in seconds."""
-        began_s = time.monotonic()
+        began_s = self.watch.s
         self.times_s.clear()
         async with asyncio.timeout(10):
             while not self.times_s:
@@ -63,10 +66,10 @@ class Lesson:
 async def test_a_dead_path_is_noticed_within_three_seconds_and_goes_on_when_it_is_back(monkeypatch):
     monkeypatch.setattr(client, "SILENCE_S", 30)
     async with media_server() as server, behind_nat(server) as nat, Lesson(server, nat) as lesson:
-        died_s = time.monotonic()
+        died_s = lesson.watch.s
         nat.dead = True
         (interrupted,) = await server.until(SessionInterrupted)
-        assert time.monotonic() - died_s < 3
+        assert lesson.watch.s - died_s < 3
         assert interrupted.participant_id == "v" and not interrupted.publishing
         before = nat.to_client
         await asyncio.sleep(1)
@@ -81,7 +84,7 @@ async def test_a_dead_path_is_noticed_within_three_seconds_and_goes_on_when_it_i
 
 async def test_a_path_that_stays_dead_ends_its_session(monkeypatch):
     monkeypatch.setattr(client, "SILENCE_S", 30)
-    monkeypatch.setattr("classroom.sfu.server.SILENT_PATH_S", 3.5)
+    monkeypatch.setattr("classroom.sfu.server.SILENT_PATH_S", 5.0)
     async with media_server() as server, behind_nat(server) as nat, Lesson(server, nat) as lesson:
         nat.dead = True
         (closed,) = await server.until(SessionClosed)
@@ -114,10 +117,10 @@ async def test_a_receiver_whose_address_changes_goes_on_within_a_check(reports):
 
 
 async def test_a_client_whose_udp_is_blocked_in_mid_lesson_goes_on_over_tcp():
-    async with media_server() as server, behind_nat(server) as nat:
+    async with media_server() as server, behind_nat(server) as nat, Stopwatch() as watch:
         up = ClientTransport()
         times_s: list[float] = []
-        down = ClientTransport(on_rtp=lambda _: times_s.append(time.monotonic()))
+        down = ClientTransport(on_rtp=lambda _: times_s.append(watch.s))
         await server.publish(up)
         session = await server.media.subscribe(LESSON, ParticipantId("v"), offer(down, "recvonly"))
         description = remote(session.answer)
@@ -125,7 +128,7 @@ async def test_a_client_whose_udp_is_blocked_in_mid_lesson_goes_on_over_tcp():
         await server.until(SessionConnected, 2)
         assert not down.over_tcp
         nat.dead = True
-        died_s, seq = time.monotonic(), 0
+        died_s, seq = watch.s, 0
         async with asyncio.timeout(10):
             while not times_s:
                 up.send_rtp([frame(seq, IDR)])

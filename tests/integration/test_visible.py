@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 import subprocess
+import time
 
 import pytest
 from aiohttp import ClientSession
@@ -54,16 +55,16 @@ class Ends:
                     await transport.connect(remote(await response.text()))
 
     async def run(self) -> None:
-        """Send and report until cancelled."""
-        number = 0
+        """Send and report until cancelled: as many pictures as are due, however late this has its turn."""
+        began_s, number = time.monotonic(), 0
         while True:
+            await asyncio.sleep(max(0.0, began_s + number / PICTURES_PER_S - time.monotonic()))
             nal = (b"\x65\x80" if number % PICTURES_PER_S == 0 else b"\x41\x80") + bytes(SIZE_BYTES - 2)
             self.up.send_rtp([build_rtp(pt=96, seq=number, ts=1800 * number, ssrc=77, payload=nal, marker=True)])
             if self.ssrc is not None and number % 10 == 0:
                 block = rtcp.ReportBlock(self.ssrc, 64, 0, number, 0, self.last_report, 1)
                 self.down.send_rtcp(rtcp.build_rr(1, [block]))
             number += 1
-            await asyncio.sleep(1 / PICTURES_PER_S)
 
     async def close(self) -> None:
         await asyncio.gather(self.up.close(), self.down.close())
@@ -99,12 +100,12 @@ def operator(server) -> str:
 
 
 async def test_metrics_tell_of_lesson_publication_and_receiver(lesson):
-    url = lesson.server.url + "/metrics"
-    await fetch(url)
-    await asyncio.sleep(1.5)
-    status, text = await fetch(url)
-    assert status == 200
-    families = {family.name: family for family in text_string_to_metric_families(text)}
+    families = {}
+
+    async def scrape() -> None:
+        status, text = await fetch(lesson.server.url + "/metrics")
+        assert status == 200
+        families.update({family.name: family for family in text_string_to_metric_families(text)})
 
     def value(name: str, **labels) -> float:
         family = families[f"classroom_{name}"]
@@ -114,14 +115,19 @@ async def test_metrics_tell_of_lesson_publication_and_receiver(lesson):
         assert sample.labels["lesson"] == LESSON
         return sample.value
 
-    sent_bps = 8 * SIZE_BYTES * PICTURES_PER_S
+    sent_bps = pytest.approx(8 * SIZE_BYTES * PICTURES_PER_S, rel=0.4)
+    await scrape()
+    async with asyncio.timeout(30):  # a rate is of the time since the scrape before, and a busy machine sends in bursts
+        while True:
+            await asyncio.sleep(1.5)
+            await scrape()
+            if value("publication_bitrate_bps") == sent_bps and value("receiver_bitrate_bps") == sent_bps:
+                break
     assert value("publication_live", publication="camera") == 1
-    assert value("publication_bitrate_bps") == pytest.approx(sent_bps, rel=0.4)
     assert value("publication_loss_ratio") == 0
     assert value("publication_packets") >= 100
     assert value("publication_keyframes") >= 2
     assert value("publication_keyframe_requests") >= 0
-    assert value("receiver_bitrate_bps") == pytest.approx(sent_bps, rel=0.4)
     assert value("receiver_loss_ratio") == 0.25
     assert 0 <= value("receiver_rtt_seconds") < 5
     assert value("receiver_octets") > 100_000
@@ -175,12 +181,15 @@ async def top(*options: str) -> tuple[int, str]:
 
 async def test_top_shows_every_link_in_words(lesson):
     server = lesson.server
-    status, shown = await top("--server", server.url, "--recordings", str(server.folder), "--once")
-    assert status == 0
+    sent_mbps = pytest.approx(8 * SIZE_BYTES * PICTURES_PER_S / 1e6, rel=0.4)
+    async with asyncio.timeout(50):
+        while True:  # a busy machine sends in bursts
+            status, shown = await top("--server", server.url, "--recordings", str(server.folder), "--once")
+            assert status == 0
+            if max(map(float, re.findall(r"\b0\.\d\d\b", shown)), default=0.0) == sent_mbps:
+                break
     for text in (LESSON, "the classroom", "差 poor", "丢包", "packet loss", "25.0%", "camera", "1/1"):
         assert text in shown, shown
-    rates = [float(rate) for rate in re.findall(r"\b0\.\d\d\b", shown)]
-    assert max(rates) == pytest.approx(8 * SIZE_BYTES * PICTURES_PER_S / 1e6, rel=0.4)
     token = await server.token("teacher")
     status, own = await top("--server", server.url, "--lesson", LESSON, "--token", token, "--once")
     assert status == 0 and "the classroom" in own
