@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import TYPE_CHECKING
 
 from classroom.model import Label, LessonId, ParticipantId, TrackKind
 from classroom.sfu.core import rtcp
+from classroom.sfu.core.assignment import Direction
 from classroom.sfu.core.events import PublicationAdded, PublicationRemoved
 from classroom.sfu.core.peers import Encoding, IncomingMedia
-from classroom.sfu.core.rtp import build_rtp
+from classroom.sfu.core.rtp import build_extensions, build_rtp
 from classroom.sfu.server import MediaServer, MediaSettings
 from classroom.sfu.workers import relay
 from classroom.sfu.workers.relay import RelayDoor, start_relay
@@ -141,6 +143,42 @@ async def test_the_clock_of_the_publisher_is_known_from_the_first_packet(tmp_pat
         captured_s = [t.clock.captured_s(3000) for end in ends for t in end._lessons[LESSON].media.tracks()]
         assert len(captured_s) == 4
         assert max(captured_s) - min(captured_s) < 0.045
+
+
+async def test_who_is_loudest_is_known_at_the_far_end_too(tmp_path):
+    async with two(tmp_path) as both:
+        people = [ParticipantId(name) for name in ("east", "west")]
+        sources = []
+        for ssrc, person in enumerate(people, 80):
+            media = IncomingMedia("0", TrackKind.AUDIO, Label.MIC, 111, 48_000, audio_level_ext=5)
+            media.encodings = [Encoding("", ssrc)]
+            sources.append(both.near.add_source(LESSON, person, media, Sink()))
+        ends = [server._lessons[LESSON].media for server in (both.near, both.far)]
+        for server in (both.near, both.far):
+            await server.direct(LESSON, Direction(floor=frozenset(people)))
+
+        def speaking(media) -> list[ParticipantId]:
+            return [media.publications[publication].publication.participant_id for publication in media._speaking]
+
+        async def speak(*levels: int, until: list[ParticipantId]) -> None:
+            async with asyncio.timeout(10):
+                while [speaking(media) for media in ends] != [until, until]:
+                    seq = next(seqs)
+                    for ssrc, (source, level) in enumerate(zip(sources, levels, strict=True), 80):
+                        source.receive(
+                            build_rtp(
+                                pt=111, seq=seq, ts=960 * seq, ssrc=ssrc, payload=b"opus",
+                                extensions=build_extensions([(3, b"?"), (5, bytes((level,)))]),
+                            )
+                        )  # fmt: skip
+                    await asyncio.sleep(0.02)
+
+        seqs = count()
+        await speak(20, 90, until=people)
+        await speak(90, 20, until=people[::-1])
+        await speak(20, 90, until=people)
+        (heard,) = [track for track in ends[1].tracks() if track.publication.participant_id == "east"]
+        assert heard.cache.get(heard.highest).payload == b"opus"
 
 
 async def test_each_end_forgets_the_relay_when_the_other_is_gone(tmp_path):

@@ -188,10 +188,11 @@ class LessonMedia:
             number = extension(packet, media.twcc_ext)
             if number is not None and len(number) == 2:
                 publisher.arrivals.received(number[0] << 8 | number[1], packet.ssrc, now)
-        if media.audio_level_ext and media.publication is not None:
-            level = extension(packet, media.audio_level_ext)
-            if level is not None:
-                self._speakers.heard(media.publication.id, level[0] & 0x7F, now)
+        level = extension(packet, media.audio_level_ext) if media.audio_level_ext else None
+        if level:  # an element of the two-byte form may be empty
+            packet.audio_level = level[0] & 0x7F
+            if media.publication is not None:
+                self._speakers.heard(media.publication.id, packet.audio_level, now)
 
     def _receive_rtcp(self, session_id: SessionId, data: bytes, now: float) -> None:
         try:

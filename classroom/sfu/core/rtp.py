@@ -23,10 +23,12 @@ class RtpPacket:
 
     ``data[payload_start:payload_end]`` is the payload without padding. ``ext_seq`` is ``seq`` extended so that it
     never wraps (set by the UpTrack); ``received_at_s`` is monotonic; ``capture_ntp`` is the 64-bit NTP time of
-    capture on the clock of the server, set on the first packet of a frame.
+    capture on the clock of the server, set on the first packet of a frame; ``audio_level`` is how loud its sound is,
+    0 (loudest) to 127 -dBov, where the publisher says so (RFC 6464).
     """
 
     __slots__ = (
+        "audio_level",
         "capture_ntp",
         "data",
         "ext_seq",
@@ -70,6 +72,7 @@ class RtpPacket:
         self.frame_start = False
         self.keyframe_start = False
         self.capture_ntp: int | None = None
+        self.audio_level: int | None = None
         self.redundant: dict[tuple[int, tuple[int, ...]], RtpPacket] | None = None  # see red.redundant
 
     @property

@@ -1,7 +1,8 @@
 """A lesson on more than one worker: what is published where it is held is published again where it is carried on.
 
 Plaintext over a Unix socket (SOCK_SEQPACKET: whole messages, in order). The near end is a Sink like any other, the far
-end a publisher like any other; NACKs and keyframe requests travel back as the RTCP that they are.
+end a publisher like any other; NACKs and keyframe requests travel back as the RTCP that they are. Packets of sound have
+their level on them, by which the far end tells who speaks.
 
 A message begins with its kind: a lesson's id (first, once), a publication with its stream, RTP packets (each with its
 length in front), compound RTCP.
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 from classroom.model import ClassroomError, Label, LessonId, ParticipantId, Publication, PublicationId, TrackKind
 from classroom.sfu.core import rtcp
 from classroom.sfu.core.peers import Encoding, IncomingMedia
+from classroom.sfu.core.rtp import HEADER_BYTES, build_extensions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +41,7 @@ MAX_PACKET_BYTES = 1500
 MESSAGES_AT_ONCE = 64  # of one relay, then others have their turn
 EARLY_REPORTS = 16
 BUFFER_BYTES = 4 << 20
+AUDIO_LEVEL_EXT = 1  # whatever its id at the publisher
 _SIZE = struct.Struct("!H")
 
 
@@ -121,6 +124,8 @@ class RelaySink:
                 self._pipe.send(view[:at])
                 at = 1
             size = down.write(packet, burst.seq_offset, burst.ts_offset, view, at + _SIZE.size)
+            if packet.audio_level is not None:
+                size = _add_level(view, at + _SIZE.size, size, packet.audio_level)
             _SIZE.pack_into(view, at, size)
             at += _SIZE.size + size
         self._pipe.send(view[:at])
@@ -259,6 +264,7 @@ class RelayedLesson:
             pt=96,
             clock_rate_hz=clock_rate_hz,
             nack=True,
+            audio_level_ext=AUDIO_LEVEL_EXT,
             relayed=publication,
         )
         media.encodings = [Encoding(rid, ssrc)]
@@ -267,6 +273,15 @@ class RelayedLesson:
         except ClassroomError as error:  # it was closed here this moment
             logger.warning("lesson=%s is relayed in vain: %s", self._lesson, error)
             return None
+
+
+def _add_level(view: memoryview, at: int, size: int, level: int) -> int:
+    """Put the level of its sound on the packet of ``size`` bytes at view[at:], which has no extension; the new size."""
+    payload_at = at + HEADER_BYTES
+    tail = build_extensions([(AUDIO_LEVEL_EXT, bytes((level,)))]) + view[payload_at : at + size]
+    view[at] |= 0x10
+    view[payload_at : payload_at + len(tail)] = tail
+    return HEADER_BYTES + len(tail)
 
 
 def _publication(told: object) -> Publication:

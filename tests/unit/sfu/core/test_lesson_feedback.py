@@ -172,6 +172,17 @@ def test_sound_whose_level_is_not_said_is_sound():
     assert media.unroutable == media.malformed == 0 and section.layers[0].highest & 0xFFFF == 1
 
 
+def test_a_level_that_is_empty_is_none():
+    """The two-byte form (RFC 8285 §4.3) has elements of no bytes."""
+    media = lesson()
+    section = IncomingMedia("0", TrackKind.AUDIO, Label.MIC, 111, 48_000, ssrc=7, audio_level_ext=LEVEL_EXT)
+    media.add_publisher(UP, ParticipantId("t"), SINK, [section], str, 0.0)
+    empty = b"\x10\x00\x00\x01" + bytes((LEVEL_EXT, 0, 0, 0))
+    for seq in range(2):
+        media.receive(UP, build_rtp(pt=111, seq=seq, ts=seq * 960, ssrc=7, payload=b"opus", extensions=empty), 0.0)
+    assert section.layers[0].highest & 0xFFFF == 1
+
+
 def test_the_loudest_of_the_floor_is_played():
     media = lesson()
     slot = Slot(TrackKind.AUDIO, SlotWish.SPEAKER, DownTrack(SINK, ssrc=9, pt=111, clock_rate_hz=48_000))
