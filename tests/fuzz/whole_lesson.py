@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+from typing import TYPE_CHECKING
 
 from classroom.model import Label, ParticipantId, SessionId, SlotWish, TrackKind
 from classroom.sfu.core import rtcp
@@ -20,6 +21,9 @@ from classroom.sfu.core.rtp import build_extensions, build_rtp, parse_rtp
 from classroom.sfu.core.send_log import SendLog
 from classroom.sfu.core.twcc import build_transport_feedback
 from tests.fuzz.choices import Choices
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PAYLOADS = (
     b"\x67\x42", b"\x65\x91", b"\x41\x9a", b"\x7c\x85\x91", b"\x7c\x05\x01", b"\x7c\x45\x02", b"\x5c\x81\x91",
@@ -181,13 +185,14 @@ class Play:
         payload = choices.some(20) if how & 0x20 else PAYLOADS[choices.below(len(PAYLOADS))]
         if pt == 97:
             payload = struct.pack("!H", choices.near(self.seqs.get(1, 0), 16)) + payload
-        elements = []
+        elements, other_form = [], b""
         if how & 0x40:
             which = choices.number(1)
             elements += [(MID, (b"0", b"1", b"7")[which % 3])] if which & 4 else []
             elements += [(RRID if pt == 97 else RID, RIDS[(which >> 3) % 3].encode())] if which & 0x20 else []
             elements += [(TWCC, struct.pack("!H", seq)), (LEVEL, bytes([which]))] if which & 0x40 else []
-        extensions = build_extensions(elements)
+            other_form = two_byte_form([(ext, choices.some(3)) for ext in (TWCC, LEVEL)]) if which & 0x80 else b""
+        extensions = other_form or build_extensions(elements)
         self.seqs[ssrc] = (seq + 1) & 0xFFFF
         self.receive(
             session,
@@ -247,6 +252,13 @@ class Play:
             self.drain()
         else:
             self.join(session)
+
+
+def two_byte_form(elements: Sequence[tuple[int, bytes]]) -> bytes:
+    """An extension block whose elements may be empty (RFC 8285 §4.3)."""
+    body = b"".join(bytes((ext_id, len(value))) + value for ext_id, value in elements)
+    body += bytes(-len(body) % 4)
+    return struct.pack("!HH", 0x1000, len(body) // 4) + body
 
 
 def play(data: bytes) -> None:
