@@ -278,9 +278,13 @@ class MediaServer:
             self._remove(lesson, entry, session_id, "detached")
 
     def add_source(self, lesson: LessonId, participant: ParticipantId, media: IncomingMedia, back: Sink) -> Source:
-        """Let something in this process publish; ``back`` gets the RTCP for it. Raises UnknownLesson."""
+        """Let something in this process publish; ``back`` gets the RTCP for it, and is closed with the lesson.
+
+        Raises UnknownLesson.
+        """
         entry = self._entry(lesson)
         session_id = SessionId(secrets.token_urlsafe(16))
+        entry.sinks[session_id] = back
         entry.media.add_publisher(session_id, participant, back, [media], str, time.monotonic())
         receive = self._guarded(lesson, entry.media.receive)
 
@@ -294,6 +298,7 @@ class MediaServer:
 
         def close(reason: str) -> None:
             if self._lessons.get(lesson) is entry:
+                entry.sinks.pop(session_id, None)
                 self._remove(lesson, entry, session_id, reason)
 
         def add_encoding(encoding: Encoding) -> None:

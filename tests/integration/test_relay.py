@@ -190,10 +190,32 @@ async def test_each_end_forgets_the_relay_when_the_other_is_gone(tmp_path):
         await both.near.open_lesson(LESSON)
         await start_relay(both.near, LESSON, str(tmp_path / "far"))
         assert len(both.near._lessons[LESSON].media.receivers) == 1
-        await both.far.close_lesson(LESSON, "fault")
-        again = Two(both.near, both.far, both.told)
-        again.send(1, payload=IDR)  # in vain, and no harm
-        await asyncio.sleep(0.05)
         both.near.detach(LESSON, Sink())  # one that is unknown
         both.near.detach(LessonId("music"), Sink())
         assert len(both.near._lessons[LESSON].media.receivers) == 1
+        await both.far.close_lesson(LESSON, "fault")  # nothing was published there
+        again = Two(both.near, both.far, both.told)
+        again.send(1, payload=IDR)
+        await until(lambda: not both.near._lessons[LESSON].media.receivers)
+
+
+async def test_a_lesson_that_is_closed_at_the_far_end_is_sent_there_no_more(tmp_path):
+    async with two(tmp_path) as both:
+        both.send(1, payload=IDR)
+        await until(lambda: both.told)
+        await both.far.close_lesson(LESSON, "nobody receives it here any more")
+        await until(lambda: not both.near._lessons[LESSON].media.receivers)
+        both.send(2)
+
+
+async def test_a_lesson_comes_by_one_relay_whatever_came_before(tmp_path):
+    async with two(tmp_path) as both:
+        await both.far.close_lesson(LESSON, "nobody receives it here any more")  # and nothing tells the relay
+        await both.far.open_lesson(LESSON)
+        await start_relay(both.near, LESSON, str(tmp_path / "far"))
+        await until(lambda: len(both.near._lessons[LESSON].media.receivers) == 1)
+        both.send(1, payload=IDR)
+        sink = Sink()
+        await both.far.attach(LESSON, sink)
+        await until(lambda: sink.packets)
+        assert len(both.far._lessons[LESSON].media.publishers) == 1

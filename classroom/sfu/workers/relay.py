@@ -182,17 +182,25 @@ class _Back:
         self._pipe.send(RTCP + data)
 
     def close(self, reason: str) -> None:
-        """The relay ends with its socket."""
+        """The lesson is closed here: the other end need send nothing more."""
+        self._pipe.close()
 
 
 class RelayedLesson:
-    """The far end: publishes in a lesson of this worker what comes over a socket, until that closes."""
+    """The far end: publishes in a lesson of this worker what comes over a socket, until that or the lesson closes."""
 
-    def __init__(self, sock: socket.socket, server: MediaServer, on_end: Callable[[RelayedLesson], None]) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        server: MediaServer,
+        on_begin: Callable[[RelayedLesson], None],
+        on_end: Callable[[RelayedLesson], None],
+    ) -> None:
         self._server = server
+        self._on_begin = on_begin
         self._pipe = _Pipe(sock, self._receive)
         self._pipe.on_end = lambda: self._end(on_end)
-        self._lesson: LessonId | None = None
+        self.lesson: LessonId | None = None  # not said yet
         self._sources: dict[int, tuple[PublicationId, Source]] = {}  # by SSRC; one for all layers of a publication
         # A report may come ahead of what says whose it is; only the latest few matter.
         self._early: deque[bytes] = deque(maxlen=EARLY_REPORTS)
@@ -215,7 +223,8 @@ class RelayedLesson:
         elif kind == PUBLICATION:
             self._publish(json.loads(bytes(message)))
         elif kind == LESSON:
-            self._lesson = LessonId(bytes(message).decode())
+            self.lesson = LessonId(bytes(message).decode())
+            self._on_begin(self)
 
     def _receive_rtp(self, message: memoryview) -> None:
         at, end = 0, len(message)
@@ -256,7 +265,7 @@ class RelayedLesson:
                 source.receive(report)
 
     def _add_source(self, publication: Publication, ssrc: int, rid: str, clock_rate_hz: int) -> Source | None:
-        assert self._lesson is not None
+        assert self.lesson is not None
         media = IncomingMedia(
             mid="",
             kind=publication.kind,
@@ -269,9 +278,10 @@ class RelayedLesson:
         )
         media.encodings = [Encoding(rid, ssrc)]
         try:
-            return self._server.add_source(self._lesson, publication.participant_id, media, _Back(self._pipe))
-        except ClassroomError as error:  # it was closed here this moment
-            logger.warning("lesson=%s is relayed in vain: %s", self._lesson, error)
+            return self._server.add_source(self.lesson, publication.participant_id, media, _Back(self._pipe))
+        except ClassroomError as error:  # it is closed here
+            logger.warning("lesson=%s is relayed in vain: %s", self.lesson, error)
+            self._pipe.close()
             return None
 
 
@@ -313,7 +323,12 @@ class RelayDoor:
             sock, _ = self._sock.accept()
         except OSError:
             return
-        self._relays.add(RelayedLesson(sock, self._server, self._relays.discard))
+        self._relays.add(RelayedLesson(sock, self._server, self._begin, self._relays.discard))
+
+    def _begin(self, relay: RelayedLesson) -> None:
+        """A lesson comes by one relay: one from before the lesson was closed here may have had nothing to end with."""
+        for former in [other for other in self._relays if other is not relay and other.lesson == relay.lesson]:
+            former.close()
 
     def close(self) -> None:
         """Close the door and what came in by it."""
