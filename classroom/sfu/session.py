@@ -25,6 +25,10 @@ class NoWorker(ClassroomError):
     """No media process is there at the moment."""
 
 
+class Quarantined(ClassroomError):
+    """Media processes died of the lesson: none takes it in for a while."""
+
+
 class EtagMismatch(ClassroomError):
     """The ICE session that a PATCH speaks of is not the present one."""
 

@@ -47,6 +47,7 @@ _CODES: dict[type[ClassroomError], tuple[int, str]] = {
     sfu.EtagMismatch: (412, "etag_mismatch"),
     negotiate.UnacceptableOffer: (422, "unacceptable_offer"),
     sfu.NoWorker: (503, "busy"),
+    sfu.Quarantined: (503, "busy"),
     live.Busy: (503, "busy"),
     live.Draining: (503, "draining"),
 }

@@ -162,12 +162,16 @@ async def test_what_comes_after_a_change_of_address_has_the_numbers_that_follow(
     got: list[int] = []
     async with media_server() as server, behind_nat(server) as nat, Lesson(server, nat) as lesson:
         lesson.down._on_rtp = lambda data: got.append(parse_rtp(data).seq)
-        await asyncio.sleep(0.1)
+
+        async def until_got(count: int) -> None:
+            async with asyncio.timeout(10):
+                while len(got) < count:
+                    await asyncio.sleep(0.01)
+
+        await until_got(5)
         await nat.rebind()
         before = len(got)
-        async with asyncio.timeout(5):
-            while len(got) < before + 5:
-                await asyncio.sleep(0.01)
+        await until_got(before + 5)
         after = got[before:]
         assert [(b - a) & 0xFFFF for a, b in pairwise(after)] == [1] * (len(after) - 1)
         assert 0 < (after[0] - got[before - 1]) & 0xFFFF < 100

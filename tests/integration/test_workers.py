@@ -300,6 +300,34 @@ async def test_a_lesson_that_outgrows_its_worker_is_carried_on_by_another(monkey
             await asyncio.gather(*(transport.close() for transport in (up, near, far, late)))
 
 
+async def test_a_relay_ends_when_nobody_has_received_there_for_a_while(monkeypatch):
+    monkeypatch.setattr("classroom.sfu.workers.pool.FULL_CPU", -1.0)
+    monkeypatch.setattr("classroom.sfu.workers.pool.MIN_RELIEF_CPU", -9.0)
+    monkeypatch.setattr("classroom.sfu.workers.pool.IDLE_RELAY_S", 1.0)
+    monkeypatch.setattr("classroom.sfu.workers.pool.RELAY_CHECK_S", 0.1)
+    got: asyncio.Queue[bytes] = asyncio.Queue()
+    async with pool(2) as media:
+        up, far, again = ClientTransport(), ClientTransport(), ClientTransport(on_rtp=got.put_nowait)
+        try:
+            await media.media.open_lesson(MATHS)
+            await media.publish(MATHS, up)
+            session = await media.receive(MATHS, far)
+            await until(lambda: media.media.stats().get("lessons") == 2)  # one lesson, on two of them
+            await asyncio.sleep(1.5)
+            assert media.media.stats()["lessons"] == 2, "it has a receiver"
+            await media.media.close_session(session, "enough")
+            await until(lambda: media.media.stats()["lessons"] == 1)
+            assert not media.of(MediaLost)
+            sending = asyncio.create_task(keep_sending(up))
+            await media.receive(MATHS, again)  # it begins again
+            async with asyncio.timeout(5):
+                await got.get()
+            assert media.media.stats()["workers"] == 2
+            sending.cancel()
+        finally:
+            await asyncio.gather(up.close(), far.close(), again.close())
+
+
 async def test_receivers_with_another_worker_are_told_when_the_lesson_is_lost(monkeypatch):
     monkeypatch.setattr("classroom.sfu.workers.pool.FULL_CPU", -1.0)
     monkeypatch.setattr("classroom.sfu.workers.pool.MIN_RELIEF_CPU", -9.0)

@@ -16,14 +16,16 @@ from classroom.model import LessonState
 from classroom.sfu.core.events import MediaLost
 from classroom.sfu.core.stats import LessonStats
 from classroom.sfu.server import MediaServer
-from classroom.sfu.session import MediaSettings
+from classroom.sfu.session import MediaSettings, Quarantined
+from classroom.sfu.transport.client import ClientTransport
 from classroom.sfu.workers import process
 from classroom.sfu.workers.messages import WorkerError
 from classroom.sfu.workers.pool import WorkerPool
 from classroom.sfu.workers.relay import RTCP, RelaySink, start_relay
+from classroom.web.problem import refusal_of
 from classroom.web.stats import observe_all
 from classroom.worker import COMMAND
-from tests.integration.test_workers import MATHS, MUSIC, pool, until
+from tests.integration.test_workers import MATHS, MUSIC, keep_sending, pool, until
 
 
 async def test_a_worker_is_started_again_although_the_machine_refuses_at_first(monkeypatch):
@@ -62,6 +64,32 @@ async def test_a_worker_is_started_again_although_a_listener_fails():
         assert [type(event) for event in told] == [MediaLost, MediaLost]
     finally:
         await media.close()
+
+
+async def test_a_lesson_that_kills_every_worker_in_turn_is_kept_out_and_the_others_go_on(caplog):
+    got: asyncio.Queue[bytes] = asyncio.Queue()
+    async with pool(2) as media:
+        for _ in range(10):
+            opened = await asyncio.gather(*map(media.media.open_lesson, (MATHS, MUSIC)), return_exceptions=True)
+            if opened[0] is not None:
+                break
+            os.kill(media.media._lessons[MATHS].worker.pid, signal.SIGKILL)
+            await until(lambda: MATHS not in media.media._lessons)
+        refused, other = opened
+        assert isinstance(refused, Quarantined) and "maths" in str(refused) and other is None
+        assert "lesson=maths is in quarantine" in caplog.text and "music is in" not in caplog.text
+        assert refusal_of(refused).headers["Retry-After"], "its pages come back by themselves"
+        await until(lambda: media.media.stats()["workers"] == 2)
+        up, down = ClientTransport(), ClientTransport(on_rtp=got.put_nowait)
+        try:
+            await media.publish(MUSIC, up)
+            await media.receive(MUSIC, down)
+            sending = asyncio.create_task(keep_sending(up))
+            async with asyncio.timeout(10):
+                await got.get()
+            sending.cancel()
+        finally:
+            await asyncio.gather(up.close(), down.close())
 
 
 async def test_a_worker_whose_door_is_crowded_holds_up_nobody(tmp_path):

@@ -1,8 +1,9 @@
 """The media server of the control plane: a number of worker processes, each with a port of its own.
 
 A lesson is held by one worker, the least loaded one when it is opened; publishers and recorder are there. When that is
-full, further receivers are taken in by others, to which it relays the lesson. A worker that dies is started again;
-what it held is reported as lost and may be opened on another one at once.
+full, further receivers are taken in by others, to which it relays the lesson as long as they have any. A worker that
+dies is started again; what it held is reported as lost and may be opened on another one at once, unless it is what
+workers die of.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from classroom.model import ClassroomError, LessonId, RecordingState
 from classroom.sfu.core.assignment import Direction
 from classroom.sfu.core.events import MediaLost, PublicationAdded, PublicationLive, PublicationRemoved, SessionClosed
 from classroom.sfu.core.stats import LessonStats
-from classroom.sfu.session import NoWorker, Patched, Session, UnknownLesson, UnknownSession
+from classroom.sfu.session import NoWorker, Patched, Quarantined, Session, UnknownLesson, UnknownSession
 from classroom.sfu.workers import messages
 from classroom.sfu.workers.messages import BadFrame, Configure, RecordingChanged
 from classroom.sfu.workers.process import WorkerGone, WorkerProcess
+from classroom.sfu.workers.suspicion import Suspicion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +49,9 @@ NEW_LESSON_LOAD, NEW_LESSON_S = 0.05, 10.0
 LOAD_STEP = 0.05  # differences below it are noise
 FULL_CPU = 0.75  # share of a core, beyond which others take in further receivers of a lesson
 MIN_RELIEF_CPU = 0.2  # by so much they must be less loaded
+IDLE_RELAY_S = 30.0  # without a receiver: a page that is loaded again has its relay still
+RELAY_CHECK_S = 5.0
+APART_S = 3.0  # for so long a suspect waits for a worker without another
 _OF_PUBLICATIONS = (PublicationAdded, PublicationLive, PublicationRemoved)
 DIED = "its media process died"
 
@@ -55,7 +60,8 @@ DIED = "its media process died"
 class _Lesson:
     worker: WorkerProcess
     opened_s: float
-    relays: set[WorkerProcess] = field(default_factory=set)  # those that carry it on
+    relays: dict[WorkerProcess, float] = field(default_factory=dict)  # those that carry it on: when that was of use
+    leaving: set[WorkerProcess] = field(default_factory=set)  # those that are told to carry it on no longer
     direction: Direction = field(default_factory=Direction)
 
 
@@ -99,6 +105,7 @@ class WorkerPool:
         self._came = asyncio.Condition()
         self._past: Counter[str] = Counter()  # totals of the dead
         self._restarts = 0
+        self._suspicion = Suspicion()
 
     # --- life --------------------------------------------------------------------------------------------------
 
@@ -115,6 +122,7 @@ class WorkerPool:
             asyncio.create_task(self._keep(worker), name=f"keeper of worker {worker.number}")
             for worker in self._workers.values()
         ]
+        self._keepers.append(asyncio.create_task(self._keep_relays(), name="keeper of relays"))
 
     async def close(self) -> None:
         """Stop all workers."""
@@ -177,8 +185,12 @@ class WorkerPool:
                 del self._sessions[session_id]
                 event = SessionClosed(session_id, session.participant, session.publishing, DIED)
                 self._tell(session.lesson, event)
+        held = [lesson for lesson, entry in self._lessons.items() if worker in (entry.worker, *entry.relays)]
+        culprit = self._suspicion.died(held, time.monotonic())
+        if culprit is not None:
+            logger.error("lesson=%s is in quarantine: workers died of it, again and again", culprit)
         for lesson, entry in list(self._lessons.items()):
-            entry.relays.discard(worker)
+            entry.relays.pop(worker, None)
             if entry.worker is worker:
                 del self._lessons[lesson]
                 self._end_relays(lesson, entry, DIED)
@@ -194,11 +206,11 @@ class WorkerPool:
     # --- lessons -----------------------------------------------------------------------------------------------
 
     async def open_lesson(self, lesson: LessonId) -> None:
-        """Let media into a lesson; opening it again does nothing. Raises NoWorker."""
+        """Let media into a lesson; opening it again does nothing. Raises NoWorker, Quarantined."""
         while True:
             entry = self._lessons.get(lesson)
             if entry is None:
-                entry = self._lessons[lesson] = _Lesson(await self._least_loaded(), time.monotonic())
+                entry = self._lessons[lesson] = _Lesson(await self._place(lesson), time.monotonic())
             try:
                 await entry.worker.ask(messages.OpenLesson(lesson))
                 return
@@ -299,8 +311,22 @@ class WorkerPool:
 
     # --- where -------------------------------------------------------------------------------------------------
 
-    async def _least_loaded(self) -> WorkerProcess:
+    async def _place(self, lesson: LessonId) -> WorkerProcess:
+        """The least loaded worker; suspects are kept apart, so that the next death tells which of them it is."""
+        now = time.monotonic()
+        quarantine_s = self._suspicion.quarantine_s(lesson, now)
+        if quarantine_s > 0:
+            raise Quarantined(
+                f"媒体进程多次因课堂 {lesson} 退出，该课堂暂停 {quarantine_s:.0f} 秒，请联系管理员查看日志。 "
+                f"Media workers died of the lesson {lesson} again and again: it is kept out for {quarantine_s:.0f} s; "
+                "ask whoever runs the server to look at its log."
+            )
+        gravity = self._suspicion.gravity(lesson, now)
         async with self._came:
+            if gravity > 1:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(APART_S):
+                        await self._came.wait_for(lambda: all(worker.alive for worker in self._workers.values()))
             try:
                 async with asyncio.timeout(NO_WORKER_S):
                     await self._came.wait_for(lambda: any(worker.alive for worker in self._workers.values()))
@@ -308,7 +334,13 @@ class WorkerPool:
                 raise NoWorker(
                     "媒体进程正在重启，请稍后再试。 The media workers are being restarted; try again in a moment."
                 ) from None
-        return min((worker for worker in self._workers.values() if worker.alive), key=self._load)
+
+        def fellows(worker: WorkerProcess) -> int:
+            others = [other for other, entry in self._lessons.items() if entry.worker is worker]
+            return sum(self._suspicion.gravity(other, now) >= gravity for other in others) if gravity > 1 else 0
+
+        alive = [worker for worker in self._workers.values() if worker.alive]
+        return min(alive, key=lambda worker: (fellows(worker), *self._load(worker)))
 
     def _load(self, worker: WorkerProcess) -> tuple[int, int, int]:
         now = time.monotonic()
@@ -321,8 +353,10 @@ class WorkerPool:
     async def _taker(self, lesson: LessonId, entry: _Lesson) -> WorkerProcess:
         """Who takes in a further receiver: who holds the lesson, or when that is full who is much less loaded."""
         holder = entry.worker
+        if self._suspicion.quarantine_s(lesson, time.monotonic()) > 0:
+            return holder
         alive = [worker for worker in self._workers.values() if worker.alive and worker is not holder]
-        others = [worker for worker in alive if worker.cpu <= holder.cpu - MIN_RELIEF_CPU]
+        others = [w for w in alive if w.cpu <= holder.cpu - MIN_RELIEF_CPU and w not in entry.leaving]
         if holder.cpu < FULL_CPU or not others:
             return holder
         # One that carries it on already costs no further relay.
@@ -337,12 +371,33 @@ class WorkerPool:
                 logger.warning("lesson=%s cannot be carried on by worker %d: %s", lesson, taker.number, error)
                 self._close_later(taker, lesson, "it is not carried on here")
                 return holder
-            entry.relays.add(taker)
             logger.info("lesson=%s is carried on by worker %d, too", lesson, taker.number)
+        entry.relays[taker] = time.monotonic()
         return taker
 
+    async def _keep_relays(self) -> None:
+        """End those that have had no receiver for a while. One that is being taken in is there long before that."""
+        while True:
+            await asyncio.sleep(RELAY_CHECK_S)
+            now, ending = time.monotonic(), []
+            used = {(session.lesson, session.worker) for session in self._sessions.values()}
+            for lesson, entry in self._lessons.items():
+                for worker, used_s in list(entry.relays.items()):
+                    if (lesson, worker) in used:
+                        entry.relays[worker] = now
+                    elif now - used_s >= IDLE_RELAY_S:
+                        del entry.relays[worker]
+                        entry.leaving.add(worker)
+                        ending.append(self._end_relay(lesson, entry, worker))
+            await asyncio.gather(*ending)
+
+    async def _end_relay(self, lesson: LessonId, entry: _Lesson, worker: WorkerProcess) -> None:
+        await _close(worker, lesson, "nobody receives it here any more")
+        entry.leaving.discard(worker)
+        logger.info("lesson=%s is no longer carried on by worker %d", lesson, worker.number)
+
     def _end_relays(self, lesson: LessonId, entry: _Lesson, reason: str) -> None:
-        relays, entry.relays = entry.relays, set()
+        relays, entry.relays = entry.relays, {}
         for worker in relays:
             self._close_later(worker, lesson, reason)
 
@@ -370,7 +425,7 @@ class WorkerPool:
         elif isinstance(message, MediaLost) and entry.worker is worker:
             self._end_relays(lesson, entry, message.reason)
         elif isinstance(message, MediaLost):
-            entry.relays.discard(worker)
+            entry.relays.pop(worker, None)
             return
         elif isinstance(message, _OF_PUBLICATIONS) and entry.worker is not worker:
             return  # of what is relayed its origin tells
