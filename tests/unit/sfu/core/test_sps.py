@@ -42,8 +42,9 @@ def test_scaling_lists_that_end_early():
     assert (parsed.width_px, parsed.height_px) == (640, 480)
 
 
-def test_the_picture_rate_behind_everything_that_may_stand_before_it():
-    vui = "1" + f"{255:08b}" + f"{4:016b}{3:016b}" + "11" + "1" + "0000" + "1" + "0" * 24 + "1" + ue(0) + ue(0)
+@pytest.mark.parametrize("colours", ["1" + "0" * 24, "0"], ids=["colours", "no colours"])
+def test_the_picture_rate_behind_everything_that_may_stand_before_it(colours):
+    vui = "1" + f"{255:08b}" + f"{4:016b}{3:016b}" + "11" + "1" + "0000" + colours + "1" + ue(0) + ue(0)
     timing = "1" + f"{1:032b}{50:032b}"
     parsed = parse_sps(nal(66, ue(0), ue(0), ue(2), SIZE, "0", "1", vui, timing))
     assert parsed.frame_rate_hz == 25.0
