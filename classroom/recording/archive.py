@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from classroom.model import Publication, RecordingState, TrackKind
 from classroom.recording.bmff import AUDIO_TIMESCALE_HZ, VIDEO_TIMESCALE_HZ
 from classroom.recording.event_log import EventLog
-from classroom.recording.files import replace_file, sync_folder
+from classroom.recording.files import remove_temporaries, replace_file, sync_folder
 from classroom.recording.lesson_file import LessonRecord, TrackRecord, write_lesson
 from classroom.recording.playlist import Rendition, iso_time, master_playlist
 from classroom.recording.stream import Stream
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MASTER = "master.m3u8"
 # The pair that master.m3u8 plays: the lesson's main publications are called like their labels.
 CAMERA, MIC = "camera", "mic"
-SYNC_INTERVAL_S = 1.0
+SYNC_INTERVAL_S = 0.7  # with the writer's poll and a picture that waits for the next, a power cut costs less than 1 s
 RECORD_INTERVAL_S = 2.0
 RESERVE = ".reserve"  # given back when the disk is full, so that the end of the recording can still be written
 RESERVE_BYTES = 1 << 20
@@ -56,15 +56,15 @@ class LessonArchive:
         self._next_sync_s = self._next_record_s = now_s
         self._events = EventLog(folder, record.epoch_s)
         try:
+            remove_temporaries(folder)
             self._reserve()
             for track in record.tracks:
                 self._open_track(track)
             # The clock may have been set back meanwhile; the axis never is.
             self._zero_s = min(record.epoch_s, now_s - self.end_s)
             record.state, record.detail, record.ended_at = RecordingState.RECORDING, None, None
-            self.add_event(event, now_s, {})
+            self.add_event(event, now_s, {"title": record.title})
             self._write_record()
-            sync_folder(folder.parent)
         except BaseException:
             self._events.close()
             raise
@@ -144,7 +144,7 @@ class LessonArchive:
         if now_s >= self._next_sync_s:
             self._next_sync_s = now_s + SYNC_INTERVAL_S
             for track in self._tracks.values():
-                track.folder.sync()
+                track.sync()
             self._events.sync()
         if now_s >= self._next_record_s:
             self._next_record_s = now_s + RECORD_INTERVAL_S
@@ -152,14 +152,15 @@ class LessonArchive:
 
     # --- the end -----------------------------------------------------------------------------------------------
 
-    def finish(self, state: RecordingState, now_s: float) -> None:
-        """Close the recording with its final state."""
+    def finish(self, state: RecordingState, now_s: float, detail: str | None = None) -> None:
+        """Close the recording with its final state; ``detail`` is what people should know of it."""
         live = {id(stream.track) for stream in self._streams.values() if stream.ended_at_s is None}
         for stream in list(self._streams.values()):
             self._close_stream(stream)
         for track in self._tracks.values():
             track.finish(self._axis(now_s) if id(track) in live else None)
         self.record.state, self.record.ended_at = state, iso_time(self._axis(now_s) + self.record.epoch_s)
+        self.record.detail = detail
         self.add_event("recording_ended", now_s, {"state": state})
         self._write_record(final=True)
         self._release()
@@ -219,6 +220,7 @@ class LessonArchive:
         self.record.duration_s = round(self.end_s, 3)
         self._write_master(final)
         write_lesson(self.folder, self.record)
+        sync_folder(self.folder)  # of the new record, the tracks that began, the log
 
     def _write_master(self, final: bool) -> None:
         video, audio = (self._rendition(name) for name in (CAMERA, MIC))
@@ -227,7 +229,7 @@ class LessonArchive:
             self._master_key = key
             text = master_playlist(video, audio)
             if text is not None:
-                replace_file(self.folder / MASTER, text.encode())
+                replace_file(self.folder / MASTER, text.encode(), durable=final)
 
     def _rendition(self, name: str) -> Rendition | None:
         track, record = self._tracks.get(name), self.record.track(name)

@@ -7,6 +7,7 @@ composition offsets. ``baseMediaDecodeTime`` counts from the beginning of the re
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 VIDEO_TIMESCALE_HZ = 90_000
 AUDIO_TIMESCALE_HZ = 48_000
+AUDIO_CHANNELS = 2  # Opus packets say themselves whether they are mono; a player mixes as needed
 _TRACK_ID = 1
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x4000_0000)
 # sample_flags (14496-12 §8.8.3.1): depends on others and is no sync sample, or depends on none
@@ -23,6 +25,7 @@ _TRUN_OFFSET, _TRUN_DURATION, _TRUN_SIZE, _TRUN_FLAGS = 0x1, 0x100, 0x200, 0x400
 # moof header, mfhd, traf header, tfhd, tfdt, and what comes before the samples in trun
 _MOOF_BYTES_BEFORE_SAMPLES = 8 + 16 + 8 + 16 + 20 + 20
 SAMPLE_ENTRY_BYTES = 12  # duration, size, flags
+CHECKSUM_BYTES = 4  # at the end of mdat, where no sample is and no player looks
 
 
 class Sample(NamedTuple):
@@ -114,7 +117,8 @@ def segment_type() -> bytes:
 def chunk(sequence: int, decode_time: int, samples: Sequence[Sample]) -> bytes:
     """A movie fragment with its data: what is appended to a segment at once.
 
-    Every sample has its duration, size and flags in a fixed place, so that a repair can lengthen the last one.
+    Every sample has its duration, size and flags in a fixed place, so that a repair can lengthen the last one. A CRC-32
+    of the data shows what a power cut left unwritten: a file may have grown before its contents were on the disk.
     ``decode_time`` in ticks since the beginning of the recording. Raises ValueError without samples.
     """
     if not samples:
@@ -140,4 +144,5 @@ def chunk(sequence: int, decode_time: int, samples: Sequence[Sample]) -> bytes:
             trun,
         ),
     )
-    return moof + box(b"mdat", *[sample.data for sample in samples])
+    media = b"".join([sample.data for sample in samples])
+    return moof + box(b"mdat", media, struct.pack(">I", zlib.crc32(media)))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import struct
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from classroom.recording.bmff import SAMPLE_ENTRY_BYTES
+from classroom.recording.bmff import CHECKSUM_BYTES, SAMPLE_ENTRY_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,10 +37,10 @@ class SegmentContents:
     last_duration: int = 0
 
 
-def read_segment(path: Path) -> SegmentContents | None:
+def read_segment(path: Path, verify: bool = False) -> SegmentContents | None:
     """Read the chunks of a segment up to the first one that is not whole; None when there is not even one.
 
-    Only headers are read, not the media. Raises OSError.
+    Only headers are read, unless the media are to be verified, too. Raises OSError.
     """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -56,7 +57,7 @@ def read_segment(path: Path) -> SegmentContents | None:
             if kind != b"moof" or length > _MAX_MOOF_BYTES:
                 return contents
             media = _header(file, at + length, size)
-            if media is None or media[0] != b"mdat":
+            if media is None or media[0] != b"mdat" or (verify and not _is_written(file, at + length, media[1])):
                 return contents
             file.seek(at)
             contents = _add_chunk(contents, file.read(length), at, media[1])
@@ -74,6 +75,13 @@ def _header(file: BinaryIO, at: int, size: int) -> tuple[bytes, int] | None:
     return (kind, length) if length >= _HEADER_BYTES and at + length <= size else None
 
 
+def _is_written(file: BinaryIO, at: int, length: int) -> bool:
+    """Whether the checksum of the mdat box at an offset fits."""
+    file.seek(at + _HEADER_BYTES)
+    media, checksum = file.read(length - _HEADER_BYTES - CHECKSUM_BYTES), file.read(CHECKSUM_BYTES)
+    return zlib.crc32(media) == int.from_bytes(checksum, "big")
+
+
 def _add_chunk(contents: SegmentContents | None, moof: bytes, at: int, mdat_bytes: int) -> SegmentContents | None:
     """Add a chunk to what was read, or return that as it is when the chunk makes no sense."""
     if (
@@ -87,7 +95,7 @@ def _add_chunk(contents: SegmentContents | None, moof: bytes, at: int, mdat_byte
     if count == 0 or len(moof) != _SAMPLES_AT + SAMPLE_ENTRY_BYTES * count:
         return contents
     entries = list(struct.iter_unpack(">III", moof[_SAMPLES_AT:]))
-    if sum(size for _, size, _ in entries) + _HEADER_BYTES != mdat_bytes:
+    if sum(size for _, size, _ in entries) + _HEADER_BYTES + CHECKSUM_BYTES != mdat_bytes:
         return contents
     if contents is None:
         contents = SegmentContents(start)
@@ -97,6 +105,22 @@ def _add_chunk(contents: SegmentContents | None, moof: bytes, at: int, mdat_byte
     contents.last_duration_at = at + len(moof) - SAMPLE_ENTRY_BYTES
     contents.whole_bytes = at + len(moof) + mdat_bytes
     return contents
+
+
+def first_sample(path: Path) -> bytes | None:
+    """The data of the first sample of a segment that ``read_segment`` can read. Raises OSError."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        at = 0
+        while (head := _header(file, at, size)) is not None:
+            kind, length = head
+            if kind == b"moof" and length >= _SAMPLES_AT + SAMPLE_ENTRY_BYTES:
+                file.seek(at + _SAMPLES_AT)
+                _, sample_bytes, _ = struct.unpack(">III", file.read(SAMPLE_ENTRY_BYTES))
+                file.seek(at + length + _HEADER_BYTES)
+                return file.read(sample_bytes)
+            at += length
+    return None
 
 
 def sample_entry(init: bytes) -> tuple[bytes, bytes] | None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from classroom.model import InvalidLessonId, parse_lesson_id
+from classroom.recording.files import make_folder, sync_folder
 from classroom.recording.lesson_file import LESSON_FILE
 
 if TYPE_CHECKING:
@@ -38,17 +39,17 @@ def new_folder(root: Path, lesson_id: str, at_s: float) -> Path:
     """Make the folder for a holding that begins at ``at_s`` (seconds since 1970). Raises OSError."""
     began = datetime.fromtimestamp(at_s, UTC)
     month = root / f"{began:%Y}" / f"{began:%m}"
-    month.mkdir(parents=True, exist_ok=True)
+    make_folder(month)
     number = 1
     while True:
         folder = month / (lesson_id if number == 1 else f"{lesson_id}.{number}")
         try:
             folder.mkdir()
         except FileExistsError:
-            if folder.is_dir() and not any(folder.iterdir()):
-                return folder  # left by a recorder that did not come further
-            number += 1
-            continue
+            if not folder.is_dir() or any(folder.iterdir()):
+                number += 1
+                continue  # else left by a recorder that did not come further
+        sync_folder(month)
         return folder
 
 

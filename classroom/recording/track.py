@@ -8,7 +8,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from classroom.media.h264 import ParameterSets, build_avcc, to_length_prefixed
-from classroom.recording.bmff import AUDIO_TIMESCALE_HZ, VIDEO_TIMESCALE_HZ, Sample, audio_init, video_init
+from classroom.recording.bmff import (
+    AUDIO_CHANNELS,
+    AUDIO_TIMESCALE_HZ,
+    VIDEO_TIMESCALE_HZ,
+    Sample,
+    audio_init,
+    video_init,
+)
 from classroom.recording.bmff_read import sample_entry
 from classroom.recording.opus import is_stereo, silence
 from classroom.sfu.core.sps import BadParameterSet, SequenceParameterSet, parse_sps
@@ -21,7 +28,6 @@ if TYPE_CHECKING:
 
 SEGMENT_S = 2.0
 SEGMENT_TOLERANCE_S = 0.1  # a keyframe that is a little early still ends a segment
-CHUNK_S = 0.5
 IDLE_S = 1.0  # when nothing came for so long, what is held back is written
 _SHORTEST_PICTURE = VIDEO_TIMESCALE_HZ // 1000
 _USUAL_PICTURE = VIDEO_TIMESCALE_HZ // 30
@@ -30,7 +36,6 @@ _USUAL_PICTURE = VIDEO_TIMESCALE_HZ // 30
 _DRIFT_IN_PAUSE = AUDIO_TIMESCALE_HZ * 12 // 1000
 _DRIFT_AT_MOST = AUDIO_TIMESCALE_HZ * 25 // 1000
 _PAUSE_SIZE = 0.4  # a packet this much smaller than usual is a pause (with a variable bit rate)
-_CHANNELS = 2  # Opus packets say themselves whether they are mono; a player mixes as needed
 
 
 class GapReason(StrEnum):
@@ -65,7 +70,6 @@ class _Track:
         self._on_gap = on_gap
         self._samples: list[Sample] = []
         self._samples_start: int | None = None
-        self._samples_duration = 0
         self._segment_start: int | None = None
         self._why: GapReason | None = GapReason.RESTART if folder.segments else None
 
@@ -74,6 +78,11 @@ class _Track:
         """Where the track begins, in seconds since the beginning of the recording; None when it is empty."""
         start = self._samples_start if self.folder.start is None else self.folder.start
         return None if start is None else self._seconds(start)
+
+    def sync(self) -> None:
+        """Write what there is as a chunk and make it durable. Raises OSError."""
+        self._write_chunk()
+        self.folder.sync()
 
     def interrupt(self, reason: GapReason) -> None:
         """Say why media may be missing before the next frame; the gravest reason counts."""
@@ -95,14 +104,10 @@ class _Track:
         if self._segment_start is None:
             self._segment_start = start
         self._samples.append(sample)
-        self._samples_duration += sample.duration
-        if self._samples_duration >= CHUNK_S * self.folder.timescale_hz:
-            self._write_chunk()
 
     def _write_chunk(self) -> None:
         if self._samples and self._samples_start is not None:
             samples, self._samples = self._samples, []
-            self._samples_duration = 0
             self.folder.append(self._samples_start, samples)
 
     def _begin_segment(self, init: bytes | None) -> None:
@@ -308,7 +313,7 @@ class AudioTrack(_Track):
     def _put(self, data: bytes, duration: int) -> None:
         assert self._cursor is not None
         if self._segment_start is None:
-            self._begin_segment(None if self.folder.segments else audio_init(_CHANNELS))
+            self._begin_segment(None if self.folder.segments else audio_init(AUDIO_CHANNELS))
         elif self._segment_is_full(self._cursor):
             self._begin_segment(None)
         self._emit(self._cursor, Sample(data, duration, True))

@@ -7,9 +7,10 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
-from classroom.recording.bmff import SAMPLE_ENTRY_BYTES, chunk, segment_type
-from classroom.recording.bmff_read import read_segment
-from classroom.recording.files import replace_file, sync_folder, write_whole
+from classroom.recording.bmff import CHECKSUM_BYTES, SAMPLE_ENTRY_BYTES, chunk, segment_type
+from classroom.recording.bmff_read import read_segment, sample_entry
+from classroom.recording.files import remove_temporaries, replace_file, set_aside, sync_folder, write_whole
+from classroom.recording.header import salvage_header
 from classroom.recording.playlist import Segment, init_name, media_playlist, segment_entry
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class TrackFolder:
         self._fd: int | None = None  # of the open segment
         self._entries: list[str] = []  # of the playlist; the last one may still change
         self._longest = 0
-        self._dirty = False
+        self._dirty = self._names_dirty = False
         self._chunks = 0
         self._init: int | None = None
         self._last_duration_at = 0
@@ -95,6 +96,7 @@ class TrackFolder:
         if init is not None:
             self._init = self._next_number()
             replace_file(self.path / init_name(self._init), init)
+            sync_folder(self.path)  # no segment is there without its header
 
     def append(self, start: int, samples: Sequence[Sample]) -> None:
         """Append a chunk that begins at tick ``start``; opens the segment with its first chunk."""
@@ -105,6 +107,7 @@ class TrackFolder:
             segment = Segment(self._next_number(), start, 0, 0, 0, self._init)
             flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
             self._fd = os.open(self.path / segment.file_name, flags, 0o644)
+            self._names_dirty = True
             self.segments.append(segment)
             data = segment_type()
         segment = self.segments[-1]
@@ -121,7 +124,7 @@ class TrackFolder:
         segment.duration = start + sum(sample.duration for sample in samples) - segment.start
         segment.samples += len(samples)
         self._last_duration = samples[-1].duration
-        media_bytes = 8 + sum(len(sample.data) for sample in samples)
+        media_bytes = 8 + sum(len(sample.data) for sample in samples) + CHECKSUM_BYTES
         self._last_duration_at = segment.size_bytes - media_bytes - SAMPLE_ENTRY_BYTES
 
     def hold_last(self, until: int) -> None:
@@ -159,10 +162,13 @@ class TrackFolder:
         self.write_playlist(ended=False)
 
     def sync(self) -> None:
-        """Make what was appended durable."""
+        """Make what was appended durable: the bytes, and the names of new segments."""
         if self._dirty and self._fd is not None:
             self._dirty = False
             os.fdatasync(self._fd)
+        if self._names_dirty:
+            self._names_dirty = False
+            sync_folder(self.path)
 
     def write_playlist(self, ended: bool) -> None:
         """Replace the playlist by one of the closed segments."""
@@ -175,8 +181,9 @@ class TrackFolder:
                 self._entries.append(segment_entry(segment, new_init, self.timescale_hz, self._epoch_s))
                 self._longest = max(self._longest, segment.duration)
             text = media_playlist(self._entries, self._longest / self.timescale_hz, ended)
-            replace_file(self.path / PLAYLIST, text.encode())
-            sync_folder(self.path)
+            replace_file(self.path / PLAYLIST, text.encode(), durable=ended)
+            if ended:
+                sync_folder(self.path)
 
     def finish(self) -> None:
         """Close the track: nothing more will come."""
@@ -189,24 +196,52 @@ class TrackFolder:
         return self.segments[-1].number + 1 if self.segments else 1
 
     def _read_back(self) -> None:
-        inits = sorted(int(m[1]) for p in self.path.iterdir() if (m := _INIT_NAME.fullmatch(p.name)))
-        numbers = sorted(int(m[1]) for p in self.path.iterdir() if (m := _SEGMENT_NAME.fullmatch(p.name)))
+        remove_temporaries(self.path)
+        headers = self._headers()
+        numbers = self._numbers(_SEGMENT_NAME)
         for number in numbers:
-            in_force = [init for init in inits if init <= number]
             path = self.path / f"{number:06d}.m4s"
-            contents = read_segment(path) if in_force else None
+            # What a crash can have left half-written is in the last segment; only there it is worth to read the media.
+            contents = read_segment(path, verify=number == numbers[-1])
             if contents is None:
-                path.unlink()  # not even its first chunk is whole
+                self._drop(path)  # not even its first chunk is whole
                 continue
+            init = max((init for init in headers if init <= number), default=None)
+            if init is None or not headers[init]:
+                init = number if init is None else init
+                header = salvage_header(path, self.timescale_hz)
+                if header is None:
+                    set_aside(path)  # nothing can play it
+                    continue
+                replace_file(self.path / init_name(init), header)
+                headers[init] = True
             if contents.whole_bytes < path.stat().st_size:
                 os.truncate(path, contents.whole_bytes)
             self.segments.append(
-                Segment(number, contents.start, contents.duration, contents.samples, contents.whole_bytes, in_force[-1])
+                Segment(number, contents.start, contents.duration, contents.samples, contents.whole_bytes, init)
             )
             self._last_duration_at, self._last_duration = contents.last_duration_at, contents.last_duration
             self._chunks += 1
         last = self.segments[-1] if self.segments else None
         self._init = None if last is None else last.init
-        for init in inits:
+        for init in headers:
             if last is None or init > last.number:
                 (self.path / init_name(init)).unlink()  # of a segment that was never begun
+
+    def _numbers(self, name: re.Pattern[str]) -> list[int]:
+        return sorted(int(m[1]) for path in self.path.iterdir() if (m := name.fullmatch(path.name)) and path.is_file())
+
+    def _headers(self) -> dict[int, bool]:
+        """The CMAF headers by number, and whether they can be read."""
+        return {
+            number: sample_entry((self.path / init_name(number)).read_bytes()) is not None
+            for number in self._numbers(_INIT_NAME)
+        }
+
+    def _drop(self, path: Path) -> None:
+        """Remove a segment that a crash left at its very beginning; what is anything else is kept out of the way."""
+        began = path.read_bytes()[: len(segment_type())]
+        if segment_type().startswith(began) or not any(began):
+            path.unlink()
+        else:
+            set_aside(path)
