@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def all_recordings(root: Path) -> Iterator[Path]:
-    """The folders of all recordings, oldest month first."""
-    for file in sorted(root.glob(f"[0-9][0-9][0-9][0-9]/[0-9][0-9]/*/{LESSON_FILE}")):
-        yield file.parent
+def all_folders(root: Path) -> Iterator[Path]:
+    """The folders that may be recordings, also those without a record, oldest month first."""
+    for folder in sorted(root.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/*")):
+        if folder.is_dir():
+            yield folder
 
 
 def holdings(root: Path, lesson_id: str) -> list[Path]:
