@@ -57,6 +57,8 @@ class EventLog:
             os.fdatasync(self._fd)
 
     def close(self) -> None:
-        """Close the log and let others have it."""
-        self.sync()
-        os.close(self._fd)
+        """Close the log and let others have it, also when the disk refuses."""
+        try:
+            self.sync()
+        finally:
+            os.close(self._fd)

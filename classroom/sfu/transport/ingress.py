@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 UDP_GRO = 104  # linux/udp.h
 _SIOCGSTAMPNS = 0x8907  # linux/sockios.h: when the datagram that was read last had arrived
+_LONGEST_WAIT_S = 10.0  # more is no wait: the machine's clock was put forward meanwhile
 _TIMESPEC = struct.Struct("qq")
 _READ_BYTES = 65_536
 _SIZE = struct.Struct("=i")
@@ -78,4 +79,4 @@ class Ingress:
             return 0.0  # the kernel begins to note the time when it is first asked; other systems do not
         seconds, nanoseconds = _TIMESPEC.unpack(self._stamp)
         waited_s: float = time.time() - seconds - nanoseconds * 1e-9
-        return max(0.0, waited_s)
+        return waited_s if 0.0 <= waited_s < _LONGEST_WAIT_S else 0.0

@@ -97,3 +97,16 @@ def test_it_knows_when_the_first_datagram_of_a_wake_up_had_come(ends):
     if sys.platform == "linux":
         assert 0.045 <= before_s - ingress.arrived_s < 5
     assert taken(ingress) == [] and ingress.arrived_s is None
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
+def test_a_step_of_the_clock_of_the_machine_is_no_waiting(ends, monkeypatch, step_s):
+    sender, ingress = ends
+    sender.send(b"the kernel begins to note the time")
+    assert taken(ingress)
+    sender.send(b"before the step")
+    wall = time.time
+    monkeypatch.setattr(time, "time", lambda: wall() + step_s)
+    before_s = time.monotonic()
+    assert taken(ingress) == [b"before the step"]
+    assert before_s <= ingress.arrived_s <= time.monotonic()
