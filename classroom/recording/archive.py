@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from classroom.model import Publication, RecordingState, TrackKind
@@ -21,6 +23,8 @@ from classroom.sfu.core.rtcp import Bye, RtcpError, SenderReport, build_pli, par
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 MASTER = "master.m3u8"
 # The pair that master.m3u8 plays: the lesson's main publications are called like their labels.
@@ -167,11 +171,12 @@ class LessonArchive:
         self._events.close()
 
     def fail(self, detail: str, now_s: float) -> None:
-        """The disk refused: save what can be saved. Never raises OSError."""
+        """The disk refused: save what can be saved. Never raises."""
         record = self.record
         record.state, record.detail = RecordingState.FAILED, detail
         record.ended_at = iso_time(self._axis(now_s) + record.epoch_s)
         steps: list[Callable[[], None]] = [self._release]
+        steps += [partial(track.finish, None) for track in self._tracks.values()]
         steps += [track.folder.finish for track in self._tracks.values()]
         steps += [
             lambda: self.add_event("recording_failed", now_s, {"detail": detail}),
@@ -181,8 +186,8 @@ class LessonArchive:
         for step in steps:
             try:
                 step()
-            except OSError:
-                pass  # what is on disk stays readable; startup mends the rest
+            except Exception:  # what is on disk stays readable, startup mends the rest, and the next step may succeed
+                logger.debug("a step of saving %s failed", self.folder, exc_info=True)
 
     # --- inside ------------------------------------------------------------------------------------------------
 

@@ -107,8 +107,8 @@ class _Track:
 
     def _write_chunk(self) -> None:
         if self._samples and self._samples_start is not None:
-            samples, self._samples = self._samples, []
-            self.folder.append(self._samples_start, samples)
+            self.folder.append(self._samples_start, self._samples)
+            self._samples = []  # not before: when the disk is full, there is a reserve to write them to
 
     def _begin_segment(self, init: bytes | None) -> None:
         self._write_chunk()

@@ -15,7 +15,7 @@ from classroom.recording.library import manifest
 from classroom.recording.recorder import Recorder, explain
 from classroom.sfu.core.rtcp import PictureLoss, parse_rtcp
 from classroom.sfu.core.sink import Burst
-from tests.unit.recording.lesson_source import EPOCH_S, Wire, encode_audio, encode_video, in_order
+from tests.unit.recording.lesson_source import EPOCH_S, Wire, encode_audio, encode_video, in_order, open_recording
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -147,10 +147,12 @@ def test_what_people_are_told(number, chinese, english):
 
 
 FULL_DISK = """
-import asyncio, sys
+import asyncio, shutil, sys
 from pathlib import Path
-from tests.unit.recording.test_recorder import fill_the_disk
+from tests.unit.recording.test_recorder import fill_the_disk, save_what_there_is
 asyncio.run(fill_the_disk(Path(sys.argv[1])))
+shutil.rmtree(Path(sys.argv[1], "2027"))
+save_what_there_is(Path(sys.argv[1]))
 """
 
 
@@ -167,6 +169,26 @@ async def fill_the_disk(root):
     print(*[f"{state} {detail}" for state, detail in states], sep="\n")
     print(manifest(recorder.folder))
     print("ENDLIST" in (recorder.folder / "camera" / "index.m3u8").read_text())
+
+
+def save_what_there_is(root):
+    """Fill the disk step by step; print how much of the lesson is missing when it is full."""
+    archive = open_recording(root, EPOCH_S)
+    video = encode_video(30.0, bit_rate=4_000_000, width=640, height=480)
+    events = in_order([Wire("camera", video, EPOCH_S, ssrc=1, latency_s=0.0)])
+    now_s = EPOCH_S
+    archive.open_stream(1, events[0][1].down.publication, 90_000, now_s)
+    try:
+        while True:
+            now_s += recorder_module.POLL_S
+            while events[0][0] <= now_s:
+                at_s, _, thing = events.pop(0)
+                if not isinstance(thing, bytes):
+                    archive.packets(1, [(thing.seq, thing.ts, thing.marker, thing.payload)], at_s)
+            archive.advance(now_s)
+    except OSError:
+        archive.fail("full", now_s)
+    print(now_s - EPOCH_S - manifest(archive.folder)["duration_s"])
 
 
 def test_a_full_disk_stops_the_recording_and_keeps_what_is_there(tmp_path):
@@ -190,3 +212,4 @@ def test_a_full_disk_stops_the_recording_and_keeps_what_is_there(tmp_path):
     assert lines[1].startswith("failed ") and "磁盘空间已满" in lines[1] and "disk is full" in lines[1]
     assert "'state': 'failed'" in lines[2] and "'duration_s': 0" not in lines[2]
     assert lines[3] == "True"
+    assert float(lines[4]) < 0.2, "what had not been written found place in the reserve"
