@@ -124,3 +124,20 @@ def test_who_waits_for_a_layer_that_goes_away_keeps_the_one_it_has():
     media.receive(UP, rtcp.build_rr(1, []) + rtcp.build_bye([70]), 0.2)
     feed(media, frame(3, SLICE, 71), now=0.3)
     assert drained(media) == [([3], 1)] and down.next_up is None
+
+
+def test_a_layer_that_was_paused_begins_with_its_next_keyframe_not_with_its_old_pictures():
+    media = in_layers()
+    down = with_receiver(media)
+    feed(media, frame(1, IDR), frame(500, IDR, ssrc=78), frame(2), frame(501, ssrc=78))
+    for n in range(3, 80):  # ten pictures a second of the better layer; the other one is paused
+        feed(media, frame(n), now=n / 10)
+        media.handle_timeout(n / 10)
+    drained(media)
+    (section,) = media.publishers[UP].media
+    section.encodings[0].track.stopped = True  # the uplink carries it no more
+    media.handle_timeout(8.1)
+    assert (down.up, down.next_up.rid) == (None, "h")
+    assert drained(media) == [], "what was seen eight seconds ago is not shown again"
+    feed(media, frame(502, IDR, ssrc=78), now=8.3)
+    assert drained(media) == [([502], 1)] and down.up.rid == "h"
