@@ -26,7 +26,8 @@ from classroom.live.journal import Journal
 from classroom.live.links import LinkMemory
 from classroom.live.service import LessonService
 from classroom.model import ClassroomError, LessonState
-from classroom.recording.folders import holdings
+from classroom.recording.deliveries import Deliveries
+from classroom.recording.folders import holding_key, holdings
 from classroom.recording.lesson_file import DamagedRecording
 from classroom.recording.library import manifest, media_file
 from classroom.recording.repair import repair_recordings
@@ -83,7 +84,7 @@ class RecordingLibrary:
         except (OSError, DamagedRecording) as error:
             logger.warning("lesson=%s %s", lesson, error)
             return None
-        inside = _holding_of(found[-1])
+        inside = holding_key(found[-1])
         tracks = [{**track, "playlist": f"{inside}/{track['playlist']}"} for track in told["tracks"]]
         master = told["master"]
         return {**told, "tracks": tracks, "master": None if master is None else f"{inside}/{master}"}
@@ -93,18 +94,13 @@ class RecordingLibrary:
         found = holdings(self._root, lesson)
         match = _HOLDING.fullmatch(path)
         if match:
-            found = [folder for folder in found if _holding_of(folder) == match[1]]
+            found = [folder for folder in found if holding_key(folder) == match[1]]
         served = media_file(found[-1], match[2] if match else path) if found else None
         if served is None:
             return None
         file, media_type = served
         final = match is not None and file.suffix != ".m3u8" and time.time() - file.stat().st_mtime >= SETTLED_S
         return RecordedFile(file, media_type, final)
-
-
-def _holding_of(folder: Path) -> str:
-    number = folder.name.partition(".")[2] or "1"
-    return f"{folder.parent.parent.name}-{folder.parent.name}-{number}"
 
 
 async def serve(settings: Settings, announce: Callable[[str], Any]) -> None:
@@ -214,6 +210,7 @@ class Node:
             Context(
                 service=self.service,
                 recordings=RecordingLibrary(root),
+                deliveries=Deliveries(root),
                 secret=secret,
                 bad_tokens=RateLimit(settings.bad_tokens_per_minute),
                 max_connections=settings.max_connections,

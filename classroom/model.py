@@ -69,6 +69,7 @@ class RecordingState(StrEnum):
     RECORDING = "recording"
     FAILED = "failed"  # the disk refused; the lesson goes on unrecorded
     INTERRUPTED = "interrupted"  # the server stopped before the lesson was ended
+    REPAIRING = "repairing"  # what never reached the server is being delivered
     COMPLETE = "complete"
 
 

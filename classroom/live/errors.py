@@ -25,6 +25,26 @@ class Draining(ClassroomError):
     """The server is stopping; it takes nobody in any more."""
 
 
+class UnknownRecording(ClassroomError):
+    """The lesson has no such recording."""
+
+
+class RecordingLive(ClassroomError):
+    """The recording is still being written."""
+
+
+class BadDelivery(ClassroomError):
+    """The bytes of a delivery are not what they should be."""
+
+
+class NotWanted(ClassroomError):
+    """No inventory asks for what is delivered."""
+
+
+class DiskShort(ClassroomError):
+    """There is too little space for what is delivered."""
+
+
 def unknown_lesson(lesson: str) -> UnknownLesson:
     """The error with its text."""
     return UnknownLesson(

@@ -157,6 +157,15 @@ class LessonService:
         self._tell(held, held.lesson.direct(direction))
         await self._to_the_end(self._direct(held))
 
+    async def note_recording(self, lesson: LessonId, state: RecordingState, detail: str | None) -> None:
+        """Hear what became of the recording of a lesson after its end; one that is live or unknown is left alone."""
+        held = self._lessons.get(lesson)
+        if held is not None and held.lesson.state is LessonState.ENDED:
+            deltas = held.lesson.set_recording(state, detail)
+            self._tell(held, deltas)
+            if deltas:
+                await self._to_the_end(self._save())
+
     def find(self, lesson: LessonId) -> LiveLesson:
         """A lesson that was opened; raises UnknownLesson."""
         held = self._lessons.get(lesson)

@@ -21,11 +21,15 @@ MAX_UNIT_PACKETS = 4096  # 5 MB; a publisher whose picture never ends must not f
 
 
 class RtpPart(NamedTuple):
-    """What a depacketizer needs of one RTP packet; ``ts`` extended so that it never wraps."""
+    """What a depacketizer needs of one RTP packet; ``ts`` extended so that it never wraps.
+
+    ``captured_ntp`` is when its frame was captured, on the clock of its publisher; 0 where the packet does not say.
+    """
 
     ts: int
     marker: bool
     payload: bytes
+    captured_ntp: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class AccessUnit:
     ts: int
     nals: list[bytes]
     keyframe: bool
+    captured_ntp: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class OpusFrame:
     ts: int
     data: bytes
     duration: int
+    captured_ntp: int = 0
 
 
 class ReorderWindow:
@@ -115,15 +121,18 @@ class H264Depacketizer:
     def __init__(self, window_s: float = REORDER_WINDOW_S) -> None:
         self._order = ReorderWindow(window_s)
         self._ts: int | None = None
+        self._captured_ntp = 0
         self._nals: list[bytes] = []
         self._fragments: list[bytes] | None = None
         self._packets = 0  # of the access unit at hand
         self._damaged = False
         self.needs_keyframe = True
 
-    def push(self, ext_seq: int, ts: int, marker: bool, payload: bytes, now_s: float) -> list[AccessUnit | Lost]:
+    def push(
+        self, ext_seq: int, ts: int, marker: bool, payload: bytes, now_s: float, captured_ntp: int = 0
+    ) -> list[AccessUnit | Lost]:
         """Take a packet; both numbers extended. Returns the access units that it completes."""
-        return self._take(self._order.push(ext_seq, RtpPart(ts, marker, payload), now_s))
+        return self._take(self._order.push(ext_seq, RtpPart(ts, marker, payload, captured_ntp), now_s))
 
     def advance(self, now_s: float) -> list[AccessUnit | Lost]:
         """Give up on what has been missing for too long."""
@@ -148,6 +157,7 @@ class H264Depacketizer:
             if part.ts != self._ts:
                 self._finish_unit(out)
                 self._ts = part.ts
+            self._captured_ntp = part.captured_ntp or self._captured_ntp
             self._packets += 1
             if self._packets <= MAX_UNIT_PACKETS:
                 self._unpack(part.payload)
@@ -207,9 +217,9 @@ class H264Depacketizer:
         if ts is None:
             self._damaged = False
             return
-        nals = self._nals
+        nals, captured_ntp = self._nals, self._captured_ntp
         damaged = self._damaged or self._fragments is not None
-        self._nals, self._fragments, self._damaged, self._ts = [], None, False, None
+        self._nals, self._fragments, self._damaged, self._ts, self._captured_ntp = [], None, False, None, 0
         slices = [nal for nal in nals if NAL_SLICE <= nal[0] & 0x1F <= NAL_IDR]
         if not slices and not damaged:
             self._nals = nals[-_MAX_HEADERS:]  # parameter sets or SEI under a time of their own: for the next picture
@@ -220,7 +230,7 @@ class H264Depacketizer:
             self.needs_keyframe = True
             return
         self.needs_keyframe = False
-        out.append(AccessUnit(ts, nals, keyframe))
+        out.append(AccessUnit(ts, nals, keyframe, captured_ntp))
 
 
 def _begins_picture(nal: bytes) -> bool:
@@ -233,9 +243,11 @@ class OpusDepacketizer:
     def __init__(self, window_s: float = REORDER_WINDOW_S) -> None:
         self._order = ReorderWindow(window_s)
 
-    def push(self, ext_seq: int, ts: int, payload: bytes, now_s: float) -> list[OpusFrame | Lost]:
+    def push(
+        self, ext_seq: int, ts: int, payload: bytes, now_s: float, captured_ntp: int = 0
+    ) -> list[OpusFrame | Lost]:
         """Take a packet; both numbers extended."""
-        return self._take(self._order.push(ext_seq, RtpPart(ts, False, payload), now_s))
+        return self._take(self._order.push(ext_seq, RtpPart(ts, False, payload, captured_ntp), now_s))
 
     def advance(self, now_s: float) -> list[OpusFrame | Lost]:
         """Give up on what has been missing for too long."""
@@ -253,7 +265,7 @@ class OpusDepacketizer:
                 continue
             duration = opus_duration(part.payload)
             if duration:
-                out.append(OpusFrame(part.ts, part.payload, duration))
+                out.append(OpusFrame(part.ts, part.payload, duration, part.captured_ntp))
         return out
 
 

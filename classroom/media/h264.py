@@ -52,6 +52,19 @@ def build_avcc(sets: ParameterSets) -> bytes:
     return bytes(record)
 
 
+def split_length_prefixed(sample: bytes) -> list[bytes]:
+    """The NAL units of a sample, the inverse of ``to_length_prefixed``. Raises ValueError when lengths do not fit."""
+    nals = []
+    at = 0
+    while at < len(sample):
+        end = at + 4 + int.from_bytes(sample[at : at + 4], "big")
+        if end == at + 4 or end > len(sample):
+            raise ValueError("not NAL units behind their lengths")
+        nals.append(sample[at + 4 : end])
+        at = end
+    return nals
+
+
 def to_length_prefixed(nals: Iterable[bytes]) -> bytes:
     """The sample of an access unit: each NAL unit behind its length in 4 bytes (ISO/IEC 14496-15 §5.3.4.2)."""
     return b"".join([part for nal in nals for part in (len(nal).to_bytes(4, "big"), nal)])

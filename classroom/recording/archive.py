@@ -12,7 +12,8 @@ from classroom.model import Publication, RecordingState, TrackKind
 from classroom.recording.bmff import AUDIO_TIMESCALE_HZ, VIDEO_TIMESCALE_HZ
 from classroom.recording.event_log import EventLog
 from classroom.recording.files import remove_temporaries, replace_file, sync_folder
-from classroom.recording.lesson_file import LessonRecord, TrackRecord, write_lesson
+from classroom.recording.lesson_file import LESSON_FILE, LessonRecord, TrackRecord, read_lesson, write_lesson
+from classroom.recording.master import CAMERA, MASTER, MIC, rendition
 from classroom.recording.playlist import Rendition, iso_time, master_playlist
 from classroom.recording.stream import Stream
 from classroom.recording.track import AudioTrack, Gap, VideoTrack
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MASTER = "master.m3u8"
-# The pair that master.m3u8 plays: the lesson's main publications are called like their labels.
-CAMERA, MIC = "camera", "mic"
 SYNC_INTERVAL_S = 0.7  # with the writer's poll and a picture that waits for the next, a power cut costs less than 1 s
 RECORD_INTERVAL_S = 2.0
 RESERVE = ".reserve"  # given back when the disk is full, so that the end of the recording can still be written
@@ -36,7 +34,8 @@ RESERVE_BYTES = 1 << 20
 BYE_GRACE_S = 0.2  # BYE may overtake the last packets
 _MAX_EARLY_REPORTS = 64
 _RECORDER_SSRC = 1
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")  # a dot is for generations of a track
+SPLICE_WAIT_S = 5.0  # a splice that is being committed takes some milliseconds
 
 
 class LessonArchive:
@@ -49,7 +48,10 @@ class LessonArchive:
     def __init__(
         self, folder: Path, record: LessonRecord, now_s: float, feedback: Callable[[bytes], None], event: str
     ) -> None:
-        """Begin or go on with a recording, mending what a crash left; ``event`` says which. Raises RecordingBusy."""
+        """Begin or go on with a recording, mending what a crash left; ``event`` says which.
+
+        Raises RecordingBusy, DamagedRecording.
+        """
         self.folder = folder
         self.record = record
         self._feedback = feedback
@@ -58,15 +60,18 @@ class LessonArchive:
         self._tracks: dict[str, VideoTrack | AudioTrack] = {}
         self._master_key: object = None
         self._next_sync_s = self._next_record_s = now_s
-        self._events = EventLog(folder, record.epoch_s)
+        self._events = EventLog(folder, record.epoch_s, SPLICE_WAIT_S)
         try:
             remove_temporaries(folder)
+            if (folder / LESSON_FILE).is_file():  # what was read before the lock may be from before a splice
+                record.tracks = read_lesson(folder).tracks
             self._reserve()
             for track in record.tracks:
                 self._open_track(track)
             # The clock may have been set back meanwhile; the axis never is.
             self._zero_s = min(record.epoch_s, now_s - self.end_s)
             record.state, record.detail, record.ended_at = RecordingState.RECORDING, None, None
+            record.repair = None
             self.add_event(event, now_s, {"title": record.title})
             self._write_record()
         except BaseException:
@@ -83,7 +88,7 @@ class LessonArchive:
 
     def open_stream(self, ssrc: int, publication: Publication, clock_rate_hz: int, now_s: float) -> None:
         """A DownTrack begins; it goes on with the track of its name."""
-        name = _UNSAFE.sub("_", publication.name).lstrip(".") or publication.kind
+        name = _UNSAFE.sub("_", publication.name) or publication.kind
         record = self.record.track(name)
         if record is not None and record.kind is not publication.kind:
             name = f"{name}-{publication.kind}"
@@ -104,13 +109,13 @@ class LessonArchive:
         self.add_event("publication_added", now_s, {"track": name, **about})
         self._write_record()
 
-    def packets(self, ssrc: int, packets: Iterable[tuple[int, int, bool, bytes]], now_s: float) -> None:
-        """Take (seq, ts, marker, payload) of a DownTrack that came at ``now_s``."""
+    def packets(self, ssrc: int, packets: Iterable[tuple[int, int, bool, bytes, int]], now_s: float) -> None:
+        """Take (seq, ts, marker, payload, captured_ntp) of a DownTrack that came at ``now_s``."""
         stream = self._streams.get(ssrc)
         if stream is not None:
             axis_now_s = self._axis(now_s)
-            for seq, ts, marker, payload in packets:
-                stream.push(seq, ts, marker, payload, axis_now_s)
+            for seq, ts, marker, payload, captured_ntp in packets:
+                stream.push(seq, ts, marker, payload, captured_ntp, axis_now_s)
 
     def rtcp(self, data: bytes, now_s: float) -> None:
         """Take a compound RTCP packet: sender reports and BYE."""
@@ -197,7 +202,7 @@ class LessonArchive:
     def _open_track(self, record: TrackRecord) -> None:
         video = record.kind is TrackKind.VIDEO
         timescale_hz = VIDEO_TIMESCALE_HZ if video else AUDIO_TIMESCALE_HZ
-        folder = TrackFolder.open(self.folder / record.name, timescale_hz, self.record.epoch_s)
+        folder = TrackFolder.open(self.folder / record.folder, timescale_hz, self.record.epoch_s)
 
         def on_gap(gap: Gap) -> None:
             record.gaps.append(gap)
@@ -240,7 +245,7 @@ class LessonArchive:
         track, record = self._tracks.get(name), self.record.track(name)
         if track is None or record is None or record.codec is None or not track.folder.listed:
             return None
-        return Rendition(name, record.codec, record.peak_bps, record.average_bps, record.width, record.height)
+        return rendition(record)
 
     def _reserve(self) -> None:
         fd = os.open(self.folder / RESERVE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -2,6 +2,9 @@
 
 One track per file, track_ID 1. Decoding and presentation order are the same (no B frames), so there are no
 composition offsets. ``baseMediaDecodeTime`` counts from the beginning of the recording for every track.
+
+In front of a chunk a ``uuid`` box says what its samples are to their publisher: for each the NTP time of capture and
+the CRC-32 of its bytes. Players skip it (14496-12 §6.2.3: boxes of unknown type are ignored).
 """
 
 from __future__ import annotations
@@ -25,15 +28,20 @@ _TRUN_OFFSET, _TRUN_DURATION, _TRUN_SIZE, _TRUN_FLAGS = 0x1, 0x100, 0x200, 0x400
 # moof header, mfhd, traf header, tfhd, tfdt, and what comes before the samples in trun
 _MOOF_BYTES_BEFORE_SAMPLES = 8 + 16 + 8 + 16 + 20 + 20
 SAMPLE_ENTRY_BYTES = 12  # duration, size, flags
-CHECKSUM_BYTES = 4  # at the end of mdat, where no sample is and no player looks
+IDENTITY = struct.Struct(">QI")  # captured_ntp, CRC-32
+IDENTITIES_TYPE = bytes.fromhex("6f1c1b0e5d7a4f6b9e0fa2c7d3845b91")  # the extended type of the uuid box
 
 
 class Sample(NamedTuple):
-    """One coded picture or Opus packet; ``duration`` in ticks of the track."""
+    """One coded picture or Opus packet; ``duration`` in ticks of the track.
+
+    ``captured_ntp`` is when it was captured, as its publisher says; 0 when it does not, and for silence that fills.
+    """
 
     data: bytes
     duration: int
     sync: bool
+    captured_ntp: int = 0
 
 
 def box(kind: bytes, *parts: bytes) -> bytes:
@@ -115,17 +123,17 @@ def segment_type() -> bytes:
 
 
 def chunk(sequence: int, decode_time: int, samples: Sequence[Sample]) -> bytes:
-    """A movie fragment with its data: what is appended to a segment at once.
+    """A movie fragment with its data, and what its samples are: what is appended to a segment at once.
 
-    Every sample has its duration, size and flags in a fixed place, so that a repair can lengthen the last one. A CRC-32
-    of the data shows what a power cut left unwritten: a file may have grown before its contents were on the disk.
+    Every sample has its duration, size and flags in a fixed place, so that a repair can lengthen the last one. Their
+    checksums show what a power cut left unwritten: a file may have grown before its contents were on the disk.
     ``decode_time`` in ticks since the beginning of the recording. Raises ValueError without samples.
     """
     if not samples:
         raise ValueError("a chunk needs a sample")
     moof_bytes = _MOOF_BYTES_BEFORE_SAMPLES + SAMPLE_ENTRY_BYTES * len(samples)
     entries = bytearray()
-    for data, duration, sync in samples:
+    for data, duration, sync, _ in samples:
         entries += struct.pack(">III", duration, len(data), _FLAGS_SYNC if sync else _FLAGS_DEPENDENT)
     trun = full_box(
         b"trun",
@@ -144,5 +152,9 @@ def chunk(sequence: int, decode_time: int, samples: Sequence[Sample]) -> bytes:
             trun,
         ),
     )
-    media = b"".join([sample.data for sample in samples])
-    return moof + box(b"mdat", media, struct.pack(">I", zlib.crc32(media)))
+    return _identities(samples) + moof + box(b"mdat", *[sample.data for sample in samples])
+
+
+def _identities(samples: Sequence[Sample]) -> bytes:
+    entries = [IDENTITY.pack(sample.captured_ntp, zlib.crc32(sample.data)) for sample in samples]
+    return box(b"uuid", IDENTITIES_TYPE, *entries)

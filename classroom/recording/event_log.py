@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from typing import TYPE_CHECKING
 
 from classroom.model import ClassroomError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EVENTS_FILE = "events.jsonl"
+_ASK_AGAIN_S = 0.02
 
 
 class RecordingBusy(ClassroomError):
@@ -24,18 +26,22 @@ class RecordingBusy(ClassroomError):
 class EventLog:
     """The open log. While it is open nobody else can open it. Methods may raise OSError."""
 
-    def __init__(self, folder: Path, epoch_s: float) -> None:
-        """Open the log and cut off a line that a crash left unfinished. Raises RecordingBusy, OSError."""
+    def __init__(self, folder: Path, epoch_s: float, wait_s: float = 0.0) -> None:
+        """Open the log and cut off a line that a crash left unfinished.
+
+        Whoever has it is waited for as long as ``wait_s``. Raises RecordingBusy, OSError.
+        """
         self._epoch_s = epoch_s
         self._dirty = False
         self._fd = os.open(folder / EVENTS_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RecordingBusy(
-                    f"{folder} 正在被另一个录制进程写入。 Another process is writing the recording {folder}."
-                ) from None
+            give_up_s = time.monotonic() + wait_s
+            while not _lock(self._fd):
+                if time.monotonic() >= give_up_s:
+                    raise RecordingBusy(
+                        f"{folder} 正在被另一个录制进程写入。 Another process is writing the recording {folder}."
+                    )
+                time.sleep(_ASK_AGAIN_S)
             contents = os.pread(self._fd, os.fstat(self._fd).st_size, 0)
             os.ftruncate(self._fd, contents.rfind(b"\n") + 1)
             os.lseek(self._fd, 0, os.SEEK_END)
@@ -62,3 +68,11 @@ class EventLog:
             self.sync()
         finally:
             os.close(self._fd)
+
+
+def _lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

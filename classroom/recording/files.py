@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV)
 
 
 def write_whole(fd: int, data: bytes) -> None:
@@ -54,6 +57,26 @@ def make_folder(path: Path) -> None:
         make_folder(path.parent)
         path.mkdir(exist_ok=True)
         sync_folder(path.parent)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Make a durable copy of a file. Raises OSError."""
+    fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        write_whole(fd, source.read_bytes())
+        os.fdatasync(fd)
+    finally:
+        os.close(fd)
+
+
+def link_file(source: Path, target: Path) -> None:
+    """Give a file that will not change another name, or copy it where a file cannot have two. Raises OSError."""
+    try:
+        target.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        copy_file(source, target)
 
 
 def sync_folder(path: Path) -> None:

@@ -24,6 +24,11 @@ def all_folders(root: Path) -> Iterator[Path]:
             yield folder
 
 
+def all_recordings(root: Path) -> Iterator[Path]:
+    """The folders of all recordings, oldest month first."""
+    return (folder for folder in all_folders(root) if (folder / LESSON_FILE).is_file())
+
+
 def holdings(root: Path, lesson_id: str) -> list[Path]:
     """The recordings of one lesson, the latest last. Empty for a text that cannot be a lesson id."""
     try:
@@ -34,6 +39,11 @@ def holdings(root: Path, lesson_id: str) -> list[Path]:
     found = [folder for month in months for folder in (month / lesson_id, *month.glob(f"{lesson_id}.*"))]
     numbered = [(f.parent.parent.name, f.parent.name, _number(f), f) for f in found if (f / LESSON_FILE).is_file()]
     return [entry[-1] for entry in sorted(numbered)]
+
+
+def holding_key(folder: Path) -> str:
+    """The name of a holding in addresses: ``2026-11-2`` is the second one of a lesson in that month."""
+    return f"{folder.parent.parent.name}-{folder.parent.name}-{_number(folder)}"
 
 
 def new_folder(root: Path, lesson_id: str, at_s: float) -> Path:

@@ -39,7 +39,7 @@ def open_archive(
         except DamagedRecording as error:
             logger.warning("%s", error)
         else:
-            ended = record.state is RecordingState.COMPLETE
+            ended = record.state in (RecordingState.COMPLETE, RecordingState.REPAIRING)
             within_s = RESUME_WITHIN_S if resume and not ended else CONTINUE_WITHIN_S
             if now_s - (record.epoch_s + record.duration_s) <= within_s:
                 record.title = title

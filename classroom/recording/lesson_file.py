@@ -26,9 +26,10 @@ class DamagedRecording(ClassroomError):
 
 @dataclass(slots=True)
 class TrackRecord:
-    """One publication: its folder is ``name``. Times in seconds since the beginning of the recording.
+    """One publication. Times in seconds since the beginning of the recording.
 
-    ``frames`` counts what is stored, silence that fills holes included. ``codec`` is None until the first keyframe.
+    Its files are in ``folder``: ``name``, or a later generation of it (generations.py). ``frames`` counts what is
+    stored, silence that fills holes included. ``codec`` is None until the first keyframe.
     """
 
     name: str
@@ -43,6 +44,20 @@ class TrackRecord:
     peak_bps: int = 0
     average_bps: int = 0
     gaps: list[Gap] = field(default_factory=list)
+    folder: str = ""
+
+    def __post_init__(self) -> None:
+        self.folder = self.folder or self.name
+
+
+@dataclass(slots=True)
+class Repair:
+    """A delivery of missing frames that is under way: the state before it, and when it last went on (ISO 8601)."""
+
+    wanted_bytes: int
+    received_bytes: int
+    before: RecordingState
+    continued_at: str
 
 
 @dataclass(slots=True)
@@ -57,6 +72,7 @@ class LessonRecord:
     ended_at: str | None = None
     duration_s: float = 0.0
     tracks: list[TrackRecord] = field(default_factory=list)
+    repair: Repair | None = None
     format: int = FORMAT
 
     @property

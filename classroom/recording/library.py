@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from classroom.recording.archive import CAMERA, MASTER, MIC
 from classroom.recording.folders import holdings
-from classroom.recording.lesson_file import TrackRecord, read_lesson
+from classroom.recording.lesson_file import Repair, TrackRecord, read_lesson
+from classroom.recording.master import CAMERA, MASTER, MIC
 from classroom.recording.playlist import iso_time
 from classroom.recording.track_folder import PLAYLIST
 
@@ -16,8 +16,16 @@ if TYPE_CHECKING:
 _SERVED = {".m3u8": "application/vnd.apple.mpegurl", ".m4s": "video/iso.segment", ".mp4": "video/mp4"}
 
 
+class GapEntry(TypedDict):
+    """A stretch of a track without media."""
+
+    start_s: float
+    end_s: float
+    reason: str
+
+
 class TrackEntry(TypedDict):
-    """One playable track; ``start_s`` counts from the beginning of the earliest one."""
+    """One playable track; times count from the beginning of the earliest one."""
 
     name: str
     label: str
@@ -28,6 +36,14 @@ class TrackEntry(TypedDict):
     codec: str
     width: int | None
     height: int | None
+    gaps: list[GapEntry]
+
+
+class RepairEntry(TypedDict):
+    """How far the delivery of missing frames has come."""
+
+    wanted_bytes: int
+    received_bytes: int
 
 
 class Manifest(TypedDict):
@@ -36,6 +52,8 @@ class Manifest(TypedDict):
     lesson: str
     title: str
     state: str
+    detail: str | None
+    repair: RepairEntry | None
     started_at: str
     duration_s: float
     tracks: list[TrackEntry]
@@ -58,7 +76,7 @@ def manifest(folder: Path) -> Manifest:
     playable = [
         (track, track.start_s, track.codec)
         for track in record.tracks
-        if track.start_s is not None and track.codec is not None and (folder / track.name / PLAYLIST).is_file()
+        if track.start_s is not None and track.codec is not None and (folder / track.folder / PLAYLIST).is_file()
     ]
     origin_s = min((start_s for _, start_s, _ in playable), default=0.0)
     end_s = max((start_s + track.duration_s for track, start_s, _ in playable), default=origin_s)
@@ -67,24 +85,38 @@ def manifest(folder: Path) -> Manifest:
         lesson=record.id,
         title=record.title,
         state=record.state.value,
+        detail=record.detail,
+        repair=_progress(record.repair),
         started_at=iso_time(record.epoch_s + origin_s),
         duration_s=round(end_s - origin_s, 3),
-        tracks=[_entry(track, start_s - origin_s, codec) for track, start_s, codec in playable],
+        tracks=[_entry(track, origin_s, start_s, codec) for track, start_s, codec in playable],
         master=MASTER if has_master else None,
     )
 
 
-def _entry(track: TrackRecord, start_s: float, codec: str) -> TrackEntry:
+def _progress(repair: Repair | None) -> RepairEntry | None:
+    if repair is None:
+        return None
+    return RepairEntry(wanted_bytes=repair.wanted_bytes, received_bytes=repair.received_bytes)
+
+
+def _entry(track: TrackRecord, origin_s: float, start_s: float, codec: str) -> TrackEntry:
     return TrackEntry(
         name=track.name,
         label=track.label.value,
         kind=track.kind.value,
-        playlist=f"{track.name}/{PLAYLIST}",
-        start_s=round(start_s, 6),
+        playlist=f"{track.folder}/{PLAYLIST}",
+        start_s=round(start_s - origin_s, 6),
         duration_s=track.duration_s,
         codec=codec,
         width=track.width,
         height=track.height,
+        gaps=[
+            GapEntry(
+                start_s=round(gap.start_s - origin_s, 3), end_s=round(gap.end_s - origin_s, 3), reason=gap.reason.value
+            )
+            for gap in track.gaps
+        ],
     )
 
 

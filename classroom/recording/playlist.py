@@ -66,6 +66,12 @@ class Rendition:
     average_bps: int
     width_px: int | None = None
     height_px: int | None = None
+    folder: str = ""
+
+    @property
+    def playlist(self) -> str:
+        """The address of its playlist; the folder is called like the track if nothing else is said."""
+        return f"{self.folder or self.name}/index.m3u8"
 
 
 def master_playlist(video: Rendition | None, audio: Rendition | None) -> str | None:
@@ -85,10 +91,10 @@ def master_playlist(video: Rendition | None, audio: Rendition | None) -> str | N
         if audio is not None:
             lines.append(
                 f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="sound",NAME="{audio.name}",DEFAULT=YES,AUTOSELECT=YES,'
-                f'CHANNELS="2",URI="{audio.name}/index.m3u8"'
+                f'CHANNELS="2",URI="{audio.playlist}"'
             )
             attributes.append('AUDIO="sound"')
-    lines += ["#EXT-X-STREAM-INF:" + ",".join(attributes), f"{main.name}/index.m3u8", ""]
+    lines += ["#EXT-X-STREAM-INF:" + ",".join(attributes), main.playlist, ""]
     return "\n".join(lines)
 
 

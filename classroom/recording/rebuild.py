@@ -13,6 +13,7 @@ from classroom.model import Label, RecordingState, TrackKind, parse_lesson_id
 from classroom.recording.bmff import AUDIO_TIMESCALE_HZ, VIDEO_TIMESCALE_HZ
 from classroom.recording.bmff_read import read_segment, sample_entry
 from classroom.recording.event_log import EVENTS_FILE
+from classroom.recording.generations import generation_of
 from classroom.recording.header import salvage_header
 from classroom.recording.lesson_file import LessonRecord, TrackRecord
 from classroom.recording.playlist import iso_time
@@ -44,13 +45,12 @@ def rebuild_record(folder: Path) -> LessonRecord | None:
     record = LessonRecord(parse_lesson_id(folder.name.partition(".")[0]), "", "", RecordingState.RECORDING)
     events = list(_read_events(folder / EVENTS_FILE))
     labels = {e.data.get("track"): e.data.get("label") for e in events if e.event == "publication_added"}
-    segments = {path: min(path.glob(_SEGMENTS), default=None) for path in sorted(folder.iterdir()) if path.is_dir()}
     begins_s = []
-    for path, segment in segments.items():
-        if segment is not None and not path.name.startswith("."):
-            kind = _kind(path, segment)
-            record.tracks.append(TrackRecord(path.name, _label(labels.get(path.name), path.name, kind), kind))
-            begins_s.append(_began_s(segment, kind))
+    for name, path in _tracks(folder).items():
+        segment = min(path.glob(_SEGMENTS))
+        kind = _kind(path, segment)
+        record.tracks.append(TrackRecord(name, _label(labels.get(name), name, kind), kind, folder=path.name))
+        begins_s.append(_began_s(segment, kind))
     for event in events:
         _tell(record, event)
     if events:
@@ -87,6 +87,19 @@ def _tell(record: LessonRecord, event: _Event) -> None:
             track.gaps.append(_GAP.validate_python({**data, "end_s": event.at_s}))
         except ValidationError:
             pass  # a gap of which nobody knows where it is
+
+
+def _tracks(folder: Path) -> dict[str, Path]:
+    """The folder of each track: of its generations the one that goes furthest; a splice may not have been finished."""
+    found: dict[str, tuple[int, int, Path]] = {}
+    for path in sorted(folder.iterdir()):
+        last = max(path.glob(_SEGMENTS), default=None) if path.is_dir() and not path.name.startswith(".") else None
+        if last is not None:
+            name, number = generation_of(path.name)
+            contents = read_segment(last)
+            end = 0 if contents is None else contents.start + contents.duration
+            found[name] = max(found.get(name, (-1, 0, path)), (end, number, path))
+    return {name: path for name, (_, _, path) in found.items()}
 
 
 def _kind(folder: Path, segment: Path) -> TrackKind:

@@ -111,7 +111,8 @@ class Recorder:
         size = 0
         for packet in packets:
             seq, ts = (packet.ext_seq + seq_offset) & 0xFFFF, (packet.ts + ts_offset) & 0xFFFF_FFFF
-            batch.append((seq, ts, packet.marker, packet.data[packet.payload_start : packet.payload_end]))
+            payload = packet.data[packet.payload_start : packet.payload_end]
+            batch.append((seq, ts, packet.marker, payload, packet.captured_ntp))
             size += len(packet.data) + _PACKET_OVERHEAD_BYTES
         self._put(size, lambda archive: archive.packets(ssrc, batch, now_s))
 

@@ -10,7 +10,9 @@ from classroom.recording.archive import RESERVE, LessonArchive
 from classroom.recording.event_log import EVENTS_FILE, RecordingBusy
 from classroom.recording.files import remove_temporaries, set_aside, sync_folder
 from classroom.recording.folders import all_folders
+from classroom.recording.generations import remove_unreferenced
 from classroom.recording.lesson_file import LESSON_FILE, DamagedRecording, read_lesson
+from classroom.recording.master import write_master
 from classroom.recording.rebuild import rebuild_record
 
 if TYPE_CHECKING:
@@ -30,8 +32,9 @@ REBUILT = (
 def repair_recordings(root: Path, live: Container[str] = ()) -> list[Path]:
     """Finish every recording that says it is being recorded but whose lesson is not ``live``; returns their folders.
 
-    One whose record is lost or damaged is given another. To be called when the server starts, before recorders are
-    opened. One that cannot be mended, or that another process writes, is logged and left as it is. Blocks.
+    One whose record is lost or damaged is given another. What a splice has left that was not finished is removed. To be
+    called when the server starts, before recorders are opened. One that cannot be mended, or that another process
+    writes, is logged and left as it is. Blocks.
     """
     repaired = []
     for folder in all_folders(root):
@@ -40,6 +43,9 @@ def repair_recordings(root: Path, live: Container[str] = ()) -> list[Path]:
             if record is None:
                 mended = _rebuild(folder)
             else:
+                if record.state is not RecordingState.RECORDING:
+                    write_master(folder, record)  # before what it may still name is removed
+                remove_unreferenced(folder, record)
                 mended = record.state is RecordingState.RECORDING and record.id not in live
                 if mended:
                     finish_interrupted(folder)

@@ -35,16 +35,16 @@ class Stream:
         """Take a sender report."""
         self._timeline.report(self._timestamps.unwrap(rtp_ts), axis_s)
 
-    def push(self, seq: int, ts: int, marker: bool, payload: bytes, axis_now_s: float) -> None:
+    def push(self, seq: int, ts: int, marker: bool, payload: bytes, captured_ntp: int, axis_now_s: float) -> None:
         """Take a packet that came at ``axis_now_s``. Raises OSError."""
         ext_ts = self._timestamps.unwrap(ts)
         ext_seq = self._seqs.unwrap(seq)
         if not self._timeline.anchored:
             self._timeline.anchor(ext_ts, axis_now_s)
         if self._video is not None:
-            self._take(self._video.push(ext_seq, ext_ts, marker, payload, axis_now_s))
+            self._take(self._video.push(ext_seq, ext_ts, marker, payload, axis_now_s, captured_ntp))
         elif self._audio is not None:
-            self._take(self._audio.push(ext_seq, ext_ts, payload, axis_now_s))
+            self._take(self._audio.push(ext_seq, ext_ts, payload, axis_now_s, captured_ntp))
 
     def advance(self, axis_now_s: float) -> None:
         """Give up on late packets, write what waits. Raises OSError."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from classroom.media.h264 import ParameterSets, build_avcc, to_length_prefixed
+from classroom.media.depacketize import AccessUnit
+from classroom.media.h264 import ParameterSets, build_avcc, split_length_prefixed, to_length_prefixed
 from classroom.recording.bmff import (
     AUDIO_CHANNELS,
     AUDIO_TIMESCALE_HZ,
@@ -23,7 +24,7 @@ from classroom.sfu.core.sps import BadParameterSet, SequenceParameterSet, parse_
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from classroom.media.depacketize import AccessUnit, OpusFrame
+    from classroom.media.depacketize import OpusFrame
     from classroom.recording.track_folder import TrackFolder
 
 SEGMENT_S = 2.0
@@ -90,6 +91,10 @@ class _Track:
         if self._why is None or order.index(reason) > order.index(self._why):
             self._why = reason
 
+    def flush(self) -> None:
+        """Write what there is as a chunk. Raises OSError."""
+        self._write_chunk()
+
     def _seconds(self, ticks: int) -> float:
         return ticks / self.folder.timescale_hz
 
@@ -135,7 +140,7 @@ class VideoTrack(_Track):
         self.sps: SequenceParameterSet | None = None
         self._sets = ParameterSets()
         self._avcc: bytes | None = None
-        self._pending: tuple[int, bytes, bool] | None = None  # start, data, sync: its duration is not known yet
+        self._pending: tuple[int, Sample] | None = None  # where it starts; its duration is not known yet
         self._usual = _USUAL_PICTURE
         self._recall_format()
 
@@ -169,10 +174,18 @@ class VideoTrack(_Track):
             return False
         at = max(0, round(at_s * VIDEO_TIMESCALE_HZ))
         at = self._settle_former(at)
-        if unit.keyframe and (init is not None or self._segment_is_full(at) or self._segment_start is None):
-            self._begin_segment(init)
-        self._pending = (at, to_length_prefixed(unit.nals), unit.keyframe)
+        self._begin_with(unit.keyframe, init, at)
+        self._pending = (at, Sample(to_length_prefixed(unit.nals), 0, unit.keyframe, unit.captured_ntp))
         return True
+
+    def put(self, start: int, sample: Sample) -> None:
+        """Write a picture whose time and duration are settled. Raises OSError, BadParameterSet.
+
+        ``start`` in ticks; nothing else may wait. Until a keyframe has said what the format is there is none.
+        """
+        init = self._new_format(AccessUnit(0, split_length_prefixed(sample.data), True)) if sample.sync else None
+        self._begin_with(sample.sync, init, start)
+        self._emit(start, sample)
 
     def advance(self, at_s: float) -> None:
         """Write what waits when no picture came for a while. Raises OSError."""
@@ -190,12 +203,12 @@ class VideoTrack(_Track):
     def _settle_former(self, at: int) -> int:
         """Give the former picture its duration now that the next one begins; returns when that one does."""
         if self._pending is not None:
-            start, data, sync = self._pending
+            start, picture = self._pending
             at = max(at, start + _SHORTEST_PICTURE)
             self._note_gap(start + self._usual, at, _SHORTEST_PICTURE)
             if at - start <= VIDEO_TIMESCALE_HZ:
                 self._usual = at - start
-            self._emit(start, Sample(data, at - start, sync))
+            self._emit(start, picture._replace(duration=at - start))
             return at
         end = self.folder.end
         if end is None:
@@ -209,10 +222,14 @@ class VideoTrack(_Track):
     def _flush_pending(self) -> None:
         # It gets the usual duration; should the next picture come later, hold_last lengthens it on disk.
         if self._pending is not None:
-            start, data, sync = self._pending
+            start, picture = self._pending
             self._pending = None
-            self._emit(start, Sample(data, self._usual, sync))
+            self._emit(start, picture._replace(duration=self._usual))
         self._write_chunk()
+
+    def _begin_with(self, keyframe: bool, init: bytes | None, at: int) -> None:
+        if keyframe and (init is not None or self._segment_is_full(at) or self._segment_start is None):
+            self._begin_segment(init)
 
     def _new_format(self, keyframe: AccessUnit) -> bytes | None:
         """A CMAF header if the keyframe changes the format. Raises BadParameterSet."""
@@ -285,7 +302,12 @@ class AudioTrack(_Track):
             self._fill(self._cursor + late)
         self._why = None
         self._sizes.append(len(frame.data))
-        self._put(frame.data, frame.duration)
+        self._append(Sample(frame.data, frame.duration, True, frame.captured_ntp))
+
+    def put(self, start: int, sample: Sample) -> None:
+        """Write a packet whose time and duration are settled; ``start`` in ticks. Raises OSError."""
+        self._cursor = start
+        self._append(sample)
 
     def advance(self, at_s: float) -> None:
         """Write what waits when no packet came for a while. Raises OSError."""
@@ -308,13 +330,13 @@ class AudioTrack(_Track):
     def _fill(self, until: int) -> None:
         assert self._cursor is not None
         for data, duration in silence(until - self._cursor, self._stereo):
-            self._put(data, duration)
+            self._append(Sample(data, duration, True))
 
-    def _put(self, data: bytes, duration: int) -> None:
+    def _append(self, sample: Sample) -> None:
         assert self._cursor is not None
         if self._segment_start is None:
             self._begin_segment(None if self.folder.segments else audio_init(AUDIO_CHANNELS))
         elif self._segment_is_full(self._cursor):
             self._begin_segment(None)
-        self._emit(self._cursor, Sample(data, duration, True))
-        self._cursor += duration
+        self._emit(self._cursor, sample)
+        self._cursor += sample.duration

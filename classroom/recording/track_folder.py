@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 import re
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from classroom.recording.bmff import CHECKSUM_BYTES, SAMPLE_ENTRY_BYTES, chunk, segment_type
+from classroom.recording.bmff import SAMPLE_ENTRY_BYTES, chunk, segment_type
 from classroom.recording.bmff_read import read_segment, sample_entry
-from classroom.recording.files import remove_temporaries, replace_file, set_aside, sync_folder, write_whole
+from classroom.recording.files import (
+    copy_file,
+    link_file,
+    remove_temporaries,
+    replace_file,
+    set_aside,
+    sync_folder,
+    write_whole,
+)
 from classroom.recording.header import salvage_header
 from classroom.recording.playlist import Segment, init_name, media_playlist, segment_entry
 
@@ -31,11 +40,13 @@ class TrackFolder:
     chunks. ``open`` therefore mends what a crash left, and the playlist is only an index.
     """
 
-    def __init__(self, path: Path, timescale_hz: int, epoch_s: float) -> None:
+    def __init__(self, path: Path, timescale_hz: int, epoch_s: float, grows: bool = True) -> None:
+        """``grows``: the playlist is written with every segment, not only at the end."""
         self.path = path
         self.timescale_hz = timescale_hz
         self.segments: list[Segment] = []  # closed ones, then the open one
         self._epoch_s = epoch_s
+        self._grows = grows
         self._fd: int | None = None  # of the open segment
         self._entries: list[str] = []  # of the playlist; the last one may still change
         self._longest = 0
@@ -124,7 +135,7 @@ class TrackFolder:
         segment.duration = start + sum(sample.duration for sample in samples) - segment.start
         segment.samples += len(samples)
         self._last_duration = samples[-1].duration
-        media_bytes = 8 + sum(len(sample.data) for sample in samples) + CHECKSUM_BYTES
+        media_bytes = 8 + sum(len(sample.data) for sample in samples)
         self._last_duration_at = segment.size_bytes - media_bytes - SAMPLE_ENTRY_BYTES
 
     def hold_last(self, until: int) -> None:
@@ -159,7 +170,8 @@ class TrackFolder:
             self._fd, self._dirty = None, False
             if not self.segments[-1].samples:  # its first chunk could not be written
                 (self.path / self.segments.pop().file_name).unlink(missing_ok=True)
-        self.write_playlist(ended=False)
+        if self._grows:
+            self.write_playlist(ended=False)
 
     def sync(self) -> None:
         """Make what was appended durable: the bytes, and the names of new segments."""
@@ -184,6 +196,24 @@ class TrackFolder:
             replace_file(self.path / PLAYLIST, text.encode(), durable=ended)
             if ended:
                 sync_folder(self.path)
+
+    def adopt(self, segment: Segment, folder: Path, writable: bool) -> None:
+        """Take over a closed segment of another folder, with its CMAF header, as the next one, under the next number.
+
+        It is the same file under another name, and is never changed again; ``writable`` makes it one of our own.
+        """
+        self.close_segment()
+        init = (folder / init_name(segment.init)).read_bytes()
+        number = self._next_number()
+        if init != self.read_init():
+            self._init = number
+            replace_file(self.path / init_name(number), init)
+        assert self._init is not None
+        adopted = replace(segment, number=number, init=self._init)
+        take = copy_file if writable else link_file
+        take(folder / segment.file_name, self.path / adopted.file_name)
+        self.segments.append(adopted)
+        self._chunks += 1
 
     def finish(self) -> None:
         """Close the track: nothing more will come."""

@@ -37,6 +37,7 @@ def incoming_media(plan: UpPlan) -> IncomingMedia:
         rrid_ext=plan.rrid_ext,
         twcc_ext=plan.twcc_ext,
         audio_level_ext=plan.audio_level_ext,
+        capture_time_ext=plan.capture_time_ext,
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jwt
 
 from classroom.live.lesson import Person
-from classroom.model import ClassroomError, InvalidLessonId, LessonId, ParticipantId, Role, parse_lesson_id
+from classroom.model import ClassroomError, InvalidLessonId, Label, LessonId, ParticipantId, Role, parse_lesson_id
 
 if TYPE_CHECKING:
     from jwt.types import Options
@@ -20,6 +20,8 @@ ALGORITHM = "HS256"
 CLOCK_SKEW_S = 30  # a school's clock may be a little ahead of the one that made the token
 MAX_TOKEN_CHARS = 4096
 _OPERATOR = "operator"
+_DELIVERY = "delivery"
+DELIVERY_TTL_S = 30 * 24 * 3600
 _NOT_OURS = (jwt.PyJWTError, InvalidLessonId, KeyError, TypeError, ValueError, OverflowError)
 _PARTICIPANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -40,12 +42,13 @@ class Action(StrEnum):
     PUBLISH = "publish"
     RECEIVE = "receive"
     FOLLOW = "follow"  # control WebSocket, state of the lesson, its recording
+    DELIVER = "deliver"  # frames of its own that never reached the recording
 
 
 RIGHTS: dict[Role, frozenset[Action]] = {
     Role.TEACHER: frozenset(Action),
-    Role.CAPTURE: frozenset({Action.OPEN, Action.PUBLISH, Action.RECEIVE, Action.FOLLOW}),
-    Role.CLASSROOM: frozenset({Action.PUBLISH, Action.RECEIVE, Action.FOLLOW}),
+    Role.CAPTURE: frozenset({Action.OPEN, Action.PUBLISH, Action.RECEIVE, Action.FOLLOW, Action.DELIVER}),
+    Role.CLASSROOM: frozenset({Action.PUBLISH, Action.RECEIVE, Action.FOLLOW, Action.DELIVER}),
     Role.OBSERVER: frozenset({Action.RECEIVE, Action.FOLLOW}),
 }
 """The roles that tokens exist for, and what each may do in its own lesson."""
@@ -56,6 +59,7 @@ _REFUSALS = {
     Action.PUBLISH: "这个令牌只能观看，不能发送。 This token may watch, not publish.",
     Action.RECEIVE: "这个令牌不能观看。 This token may not watch.",
     Action.FOLLOW: "这个令牌不能进入课堂。 This token may not follow the lesson.",
+    Action.DELIVER: "这个令牌不能补传录像。 This token may not deliver to the recording.",
 }
 
 
@@ -144,6 +148,57 @@ def verify_operator_token(secret: str, token: str, wall_s: float) -> None:
     except _NOT_OURS:
         raise BadToken("需要管理员令牌。 The token of an operator is needed.") from None
     _refuse_expired(expires_at_s, wall_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Deliverer:
+    """Who may deliver what a recording misses, and of which lesson."""
+
+    lesson: LessonId
+    role: Role
+    participant: ParticipantId
+
+    def require(self, lesson: LessonId) -> None:
+        """Raise Forbidden unless the token is for this lesson."""
+        if self.lesson != lesson:
+            raise Forbidden(f"这个令牌属于课程 {self.lesson}。 This token is for the lesson {self.lesson}.")
+
+    def require_track(self, track: str, label: Label) -> None:
+        """Raise Forbidden unless the track may be of this participant.
+
+        A classroom's own tracks end with its id (LiveLesson.publication_name); all are in the hands of those who hold
+        the lesson.
+        """
+        if self.role is Role.CLASSROOM and track != f"{label}-{self.participant[:8]}":
+            raise Forbidden("听讲教室只能补传自己的画面和声音。 A classroom may deliver tracks of its own only.")
+
+
+def issue_delivery_token(secret: str, claims: Claims, wall_s: float) -> str:
+    """Sign a token that is good for nothing but deliveries of this participant to this lesson, for 30 days."""
+    payload = {
+        "lesson": claims.lesson,
+        "role": _DELIVERY,
+        "of": claims.role.value,
+        "sub": claims.participant,
+        "iat": int(wall_s),
+        "exp": int(wall_s) + DELIVERY_TTL_S,
+    }
+    return jwt.encode(payload, secret, algorithm=ALGORITHM)
+
+
+def verify_deliverer(secret: str, token: str, wall_s: float) -> Deliverer:
+    """Check a token for deliveries, or of a participant who may deliver; raises BadToken, Forbidden."""
+    try:
+        payload = _decode(secret, token)
+        if payload.get("role") == _DELIVERY:
+            deliverer = Deliverer(parse_lesson_id(str(payload["lesson"])), Role(payload["of"]), payload["sub"])
+            _refuse_expired(int(payload["exp"]), wall_s)
+            return deliverer
+    except _NOT_OURS:
+        raise BadToken("令牌无效，请重新领取。 The token is not valid; get a new one.") from None
+    claims = verify_token(secret, token, wall_s)
+    claims.require(Action.DELIVER, claims.lesson)
+    return Deliverer(claims.lesson, claims.role, claims.participant)
 
 
 def _decode(secret: str, token: str) -> dict[str, Any]:

@@ -10,15 +10,25 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from aiohttp import web
 
 from classroom.model import LessonId, parse_lesson_id
-from classroom.web.auth import Action, BadToken, Claims, verify_operator_token, verify_token
+from classroom.web.auth import (
+    Action,
+    BadToken,
+    Claims,
+    Deliverer,
+    verify_deliverer,
+    verify_operator_token,
+    verify_token,
+)
 from classroom.web.limits import BODY_S
 from classroom.web.problem import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
+    from classroom.live.delivery import Completed, Told, Wanted
     from classroom.live.service import LessonService
+    from classroom.model import Label, TrackKind
     from classroom.sfu.core.stats import LessonStats
     from classroom.web.limits import RateLimit
 
@@ -44,12 +54,37 @@ class Recordings(Protocol):
         """A file of the lesson's recording; None for what is not there or nobody's business, whatever the path says."""
 
 
+class Deliveries(Protocol):
+    """Takes in what recordings miss. Methods block; the doors call them in a thread. They raise live.errors."""
+
+    def take_inventory(
+        self, lesson: LessonId, track: str, label: Label, kind: TrackKind, now_ntp: int, data: bytes
+    ) -> Wanted:
+        """What of a copy is wanted."""
+
+    def take_frames(self, lesson: LessonId, holding: str, track: str, body: bytes) -> None:
+        """Keep frames that are wanted, durably."""
+
+    def complete(self, lesson: LessonId, holding: str) -> Completed:
+        """Put in what has come."""
+
+    def told(self, lesson: LessonId) -> Told | None:
+        """What the latest recording of a lesson says of itself."""
+
+    def keep_house(self) -> Sequence[Told]:
+        """To be called at the start and once an hour: ends what nobody continues; says whose state that is."""
+
+    def remove_former(self) -> None:
+        """To be called every minute: removes what splices have replaced."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Everything a door needs, given by the composition root."""
 
     service: LessonService
     recordings: Recordings
+    deliveries: Deliveries
     secret: str
     bad_tokens: RateLimit
     max_connections: int
@@ -69,6 +104,10 @@ class Context:
     def verify_operator(self, token: str, address: str) -> None:
         """Check the token of an operator; raises as ``verify`` does."""
         self._check(verify_operator_token, token, address)
+
+    def verify_deliverer(self, token: str, address: str) -> Deliverer:
+        """Check a token that deliveries need; raises as ``verify`` does, and Forbidden."""
+        return self._check(verify_deliverer, token, address)
 
     def _check(self, verify: Callable[[str, str, float], T], token: str, address: str) -> T:
         try:
@@ -99,6 +138,11 @@ def admit(request: web.Request, action: Action) -> Claims:
 def admit_operator(request: web.Request) -> None:
     """Let a request of an operator in: raises BadToken, Refusal (429)."""
     request.app[CONTEXT].verify_operator(_bearer(request), address_of(request))
+
+
+def admit_deliverer(request: web.Request) -> Deliverer:
+    """Let a delivery in: raises BadToken, Forbidden, Refusal (429)."""
+    return request.app[CONTEXT].verify_deliverer(_bearer(request), address_of(request))
 
 
 def _bearer(request: web.Request) -> str:

@@ -44,6 +44,11 @@ _CODES: dict[type[ClassroomError], tuple[int, str]] = {
     sfu.UnknownLesson: (404, "unknown_lesson"),
     sfu.UnknownSession: (404, "unknown_session"),
     live.LessonEnded: (409, "lesson_ended"),
+    live.UnknownRecording: (404, "unknown_recording"),
+    live.RecordingLive: (409, "lesson_live"),
+    live.NotWanted: (409, "not_wanted"),
+    live.BadDelivery: (422, "bad_frames"),
+    live.DiskShort: (507, "disk_full"),
     sfu.EtagMismatch: (412, "etag_mismatch"),
     negotiate.UnacceptableOffer: (422, "unacceptable_offer"),
     sfu.NoWorker: (503, "busy"),
@@ -93,7 +98,7 @@ def refusal_of(error: ClassroomError) -> Refusal:
     refusal = Refusal(status, code, f"{chinese} {error}" if chinese else str(error))
     if status == 401:
         refusal.headers["WWW-Authenticate"] = "Bearer"
-    elif status == 503:
+    elif status in (503, 507) or code == "lesson_live":
         refusal.headers["Retry-After"] = RETRY_AFTER_S
     return refusal
 

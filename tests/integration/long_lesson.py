@@ -244,6 +244,7 @@ class World:
                 (packet.ts + ts_offset) & 0xFFFF_FFFF,
                 packet.marker,
                 packet.data[packet.payload_start : packet.payload_end],
+                packet.captured_ntp,
             )
             for packet in packets
         ]

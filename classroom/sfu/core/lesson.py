@@ -388,7 +388,7 @@ class LessonMedia:
         early = publisher.early_reports.pop(ssrc, None)
         if early is not None:
             clock.report(early[0], early[1])
-        track = UpTrack(publication, ssrc, media.clock_rate_hz, clock, media.nack, encoding.rid)
+        track = UpTrack(publication, ssrc, media.clock_rate_hz, clock, media.nack, encoding.rid, media.capture_time_ext)
         track.last_received_at_s = encoding.needed_at_s = now
         if len(media.encodings) > 1:
             track.want_keyframe()  # unless it begins with one: which layer it is shows in its size

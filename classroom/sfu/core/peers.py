@@ -70,6 +70,7 @@ class IncomingMedia:
     rrid_ext: int = 0
     twcc_ext: int = 0
     audio_level_ext: int = 0
+    capture_time_ext: int = 0
     encodings: list[Encoding] = field(init=False)
     relayed: Publication | None = None
     publication: Publication | None = None

@@ -90,4 +90,14 @@ def unwrap_rtx(packet: RtpPacket, route: Route) -> RtpPacket | None:
     if packet.payload_end - start <= 2 or ssrc is None:
         return None
     seq = packet.data[start] << 8 | packet.data[start + 1]
-    return RtpPacket(packet.data, route.media.pt, packet.marker, seq, packet.ts, ssrc, 0, start + 2, packet.payload_end)
+    return RtpPacket(
+        packet.data,
+        route.media.pt,
+        packet.marker,
+        seq,
+        packet.ts,
+        ssrc,
+        packet.extension_start,
+        start + 2,
+        packet.payload_end,
+    )

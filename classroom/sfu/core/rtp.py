@@ -23,13 +23,15 @@ class RtpPacket:
 
     ``data[payload_start:payload_end]`` is the payload without padding. ``ext_seq`` is ``seq`` extended so that it
     never wraps (set by the UpTrack); ``received_at_s`` is monotonic; ``capture_ntp`` is the 64-bit NTP time of
-    capture on the clock of the server, set on the first packet of a frame; ``audio_level`` is how loud its sound is,
-    0 (loudest) to 127 -dBov, where the publisher says so (RFC 6464).
+    capture on the clock of the server, set on the first packet of a frame; ``captured_ntp`` is that time as its
+    publisher wrote it, on its own clock, 0 where it wrote none; ``audio_level`` is how loud its sound is, 0 (loudest)
+    to 127 -dBov, where the publisher says so (RFC 6464).
     """
 
     __slots__ = (
         "audio_level",
         "capture_ntp",
+        "captured_ntp",
         "data",
         "ext_seq",
         "extension_start",
@@ -72,6 +74,7 @@ class RtpPacket:
         self.frame_start = False
         self.keyframe_start = False
         self.capture_ntp: int | None = None
+        self.captured_ntp = 0
         self.audio_level: int | None = None
         self.redundant: dict[tuple[int, tuple[int, ...]], RtpPacket] | None = None  # see red.redundant
 
@@ -121,7 +124,8 @@ def header_extensions(packet: RtpPacket) -> Iterator[tuple[int, bytes]]:
     data = packet.data
     profile = int.from_bytes(data[start : start + 2], "big")
     at = start + 4
-    end = packet.payload_start
+    # By its own length: behind it an RTX packet has the number of the original (RFC 4588 §4).
+    end = at + 4 * (data[start + 2] << 8 | data[start + 3])
     if profile == _ONE_BYTE_PROFILE:
         while at < end:
             head = data[at]

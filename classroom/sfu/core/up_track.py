@@ -12,6 +12,7 @@ from classroom.sfu.core.ntp import seconds_to_ntp
 from classroom.sfu.core.payload import NAL_SPS, begins_keyframe, sequence_parameter_set
 from classroom.sfu.core.reception import Reception
 from classroom.sfu.core.restart import RestartDetector
+from classroom.sfu.core.rtp import extension
 from classroom.sfu.core.serial import Unwrapper16, distance32
 from classroom.sfu.core.sps import BadParameterSet, parse_sps
 
@@ -37,6 +38,7 @@ class UpTrack:
     ``downs`` get what comes as it comes; ``waiting`` get nothing until a keyframe begins (sound: a packet comes).
     ``fresh`` collects what came in order since the last drain, ``late`` what filled a hole. ``rid`` names it among the
     layers of its publication; ``width_px`` and ``height_px`` are those of its latest keyframe, 0 before.
+    ``capture_time_ext`` is the id of the extension with which its publisher says when a frame was captured, 0 for none.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class UpTrack:
         clock: CaptureClock,
         nack: bool,
         rid: str = "",
+        capture_time_ext: int = 0,
     ) -> None:
         self.publication = publication
         self.ssrc = ssrc
@@ -77,6 +80,7 @@ class UpTrack:
         self.restarted = False  # the publisher has begun to number anew: another UpTrack has to go on
         self._restart = RestartDetector()
         self._unwrapper = Unwrapper16()
+        self._capture_time_ext = capture_time_ext
         self._keyframe_wanted = False
         self._keyframe_wanted_after = -1
         self._keyframe_asked_at_s = float("-inf")
@@ -94,6 +98,11 @@ class UpTrack:
                 self.clock.arrived(packet.ts, ntp_s)
                 captured_s = self.clock.captured_s(packet.ts)
                 packet.capture_ntp = None if captured_s is None else seconds_to_ntp(captured_s)
+        # One look a frame, and one at what comes late: that may be the first packet of its frame.
+        if self._capture_time_ext and packet.extension_start and (packet.frame_start or not in_order):
+            captured = extension(packet, self._capture_time_ext)
+            if captured is not None and len(captured) >= 8:
+                packet.captured_ntp = int.from_bytes(captured[:8], "big")
         if self.video:
             packet.keyframe_start = self._starts_keyframe(packet)
         if not in_order and self._is_of_another_count(packet):

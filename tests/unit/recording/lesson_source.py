@@ -125,6 +125,7 @@ class Wire:
     first_seq: int = 65_500
     first_ts: int = 0xFFFF_0000
     report_error_s: float = 0.0
+    capture_clock_s: float | None = None  # with it packets say when they were captured, on a clock that is so wrong
     deliveries: list[tuple[float, RtpPacket | bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -146,8 +147,16 @@ class Wire:
             for index, payload in enumerate(payloads):
                 marker = video and index == len(payloads) - 1
                 data = build_rtp(pt=96, seq=seq & 0xFFFF, ts=ts, ssrc=self.ssrc, payload=payload, marker=marker)
-                self.deliveries.append((arrives_s, parse_rtp(data)))
+                packet = parse_rtp(data)
+                if index == 0 and self.capture_clock_s is not None:
+                    packet.captured_ntp = self.captured_ntp(frame)  # as the UpTrack reads it from the extension
+                self.deliveries.append((arrives_s, packet))
                 seq += 1
+
+    def captured_ntp(self, frame: Frame) -> int:
+        """When a frame was captured, on the publisher's clock."""
+        assert self.capture_clock_s is not None
+        return unix_to_ntp(self.starts_s + frame.at_s + self.capture_clock_s)
 
     def timestamp(self, media_s: float) -> int:
         return (self.first_ts + round(media_s * self.rate_hz)) & 0xFFFF_FFFF
@@ -186,7 +195,8 @@ def feed(archive: LessonArchive, events: Iterable[Event]) -> float:
         if wire.ssrc not in opened:
             opened.add(wire.ssrc)
             archive.open_stream(wire.ssrc, wire.down.publication, wire.rate_hz, now_s)
-        archive.packets(wire.ssrc, [(thing.seq, thing.ts, thing.marker, thing.payload)], now_s)
+        packet = (thing.seq, thing.ts, thing.marker, thing.payload, thing.captured_ntp)
+        archive.packets(wire.ssrc, [packet], now_s)
     return now_s
 
 

@@ -1,6 +1,7 @@
 """The boxes, as FFmpeg reads them and as we read them back after a crash."""
 
 import io
+import zlib
 
 import av
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from classroom.media.h264 import ParameterSets, build_avcc, to_length_prefixed
 from classroom.recording.bmff import Sample, audio_init, chunk, segment_type, video_init
-from classroom.recording.bmff_read import read_segment, sample_entry
+from classroom.recording.bmff_read import read_samples, read_segment, sample_entry
 from classroom.recording.opus import silence
 from tests.unit.recording.lesson_source import encode_audio, encode_video
 
@@ -63,8 +64,32 @@ def test_silence_is_silent_and_as_long_as_it_says(decoder, stereo):
     assert peak < 1e-4 or (array.dtype == np.int16 and peak <= 1)
 
 
-def test_a_segment_cut_anywhere_is_read_up_to_the_last_whole_chunk(tmp_path):
-    samples = [Sample(bytes([n]) * 20, 3000, n == 0) for n in range(3)]
+def test_players_skip_what_the_samples_are_to_their_publisher_and_we_read_it_back(tmp_path):
+    frames, _, init = video_header()
+    samples = [Sample(to_length_prefixed(f.nals), 3000, f.keyframe, 7 << 60 | n) for n, f in enumerate(frames)]
+    samples[4] = samples[4]._replace(captured_ntp=0)
+    plain = [sample._replace(captured_ntp=0) for sample in samples]
+    data = segment_type() + chunk(1, 9000, samples[:9]) + chunk(2, 36_000, samples[9:20]) + chunk(3, 69_000, plain[20:])
+    with av.open(io.BytesIO(init + data)) as container:
+        packets = [p for p in container.demux(container.streams.video[0]) if p.size]
+        assert [bytes(p) for p in packets] == [sample.data for sample in samples]
+        assert [p.pts for p in packets] == [9000 + 3000 * n for n in range(len(samples))]
+    path = tmp_path / "000001.m4s"
+    path.write_bytes(data)
+    stored = read_samples(path)
+    assert [each.captured_ntp for each in stored] == [s.captured_ntp for s in samples[:20] + plain[20:]]
+    assert [each.crc32 for each in stored] == [zlib.crc32(sample.data) for sample in samples]
+    assert [data[s.offset : s.offset + s.size_bytes] for s in stored] == [sample.data for sample in samples]
+    assert [(s.start, s.duration, s.sync) for s in stored] == [
+        (9000 + 3000 * n, 3000, sample.sync) for n, sample in enumerate(samples)
+    ]
+    contents = read_segment(path)
+    assert (contents.samples, contents.whole_bytes) == (len(samples), len(data))
+
+
+@pytest.mark.parametrize("captured_ntp", [0, 5])
+def test_a_segment_cut_anywhere_is_read_up_to_the_last_whole_chunk(tmp_path, captured_ntp):
+    samples = [Sample(bytes([n]) * 20, 3000, n == 0, captured_ntp) for n in range(3)]
     head = segment_type()
     first, second = chunk(1, 9000, samples), chunk(2, 18_000, samples[1:])
     data = head + first + second

@@ -68,7 +68,9 @@ def cuts_of_a_lesson(root, random, how_many):
                 if wire.ssrc not in opened:
                     opened.add(wire.ssrc)
                     archive.open_stream(wire.ssrc, wire.down.publication, wire.rate_hz, at_s)
-                archive.packets(wire.ssrc, [(thing.seq, thing.ts, thing.marker, thing.payload)], at_s)
+                archive.packets(
+                    wire.ssrc, [(thing.seq, thing.ts, thing.marker, thing.payload, thing.captured_ntp)], at_s
+                )
             archive.advance(now_s)
         archive.finish(RecordingState.COMPLETE, now_s)
     disk.check()

@@ -184,7 +184,7 @@ def save_what_there_is(root):
             while events[0][0] <= now_s:
                 at_s, _, thing = events.pop(0)
                 if not isinstance(thing, bytes):
-                    archive.packets(1, [(thing.seq, thing.ts, thing.marker, thing.payload)], at_s)
+                    archive.packets(1, [(thing.seq, thing.ts, thing.marker, thing.payload, thing.captured_ntp)], at_s)
             archive.advance(now_s)
     except OSError:
         archive.fail("full", now_s)

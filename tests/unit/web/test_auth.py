@@ -98,9 +98,9 @@ def test_there_are_no_tokens_for_roles_of_the_server():
 @pytest.mark.parametrize(
     ("role", "allowed"),
     [
-        (Role.TEACHER, "open conduct publish receive follow"),
-        (Role.CAPTURE, "open publish receive follow"),
-        (Role.CLASSROOM, "publish receive follow"),
+        (Role.TEACHER, "open conduct publish receive follow deliver"),
+        (Role.CAPTURE, "open publish receive follow deliver"),
+        (Role.CLASSROOM, "publish receive follow deliver"),
         (Role.OBSERVER, "receive follow"),
     ],
 )

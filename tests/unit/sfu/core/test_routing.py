@@ -9,7 +9,7 @@ from aiortc.rtp import wrap_rtx
 from classroom.model import Label, TrackKind
 from classroom.sfu.core.peers import IncomingMedia
 from classroom.sfu.core.routing import SSRC_SILENT_S, Route, Routes, unwrap_rtx
-from classroom.sfu.core.rtp import build_extensions, build_rtp, parse_rtp
+from classroom.sfu.core.rtp import build_extensions, build_rtp, header_extensions, parse_rtp
 
 MID_EXT = 4
 
@@ -147,6 +147,16 @@ def test_an_rtx_packet_repeats_its_original(marker):
     found = unwrap_rtx(parse_rtp(repeated.serialize()), repair(section("a", ssrc=10, rtx_ssrc=11)))
     assert (found.pt, found.seq, found.ts, found.ssrc, found.marker) == (96, 65535, 2**32 - 1, 10, bool(marker))
     assert found.payload == b"\x41original"
+
+
+def test_the_extensions_of_an_rtx_packet_are_those_of_its_original():
+    captured = bytes(range(1, 9))
+    block = build_extensions([(4, captured)])
+    # The number of the original, 0x4701, would pass for an element of id 4.
+    data = build_rtp(pt=97, seq=5, ts=9, ssrc=11, payload=b"\x47\x01" + b"\x41" + bytes(9), extensions=block)
+    found = unwrap_rtx(parse_rtp(data), repair(section("a", ssrc=10, rtx_ssrc=11)))
+    assert (found.seq, found.payload) == (0x4701, b"\x41" + bytes(9))
+    assert list(header_extensions(found)) == [(4, captured)]
 
 
 @pytest.mark.parametrize("payload", [b"", b"\0", b"\0\1"], ids=["empty", "cut number", "number of nothing"])

@@ -7,7 +7,7 @@ from classroom.model import Label, ParticipantId, Publication, PublicationId, Tr
 from classroom.sfu.core.capture_clock import CaptureClock, PublisherClock
 from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.nack import REORDER_GRACE_S
-from classroom.sfu.core.rtp import build_rtp, parse_rtp
+from classroom.sfu.core.rtp import build_extensions, build_rtp, parse_rtp
 from classroom.sfu.core.up_track import (
     KEYFRAME_REQUEST_INTERVAL_S,
     SILENCE_S,
@@ -20,13 +20,14 @@ from classroom.sfu.core.up_track import (
 AUD, SPS, PPS, IDR, SLICE = b"\x09\x10", b"\x67\x42", b"\x68\xce", b"\x65" + bytes(9), b"\x41" + bytes(9)
 
 
-def up_track(kind: TrackKind = TrackKind.VIDEO, nack: bool = True) -> UpTrack:
+def up_track(kind: TrackKind = TrackKind.VIDEO, nack: bool = True, capture_time_ext: int = 0) -> UpTrack:
     publication = Publication(PublicationId("p"), ParticipantId("t"), Label.CAMERA, kind, "camera")
-    return UpTrack(publication, 1, 90_000, CaptureClock(PublisherClock(), 90_000), nack)
+    return UpTrack(publication, 1, 90_000, CaptureClock(PublisherClock(), 90_000), nack, "", capture_time_ext)
 
 
-def packet(seq: int, ts: int = 0, payload: bytes = SLICE):
-    return parse_rtp(build_rtp(pt=96, seq=seq & 0xFFFF, ts=ts, ssrc=1, payload=payload))
+def packet(seq: int, ts: int = 0, payload: bytes = SLICE, extensions=()):
+    block = build_extensions(extensions)
+    return parse_rtp(build_rtp(pt=96, seq=seq & 0xFFFF, ts=ts, ssrc=1, payload=payload, extensions=block))
 
 
 def feed(up: UpTrack, *packets, now: float = 0.0) -> list[bool]:
@@ -60,6 +61,25 @@ def test_the_first_packet_of_each_picture_carries_its_time():
     assert [p.frame_start for p in packets] == [True, False, True, True, False]
     assert [p.capture_ntp is not None for p in packets] == [True, False, True, True, False]
     assert packets[2].capture_ntp - packets[0].capture_ntp == pytest.approx((1 << 32) / 30, abs=1 << 12)
+
+
+def test_the_time_that_the_publisher_wrote_stays_as_it_is_also_when_its_packet_comes_late():
+    up = up_track(capture_time_ext=3)
+    told = {ts: (7 << 60 | ts).to_bytes(8, "big") for ts in (0, 3000, 6000)}
+    packets = [
+        packet(1, 0, extensions=[(3, told[0])]),
+        packet(2, 0),
+        packet(4, 3000),
+        packet(5, 6000, extensions=[(3, told[6000] + bytes(8))]),  # with the offset of its clock
+        packet(3, 3000, extensions=[(3, told[3000])]),
+    ]
+    feed(up, *packets)
+    captured = [int.from_bytes(told[ts], "big") for ts in (0, 6000, 3000)]
+    assert [p.captured_ntp for p in packets] == [captured[0], 0, 0, captured[1], captured[2]]
+    other = up_track()
+    again = packet(1, 0, extensions=[(3, told[0])])
+    feed(other, again)
+    assert again.captured_ntp == 0, "nobody has agreed what extension 3 is"
 
 
 def test_a_first_picture_with_timestamp_0_begins_all_the_same():

@@ -8,7 +8,7 @@ export type Label = "camera" | "slides" | "screen" | "mic";
 
 export type LessonState = "planned" | "live" | "ended";
 
-export type RecordingState = "off" | "recording" | "failed" | "interrupted" | "complete";
+export type RecordingState = "off" | "recording" | "failed" | "interrupted" | "repairing" | "complete";
 
 export interface LessonView {
   id: string;

@@ -1,0 +1,220 @@
+"""Which frames of a copy the archive has, and where on its axis the others belong. Pure.
+
+The clock of a publisher is not ours, and not even steady: it is set, and it begins anew with the publisher. What the
+archive has of the copy ties the two together, frame by frame.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from classroom.sfu.core.ntp import FRACTION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from classroom.recording.bmff_read import StoredSample
+    from classroom.recording.inventory import FrameIdentity
+
+PAUSE_S = 1.0  # nothing was captured for so long: the clock may have been set meanwhile
+STEP_S, DRIFT = 0.1, 0.001  # unless it differs by no more than the archive's errors and the drift of a clock
+NEAR_S = 0.5  # a sample that does not say when it was captured is a frame of the copy if its bytes and its time are
+LED_S = 0.05
+
+
+class CaptureMap:
+    """Times of a publisher's clock on the axis, for frames of which the archive has no neighbours.
+
+    ``anchors`` are (NTP time of capture, seconds on the axis) of all tracks of the publisher, ascending; without any
+    counts that the clock showed ``now_ntp`` at ``now_axis_s``.
+    """
+
+    def __init__(self, anchors: Sequence[tuple[int, float]], now_ntp: int, now_axis_s: float) -> None:
+        self._anchors = anchors or [(now_ntp, now_axis_s)]
+        self._times = [anchor[0] for anchor in self._anchors]
+
+    def axis_s(self, captured_ntp: int) -> float:
+        """Seconds on the axis, by the anchor that is nearest in time."""
+        after = bisect_left(self._times, captured_ntp)
+        near = self._anchors[max(0, after - 1) : after + 1]
+        anchor_ntp, anchor_s = min(near, key=lambda anchor: abs(anchor[0] - captured_ntp))
+        return anchor_s + (captured_ntp - anchor_ntp) / FRACTION
+
+
+@dataclass(slots=True)
+class Alignment:
+    """By the index of each frame of the copy. Times in ticks of the track.
+
+    ``stored`` is the position of the sample that it is in the archive, ``instead`` of one that shows the same moment in
+    other bytes (another layer); -1 for none. ``at`` has the times of those that are not stored. ``first_at`` is when
+    the first sample was captured, which may be after it begins; None when that is not known.
+    """
+
+    stored: list[int]
+    instead: list[int]
+    at: dict[int, int] = field(default_factory=dict)
+    first_at: int | None = None
+
+    def anchor(self, index: int) -> int:
+        """The sample that is at the time of this frame; -1 for none."""
+        stored = self.stored[index]
+        return stored if stored >= 0 else self.instead[index]
+
+
+def align(
+    samples: Sequence[StoredSample],
+    frames: Sequence[FrameIdentity],
+    timescale_hz: int,
+    elsewhere: Callable[[int], float],
+    is_filler: Callable[[StoredSample], bool],
+) -> Alignment:
+    """Find the frames of a copy among the samples of the track.
+
+    Both in order of time. ``elsewhere`` says where on the axis (seconds) a time of capture is, for frames with no other
+    near that is there. ``is_filler`` says which samples are the recorder's own silence.
+    """
+    alignment = _identify(samples, frames)
+    _place(alignment, samples, frames, timescale_hz, elsewhere)
+    unnamed = [position for position, sample in enumerate(samples) if not sample.captured_ntp and not is_filler(sample)]
+    if unnamed and _recognise(alignment, samples, frames, unnamed, round(NEAR_S * timescale_hz)):
+        _place(alignment, samples, frames, timescale_hz, elsewhere)
+    return alignment
+
+
+def _identify(samples: Sequence[StoredSample], frames: Sequence[FrameIdentity]) -> Alignment:
+    """By the time of capture that the samples have from their publisher."""
+    positions = {sample.captured_ntp: position for position, sample in enumerate(samples) if sample.captured_ntp}
+    alignment = Alignment([-1] * len(frames), [-1] * len(frames))
+    reached = -1
+    for index, (captured_ntp, size_bytes, crc32) in enumerate(frames):
+        position = positions.get(captured_ntp, -1)
+        if position <= reached:
+            continue  # none, or of somebody else whose clock shows the same
+        reached = position
+        sample = samples[position]
+        same = sample.size_bytes == size_bytes and sample.crc32 == crc32
+        (alignment.stored if same else alignment.instead)[index] = position
+    return alignment
+
+
+def _recognise(
+    alignment: Alignment,
+    samples: Sequence[StoredSample],
+    frames: Sequence[FrameIdentity],
+    unnamed: Iterable[int],
+    near: int,
+) -> bool:
+    """By their bytes and time, those whose packet with the time of capture came without it."""
+    by_bytes: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for position in unnamed:
+        by_bytes[samples[position].size_bytes, samples[position].crc32].append(position)
+    found = False
+    for index, at in alignment.at.items():
+        candidates = by_bytes.get((frames[index].size_bytes, frames[index].crc32), [])
+        best = min(candidates, key=lambda position: abs(samples[position].start - at), default=-1)
+        if best >= 0 and alignment.instead[index] < 0 and abs(samples[best].start - at) <= near:
+            candidates.remove(best)
+            alignment.stored[index] = best
+            found = True
+    return found
+
+
+def _place(
+    alignment: Alignment,
+    samples: Sequence[StoredSample],
+    frames: Sequence[FrameIdentity],
+    timescale_hz: int,
+    elsewhere: Callable[[int], float],
+) -> None:
+    alignment.at = {}
+    anchors = [index for index in range(len(frames)) if alignment.anchor(index) >= 0]
+    starts = {index: samples[alignment.anchor(index)].start for index in anchors}
+    place = _Placing(frames, starts, timescale_hz, elsewhere)
+    if anchors and alignment.anchor(anchors[0]) == 0:
+        # The first picture may have been led in: made to begin with the sound.
+        captured_at = place.first_at(anchors)
+        if captured_at - starts[anchors[0]] > LED_S * timescale_hz:
+            starts[anchors[0]] = alignment.first_at = captured_at
+    for left, right in pairwise([-1, *anchors, len(frames)]):
+        if right - left > 1:
+            times = _ascending(place.between(left, right), starts.get(left), starts.get(right))
+            alignment.at |= zip(range(left + 1, right), times, strict=True)
+    for index in anchors:
+        if alignment.stored[index] < 0:
+            alignment.at[index] = starts[index]
+
+
+class _Placing:
+    """Where frames belong that are between two that the archive has, ``starts`` of these being known."""
+
+    def __init__(
+        self,
+        frames: Sequence[FrameIdentity],
+        starts: dict[int, int],
+        timescale_hz: int,
+        elsewhere: Callable[[int], float],
+    ) -> None:
+        self._frames = frames
+        self._starts = starts
+        self._timescale_hz = timescale_hz
+        self._elsewhere = elsewhere
+
+    def by(self, anchor: int, index: int) -> int:
+        """The tick of a frame if the clock was steady between it and the anchor."""
+        return self._starts[anchor] + round(self._apart_s(anchor, index) * self._timescale_hz)
+
+    def first_at(self, anchors: Sequence[int]) -> int:
+        """When the frame of the first anchor was captured, as others have it."""
+        if len(anchors) > 1 and not self._pauses(anchors[0], anchors[1]):
+            return self.by(anchors[1], anchors[0])
+        return self._by_others(anchors[0])
+
+    def between(self, left: int, right: int) -> list[int]:
+        """The ticks of the frames between two anchors, one of which may be beyond the end."""
+        inside = range(left + 1, right)
+        if left >= 0 and right < len(self._frames):
+            step = self.by(right, left) - self._starts[left]
+            apart_s = self._apart_s(left, right)
+            if not self._pauses(left, right) or abs(step) <= (STEP_S + DRIFT * apart_s) * self._timescale_hz:
+                # Nothing was set: the difference is drift, and how the archive follows it.
+                return [self.by(left, index) + round(step * self._apart_s(left, index) / apart_s) for index in inside]
+        pauses = self._pauses(left, right)
+        from_left = pauses[0] if pauses else right  # the last frame before a pause
+        from_right = pauses[-1] + 1 if pauses else left
+        times = []
+        for index in inside:
+            if left >= 0 and index <= from_left:
+                times.append(self.by(left, index))
+            elif right < len(self._frames) and index >= from_right:
+                times.append(self.by(right, index))
+            else:
+                times.append(self._by_others(index))
+        return times
+
+    def _by_others(self, index: int) -> int:
+        return round(self._elsewhere(self._frames[index].captured_ntp) * self._timescale_hz)
+
+    def _apart_s(self, earlier: int, later: int) -> float:
+        return (self._frames[later].captured_ntp - self._frames[earlier].captured_ntp) / FRACTION
+
+    def _pauses(self, left: int, right: int) -> list[int]:
+        """The frames behind which nothing was captured for so long that the clock may have been set."""
+        last = min(right, len(self._frames) - 1)
+        return [index for index in range(max(left, 0), last) if self._apart_s(index, index + 1) >= PAUSE_S]
+
+
+def _ascending(times: list[int], low: int | None, high: int | None) -> list[int]:
+    """The times, moved as little as it takes for each to be behind the one before, and all between the bounds."""
+    for at in range(len(times) - 1, -1, -1):
+        if high is not None and times[at] >= high:
+            times[at] = high - 1
+        high = times[at]
+    for at in range(len(times)):
+        if low is not None and times[at] <= low:
+            times[at] = low + 1
+        low = times[at]
+    return times

@@ -1,0 +1,93 @@
+"""What of a copy a recording has and what it misses: reads the track from disk and aligns the two."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from classroom.model import TrackKind
+from classroom.recording.alignment import Alignment, CaptureMap, align
+from classroom.recording.bmff import AUDIO_TIMESCALE_HZ, VIDEO_TIMESCALE_HZ
+from classroom.recording.opus import silence
+from classroom.recording.stored_track import StoredTrack, read_track
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from classroom.recording.bmff_read import StoredSample
+    from classroom.recording.inventory import FrameIdentity
+    from classroom.recording.lesson_file import LessonRecord
+    from classroom.recording.staging import Request
+
+ANCHOR_EVERY = 50  # frames; clocks do not drift in a second or two
+_LONGEST_SILENCE = 960 + 480 + 240 + 120
+_SILENCES = {(len(data), zlib.crc32(data)) for stereo in (False, True) for data, _ in silence(_LONGEST_SILENCE, stereo)}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A track beside the copy of it. ``missing`` are the frames of the copy that belong into the recording."""
+
+    stored: StoredTrack
+    frames: Sequence[FrameIdentity]
+    alignment: Alignment
+    missing: list[int]
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether any frame of the copy belongs into the recording."""
+        return bool(self.missing) or any(self.alignment.anchor(index) >= 0 for index in range(len(self.frames)))
+
+
+def compare(
+    folder: Path, record: LessonRecord, name: str, request: Request, frames: Sequence[FrameIdentity], end_s: float
+) -> Comparison:
+    """Compare a track with the copy's frames; what lies behind ``end_s`` on the axis is none of the recording.
+
+    Blocks: it reads the headers of all segments. Raises OSError.
+    """
+    video = request.kind is TrackKind.VIDEO
+    timescale_hz = VIDEO_TIMESCALE_HZ if video else AUDIO_TIMESCALE_HZ
+    track = record.track(name)
+    stored = StoredTrack(folder) if track is None else read_track(folder / track.folder)
+    elsewhere: CaptureMap | None = None
+
+    def by_all_tracks(captured_ntp: int) -> float:
+        nonlocal elsewhere
+        if elsewhere is None:
+            anchors = _anchors(folder, record, name, request)
+            elsewhere = CaptureMap(anchors, request.now_ntp, request.received_at_s - record.epoch_s)
+        return elsewhere.axis_s(captured_ntp)
+
+    alignment = align(stored.samples, frames, timescale_hz, by_all_tracks, never if video else is_silence)
+    end = round(end_s * timescale_hz)
+    missing = [index for index, found in enumerate(alignment.stored) if found < 0 and 0 <= alignment.at[index] < end]
+    return Comparison(stored, frames, alignment, missing)
+
+
+def never(sample: StoredSample) -> bool:
+    """Pictures are held, never made: none is filler."""
+    return False
+
+
+def is_silence(sample: StoredSample) -> bool:
+    """Whether a packet is silence that the recorder made."""
+    return sample.captured_ntp == 0 and (sample.size_bytes, sample.crc32) in _SILENCES
+
+
+def _anchors(folder: Path, record: LessonRecord, name: str, request: Request) -> list[tuple[int, float]]:
+    """Times of capture that are on the axis, of all tracks of the same publisher.
+
+    They are told by their names, which end alike (LiveLesson.publication_name).
+    """
+    publisher = name.removeprefix(request.label)
+    anchors: list[tuple[int, float]] = []
+    for track in record.tracks:
+        if track.name.removeprefix(track.label) != publisher:
+            continue
+        timescale_hz = VIDEO_TIMESCALE_HZ if track.kind is TrackKind.VIDEO else AUDIO_TIMESCALE_HZ
+        known = [sample for sample in read_track(folder / track.folder).samples if sample.captured_ntp]
+        anchors += [(sample.captured_ntp, sample.start / timescale_hz) for sample in known[1::ANCHOR_EVERY]]
+    return sorted(anchors)
