@@ -1,6 +1,7 @@
 """kill -9 in the middle of a recorded lesson: what is lost, and that it goes on."""
 
 import asyncio
+import math
 import os
 import subprocess
 import sys
@@ -28,7 +29,8 @@ async def hold_lesson(root: Path, resume: bool, seconds: float, wall_step_s: flo
 
     The clock of the machine is wrong by ``wall_step_s``. A lesson that fails says why.
     """
-    video, audio = encode_video(SECONDS), encode_audio(SECONDS)
+    longest_s = max(SECONDS, math.ceil(seconds))
+    video, audio = encode_video(longest_s), encode_audio(longest_s)
     wall_offset_s = time.time() + wall_step_s - time.monotonic()
     recorder = await Recorder.open(root, "maths", "", wall_offset_s, lambda state, detail: None, resume)
     began_s = time.monotonic() + wall_offset_s
@@ -138,7 +140,7 @@ def test_the_clock_of_the_machine_is_put_right_between_two_starts(tmp_path, step
 
 
 def test_another_process_never_writes_the_same_recording(tmp_path):
-    first = start(tmp_path)
+    first = start(tmp_path, seconds=60)  # longer than others wait for a splice
     given_s = follow(first, 1.5)
     second = start(tmp_path, resume=True, seconds=1.0)
     said, _ = second.communicate(timeout=30)
