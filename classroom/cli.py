@@ -1,4 +1,4 @@
-"""The command line: ``classroom serve | token | capture | top | demo``.
+"""The command line: ``classroom serve | token | capture | index | top | demo``.
 
 A command imports what it runs itself: `classroom token` need not load a media server.
 """
@@ -123,6 +123,22 @@ def capture(
     _log_to_stderr()
     status = _run(run_agent(CaptureSettings(server, lesson, token, camera, slides, mic, loop, layers)))
     raise typer.Exit(status)
+
+
+@app.command()
+def index(
+    follow: Annotated[bool, typer.Option("--follow", help="持续处理新的录像 Go on with what is recorded")] = False,
+    lesson: Annotated[str | None, typer.Option(metavar="ID", help="只处理这节课 Only this lesson [all]")] = None,
+    parent: Annotated[int | None, typer.Option(hidden=True, help="随此进程结束 End with this process")] = None,
+    recordings: Recordings = None,
+    config: Config = None,
+) -> None:
+    """为录像建立索引：章节、缩略图、响度、发言。 Index recordings: chapters, thumbnails, loudness, who speaks."""
+    from classroom.indexing import run_index
+
+    settings = load_settings(config, recordings=recordings)
+    _log_to_stderr()
+    run_index(settings, follow, None if lesson is None else parse_lesson_id(lesson), parent)
 
 
 @app.command()

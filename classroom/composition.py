@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aiohttp import web
 
 import classroom.web
+from classroom.indexing import IndexProcess
 from classroom.live import ports
 from classroom.live.journal import Journal
 from classroom.live.links import LinkMemory
@@ -127,10 +128,13 @@ async def _run(
     settings: Settings, secret: str, listener: socket.socket, stop: asyncio.Event, announce: Callable[[str], Any]
 ) -> None:
     node = Node(settings, secret)
+    index = IndexProcess(settings.recordings) if settings.index else None
     runner = web.AppRunner(node.app, access_log=None, shutdown_timeout=CLOSE_S)
     await runner.setup()
     try:
         await node.open()
+        if index is not None:
+            index.start()
         await web.SockSite(runner, listener).start()
         announce(_addresses(settings, listener.getsockname()[1], node.media.ports))
         await stop.wait()
@@ -139,6 +143,8 @@ async def _run(
         await node.service.drain()
         await runner.cleanup()
         await node.media.close()
+        if index is not None:
+            await index.close()
 
 
 class NodeMedia(ports.MediaServer, Protocol):

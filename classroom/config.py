@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     )
     recordings: Path = Field(Path("recordings"), description="Data directory: recordings, and the server's own state.")
     record: bool = Field(True, description="Record every lesson while it is live.")
+    index: bool = Field(
+        True, description="Index recordings while they grow: chapters, thumbnails, loudness, who speaks when."
+    )
     workers: int | None = Field(
         None,
         ge=1,

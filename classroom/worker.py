@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import signal
 import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from classroom.parent import die_with_parent
 from classroom.recording.recorder import Recorder
 from classroom.sfu.workers.channel import Channel
 from classroom.sfu.workers.messages import Configure
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from classroom.sfu.workers.recording import OnRecordingState, OpenRecorder
 
 COMMAND = (sys.executable, "-m", "classroom", "worker")
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 async def run_worker(channel_fd: int) -> None:
@@ -30,7 +28,7 @@ async def run_worker(channel_fd: int) -> None:
         signal.SIGTERM,
     ):  # they reach the whole group; the server stops us when it has drained
         signal.signal(number, signal.SIG_IGN)
-    _die_with_parent()
+    die_with_parent()
     channel = await Channel.over(socket.socket(fileno=channel_fd))
     first = await channel.receive()
     if first is None or not isinstance(first[0], Configure):
@@ -48,15 +46,3 @@ def recorders_in(root: Path, wall_offset_s: float) -> OpenRecorder:
         return await Recorder.open(root, lesson, title, wall_offset_s, on_state, resume)
 
     return open_recorder
-
-
-def _die_with_parent() -> None:
-    """A killed server leaves no worker that holds its ports and writes its recordings.
-
-    Elsewhere than on Linux the end of the channel says the same a moment later.
-    """
-    if sys.platform == "linux":
-        parent = os.getppid()
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before we could ask
-            os.kill(os.getpid(), signal.SIGKILL)

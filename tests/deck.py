@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ PAPER, INK, BLUE, RED = (250, 252, 253), (60, 48, 40), (170, 92, 24), (50, 50, 2
 class Scene:
     """What is shown for a while: a picture for each moment since it began.
 
-    ``change_s``: when, since it began, another page is there; both ends of a transition, or None if it is no other page.
+    ``change_s``: when, since it began, another page is there: both ends of a transition. None: it is no other page.
     """
 
     name: str
@@ -92,7 +93,9 @@ def frames(rate: int, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX) -> I
         for index in range(round(scene.duration_s * rate)):
             picture = scene.draw(index / rate)
             size = (width_px, height_px)
-            small = picture if size == (WIDTH_PX, HEIGHT_PX) else cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+            small = (
+                picture if size == (WIDTH_PX, HEIGHT_PX) else cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+            )
             yield began_s + index / rate, small
         began_s += scene.duration_s
 
@@ -202,7 +205,7 @@ def handwriting(t: float) -> Image:
     picture = page("practice").copy()
     if t < 9:
         points = _strokes()[: int(len(_strokes()) * min(1.0, t / 8))]
-        for (x, y), (to_x, to_y) in zip(points, points[1:], strict=False):
+        for (x, y), (to_x, to_y) in pairwise(points):
             if abs(to_x - x) < 100:
                 cv2.line(picture, (x, y), (to_x, to_y), RED, 7, cv2.LINE_AA)
     return picture
@@ -244,7 +247,19 @@ def scrolling(t: float) -> Image:
 @lru_cache(maxsize=1)
 def _long_page() -> Image:
     picture = blank(WIDTH_PX, 3400, (255, 255, 255))
-    words = ("分数", "表示", "把一个整体", "平均分成", "若干份", "其中的", "一份或几份", "例如", "四分之一", "学生活动", "教师提问")
+    words = (
+        "分数",
+        "表示",
+        "把一个整体",
+        "平均分成",
+        "若干份",
+        "其中的",
+        "一份或几份",
+        "例如",
+        "四分之一",
+        "学生活动",
+        "教师提问",
+    )
     choice = np.random.default_rng(3)
     for line in range(50):
         text = "，".join(words[index] for index in choice.integers(0, len(words), choice.integers(3, 8)))
@@ -257,7 +272,9 @@ def _texture(seed: int) -> Image:
     choice = np.random.default_rng(seed)
     size = (2 * WIDTH_PX, 2 * HEIGHT_PX)
     octaves = [choice.integers(0, 255, (9 * parts, 16 * parts, 3), np.uint8) for parts in (2, 5, 12)]
-    return np.mean([cv2.resize(octave, size, interpolation=cv2.INTER_CUBIC) for octave in octaves], axis=0).astype(np.uint8)
+    return np.mean([cv2.resize(octave, size, interpolation=cv2.INTER_CUBIC) for octave in octaves], axis=0).astype(
+        np.uint8
+    )
 
 
 def photograph(seed: int, t: float = 0.0) -> Image:

@@ -99,7 +99,7 @@ class PageDetector:
         _note_motion(state, now, moved, difference > 2 * _MOVED_LEVELS)
         state.rests_since[moved] = now
         _compare(state, now, picture)
-        state.at, state.latest = now, picture
+        state.at, state.latest = np.array(now), picture
         began_s = _other_page(state, now)
         if began_s is None:
             _learn(state, now, picture)
@@ -137,7 +137,7 @@ def ink_share(picture: Grey) -> float:
 
 
 def _begin(at_s: float, picture: Grey) -> _State:
-    def times(shape: tuple[int, ...], value: float) -> Seconds:
+    def times(shape: tuple[int, ...], value: float | np.float32) -> Seconds:
         return np.full(shape, value, np.float32)
 
     ink = _ink(picture)
@@ -152,7 +152,7 @@ def _begin(at_s: float, picture: Grey) -> _State:
 
 def _take_page(state: _State, now: np.float32, picture: Grey, scrolled: bool = False) -> None:
     """From now on the page is what is there."""
-    state.at, state.latest, state.base, state.page = now, picture, picture, picture.copy()
+    state.at, state.latest, state.base, state.page = np.array(now), picture, picture, picture.copy()
     state.ink = _ink(picture)
     state.lost_since[:], state.ground_since[:] = _NEVER, _NEVER
     state.rest = picture.copy()
@@ -188,13 +188,13 @@ def _pixels(blocks: Mask) -> Mask:
 def _note_motion(state: _State, now: np.float32, moved: Mask, clearly: Mask) -> None:
     blocks = _blocks(moved)
     weight = np.float32(np.exp(-min(float(now - state.at), 1.0) / _VIDEO_S))
-    state.activity = state.activity * weight + blocks * (1 - weight)
-    state.busy_since = np.where(blocks, np.minimum(state.busy_since, now), state.busy_since)
+    state.activity += (blocks - state.activity) * (1 - weight)
+    np.minimum(state.busy_since, now, out=state.busy_since, where=blocks)
     state.busy_since[state.activity < _VIDEO_ACTIVITY / 4] = _NEVER
     state.video |= state.activity > _VIDEO_ACTIVITY
-    row = np.concatenate([[now], _blocks(clearly).ravel()]).astype(np.float32)
+    row = np.concatenate([[now], _blocks(clearly).ravel().astype(np.float32)])
     kept = state.moved[state.moved[:, 0] > now - _SMALL_S - 2 * _POINTER_S]
-    state.moved = np.vstack([kept, row])
+    state.moved = np.vstack([kept, row]).astype(np.float32)
 
 
 def _scrolls(state: _State, now: np.float32, picture: Grey) -> bool:
@@ -206,7 +206,7 @@ def _scrolls(state: _State, now: np.float32, picture: Grey) -> bool:
     share = _shift(before, picture)
     if share == 0:
         return False
-    state.scrolled = np.vstack([state.scrolled, [[now, share]]]).astype(np.float32)
+    state.scrolled = np.vstack([state.scrolled, np.array([[now, share]])]).astype(np.float32)
     return bool(state.scrolled[:, 1].sum() <= _SCROLL_PAGES)
 
 
@@ -293,7 +293,9 @@ def _small_change(state: _State, now: np.float32, apart: Mask) -> float | None:
     went = lost & (before > after.astype(np.int16) + _CHANGED_LEAST)
     came = rests & (now - state.ground_since >= _SMALL_S) & (after > before.astype(np.int16) + _CHANGED_LEAST)
     found = (_count_around(went) >= _SMALL_LOST_PX) & (_count_around(came) >= _SMALL_INK_PX)
-    places, labels = cv2.connectedComponents(_widen((went | came) & _widen(found, _SMALL_WINDOW_PX), 5).astype(np.uint8))
+    places, labels = cv2.connectedComponents(
+        _widen((went | came) & _widen(found, _SMALL_WINDOW_PX), 5).astype(np.uint8)
+    )
     for place in range(1, places):
         here = (labels == place) & went
         if here.sum() >= _SMALL_LOST_PX:

@@ -137,4 +137,4 @@ def _levels(frames: Floats) -> Floats:
     band = spectrum[:, (hz >= _BAND_HZ[0]) & (hz <= _BAND_HZ[1])]
     # A full-scale sine has (frame / 4)^2 in its bin and half as much in both beside it, with this window.
     power = (np.abs(band) ** 2).sum(axis=1) / (1.5 * (_FRAME / 4) ** 2)
-    return np.maximum(10 * np.log10(power + 1e-12), _SILENCE_DB).astype(np.float32)
+    return np.asarray(np.maximum(10 * np.log10(power + 1e-12), _SILENCE_DB), np.float32)

@@ -1,0 +1,96 @@
+"""The process that indexes recordings: what it is, and how a server keeps one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from classroom.parent import die_with_parent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from classroom.config import Settings
+    from classroom.model import LessonId
+
+logger = logging.getLogger(__name__)
+
+COMMAND = (sys.executable, "-m", "classroom", "index", "--follow")
+NICE = 19  # lessons go first
+STOP_S = 5.0
+# A process that dies is started again; one that keeps dying less and less often.
+RESTART_S, RESTART_MOST_S, STEADY_S = 1.0, 60.0, 60.0
+
+
+def run_index(settings: Settings, follow: bool, lesson: LessonId | None, parent: int | None) -> None:
+    """Index recordings until all is done, or with ``follow`` until SIGTERM or SIGINT. Blocks."""
+    # Only here: the server, which imports this module, is to stay free of OpenCV and FFmpeg.
+    from classroom.recording.index.follow import Follower
+
+    if parent is not None:
+        die_with_parent(parent)
+    os.nice(NICE)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    # Ctrl-C reaches the whole group; the server stops us when its recordings are closed.
+    signal.signal(signal.SIGINT, signal.SIG_IGN if parent is not None else lambda *_: stop.set())
+    follower = Follower(settings.recordings, lesson)
+    if follow:
+        follower.follow(stop)
+    else:
+        while not stop.is_set() and follower.turn():
+            pass
+
+
+class IndexProcess:
+    """Keeps one indexing process running beside a server; whatever becomes of it, the server goes on."""
+
+    def __init__(self, recordings: Path, command: Sequence[str] = COMMAND) -> None:
+        self._command = (*command, "--recordings", str(recordings), "--parent", str(os.getpid()))
+        self._keeping: asyncio.Task[None] | None = None
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process; None while there is none."""
+        return None if self._process is None or self._process.returncode is not None else self._process.pid
+
+    def start(self) -> None:
+        """Start it, and again whenever it dies, until ``close``."""
+        self._keeping = asyncio.create_task(self._keep(), name="index process")
+
+    async def close(self) -> None:
+        """Let it save what it has, and end it."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
+        process = self._process
+        if process is not None and process.returncode is None:
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), STOP_S)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+    async def _keep(self) -> None:
+        pause_s = RESTART_S
+        while True:
+            began_s = time.monotonic()
+            try:
+                self._process = await asyncio.create_subprocess_exec(*self._command, stdin=asyncio.subprocess.DEVNULL)
+                status: object = await self._process.wait()
+            except OSError as error:  # no memory, no file descriptors
+                status = error
+            if time.monotonic() - began_s >= STEADY_S:
+                pause_s = RESTART_S
+            logger.error("the index process ended (%s) and is started again in %g s", status, pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, RESTART_MOST_S)

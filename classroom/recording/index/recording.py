@@ -1,0 +1,253 @@
+"""The index of one recording, made segment by segment, also while the recording grows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from classroom.model import Label, RecordingState, TrackKind
+from classroom.recording.index.captions import supplied_captions
+from classroom.recording.index.media import DamagedMedia, load_segment, segments_after
+from classroom.recording.index.pages import PageDetector
+from classroom.recording.index.screen import Screen
+from classroom.recording.index.speakers import SoundTrack, loudness_of, voice_of
+from classroom.recording.index.state import (
+    STATE_FILE,
+    Remembered,
+    TrackProgress,
+    load_state,
+    part,
+    save_state,
+    with_prefix,
+)
+from classroom.recording.index.strip import StripWriter
+from classroom.recording.index_file import INDEX_FILE, INDEX_FOLDER, IndexRecord, IndexState, read_index, write_index
+from classroom.recording.lesson_file import read_lesson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from classroom.recording.index.media import SegmentFile
+    from classroom.recording.index.state import Arrays
+    from classroom.recording.index.text import TextReader
+    from classroom.recording.lesson_file import TrackRecord
+
+logger = logging.getLogger(__name__)
+
+PUBLISH_S = 10.0  # how often a growing index is told, and
+SAVE_S = 30.0  # how often the state is saved, of the recording's time
+_GROWING = (RecordingState.RECORDING,)
+_SLIDES = (Label.SLIDES, Label.SCREEN)  # what pages are looked for on, the first that there is
+KEPT_S = 600.0  # files that the index has ceased to name, for pages that are open
+
+
+@dataclass(slots=True)
+class _Track:
+    """A track that is indexed; the progress of one is what ``state.npz`` remembers."""
+
+    name: str
+    progress: TrackProgress
+    part: Screen | SoundTrack
+    waiting: list[SegmentFile]
+
+
+class RecordingIndex:
+    """Makes and extends the index of a recording. Everything blocks.
+
+    Raises OSError and DamagedRecording; what is on disk then is the index as it was last published. A segment that
+    cannot be decoded is left out.
+    """
+
+    def __init__(self, folder: Path, reader: TextReader) -> None:
+        """Go on where the index was left, or begin anew when the recording is made of other files now."""
+        self._folder = folder
+        self._index = folder / INDEX_FOLDER
+        self._index.mkdir(exist_ok=True)
+        self._reader = reader
+        self._lesson = read_lesson(folder)
+        self._memory, self._arrays = load_state(self._index)
+        if any(self._now_in(name) != each.folder for name, each in self._memory.tracks.items()):
+            self._memory, self._arrays = Remembered(), {}
+        # Until the new one is made, an index of what the recording was before a splice is better than none.
+        self._old = None if self._memory.tracks else read_index(folder)
+        memory = self._memory
+        self._strip = StripWriter(self._index, memory.cells, memory.sheets)
+        self._tracks: dict[str, _Track] = {}
+        self._damaged: set[str] = set()
+        self._published_s = self._saved_s = self.indexed_to_s
+
+    @property
+    def indexed_to_s(self) -> float:
+        """Up to where every track is indexed, on the axis."""
+        return min((track.end_s for track in self._memory.tracks.values()), default=0.0)
+
+    def step(self) -> bool:
+        """Take the earliest segment that is not indexed yet; returns whether there was one."""
+        waiting = [track for track in self._open_tracks() if track.waiting]
+        if not waiting:
+            return False
+        track = min(waiting, key=lambda each: each.progress.end_s)
+        file, progress = track.waiting.pop(0), track.progress
+        progress.done = file.number
+        try:
+            segment = load_segment(file, video=isinstance(track.part, Screen))
+            if isinstance(track.part, Screen):
+                progress.starts.append((file.number, segment.start_s))
+            track.part.add(segment)
+            progress.end_s = segment.end_s
+        except DamagedMedia as error:
+            if track.name not in self._damaged:
+                self._damaged.add(track.name)
+                logger.warning(
+                    "%s; 已跳过，同一轨道的其他损坏不再记录。 Skipped, and so are others of the track.", error
+                )
+        if self.indexed_to_s - self._published_s >= PUBLISH_S:
+            self._published_s = self.indexed_to_s
+            self.publish(done=False)
+        if self.indexed_to_s - self._saved_s >= SAVE_S:
+            self._saved_s = self.indexed_to_s
+            self.save()
+        return True
+
+    def look(self) -> bool:
+        """Read ``lesson.json`` again; returns whether this index can go on with what the recording is made of now."""
+        self._lesson = read_lesson(self._folder)
+        ended = self.ended
+        for track in self._tracks.values():
+            track.waiting = segments_after(self._folder / track.progress.folder, track.progress.done, ended)
+        return all(self._now_in(name) == each.folder for name, each in self._memory.tracks.items())
+
+    @property
+    def ended(self) -> bool:
+        """Whether the recording grows no more."""
+        return self._lesson.state not in _GROWING
+
+    def finish(self) -> None:
+        """Everything is indexed and the recording has ended: say so."""
+        for track in self._open_tracks():
+            if isinstance(track.part, Screen):
+                track.part.finish()
+        self._memory.cover = self._cover()
+        self.save()
+        self._old = None
+        self.publish(done=True)
+
+    def save(self) -> None:
+        """Remember everything, to go on from here."""
+        memory = self._memory
+        self._strip.write()
+        memory.cells, memory.sheets = self._strip.cells, list(self._strip.sheets)
+        arrays: Arrays = {}
+        for track in self._tracks.values():
+            if isinstance(track.part, SoundTrack):
+                arrays |= with_prefix(track.part.save(), f"sound/{track.name}/")
+            elif track.part.pages is not None:
+                arrays |= with_prefix(track.part.pages.save(), "pages/")
+        save_state(self._index, memory, arrays)
+
+    def publish(self, done: bool) -> None:
+        """Write ``index.json``; what it has ceased to name goes some time later."""
+        record = self._record(done)
+        write_index(self._folder, record)
+        remove_unnamed(self._folder, record)
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _record(self, done: bool) -> IndexRecord:
+        state = IndexState.DONE if done else IndexState.RUNNING
+        if self._old is not None:
+            self._old.state = state
+            return self._old
+        memory = self._memory
+        sounds = {track.name: track.part for track in self._tracks.values() if isinstance(track.part, SoundTrack)}
+        starts_s = [track.start_s for track in self._lesson.tracks if track.start_s is not None]
+        if memory.cover is None and len(memory.chapters) > 1:
+            memory.cover = self._cover()
+        return IndexRecord(
+            state=state,
+            indexed_to_s=round(self.indexed_to_s, 3),
+            source={name: each.folder for name, each in memory.tracks.items()},
+            chapters=memory.chapters,
+            cover=memory.cover,
+            strip=self._strip.record(),
+            loudness=loudness_of(sounds),
+            voice=voice_of(sounds, min(starts_s, default=0.0), self.indexed_to_s),
+            captions=supplied_captions(self._folder),
+            ocr=self._reader.state if self._slides() is not None else "off",
+        )
+
+    def _open_tracks(self) -> list[_Track]:
+        """The tracks that are indexed, with those that have appeared meanwhile."""
+        for record in self._lesson.tracks:
+            if record.name not in self._tracks and record.start_s is not None and self._is_wanted(record):
+                where = self._now_in(record.name)
+                progress = self._memory.tracks.setdefault(record.name, TrackProgress(where))
+                waiting = segments_after(self._folder / where, progress.done, self.ended)
+                self._tracks[record.name] = _Track(record.name, progress, self._part(record, progress), waiting)
+        return list(self._tracks.values())
+
+    def _part(self, record: TrackRecord, progress: TrackProgress) -> Screen | SoundTrack:
+        if record.kind is TrackKind.AUDIO:
+            return SoundTrack.load(part(self._arrays, f"sound/{record.name}/"))
+        pages = PageDetector.load(part(self._arrays, "pages/")) if record.label in _SLIDES else None
+        return Screen(self._index, self._finder(progress), self._strip, pages, self._memory.chapters, self._reader.read)
+
+    def _finder(self, progress: TrackProgress) -> Callable[[float], SegmentFile | None]:
+        def find(at_s: float) -> SegmentFile | None:
+            number = next((number for number, start_s in reversed(progress.starts) if start_s <= at_s), None)
+            if number is None:
+                return None
+            return next(iter(segments_after(self._folder / progress.folder, number - 1, True)), None)
+
+        return find
+
+    def _is_wanted(self, record: TrackRecord) -> bool:
+        if record.kind is TrackKind.AUDIO:
+            return True
+        slides = self._slides()
+        return record is slides or (slides is None and record.label is Label.CAMERA)
+
+    def _slides(self) -> TrackRecord | None:
+        found = [
+            record
+            for label in _SLIDES
+            for record in self._lesson.tracks
+            if record.label is label and record.kind is TrackKind.VIDEO and record.start_s is not None
+        ]
+        return found[0] if found else None
+
+    def _cover(self) -> str | None:
+        screens = [track.part for track in self._tracks.values() if isinstance(track.part, Screen)]
+        covers = (screen.cover() for screen in screens if screen.pages is not None)
+        return next((cover for cover in covers if cover is not None), None) or self._camera_cover()
+
+    def _camera_cover(self) -> str | None:
+        """A picture of the camera some time into the lesson, when the slides have nothing to show."""
+        record = next((r for r in self._lesson.tracks if r.label is Label.CAMERA and r.start_s is not None), None)
+        if record is None or record.start_s is None:
+            return None
+        progress = TrackProgress(self._now_in(record.name))
+        at_s = record.start_s + min(60.0, record.duration_s / 2)
+        for file in segments_after(self._folder / progress.folder, 0, self.ended):
+            progress.starts.append((file.number, load_segment(file, video=True).start_s))
+            if progress.starts[-1][1] > at_s:
+                break
+        screen = Screen(self._index, self._finder(progress), self._strip, None, [], self._reader.read)
+        return screen.cover_at(at_s)
+
+    def _now_in(self, name: str) -> str:
+        """The folder that a track is in now: a splice gives it another."""
+        record = self._lesson.track(name)
+        return "" if record is None else str(getattr(record, "folder", None) or record.name)
+
+
+def remove_unnamed(folder: Path, record: IndexRecord) -> None:
+    """Remove files that the index of a recording has not named for ``KEPT_S``. Blocks. Raises OSError."""
+    named = {chapter.thumbnail for chapter in record.chapters} | {record.cover, STATE_FILE, INDEX_FILE}
+    named |= set(record.strip.sheets if record.strip else ()) | {each.file for each in record.captions}
+    for path in (folder / INDEX_FOLDER).iterdir():
+        if path.name not in named and time.time() - path.stat().st_mtime >= KEPT_S:
+            path.unlink(missing_ok=True)
