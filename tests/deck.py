@@ -25,7 +25,7 @@ from classroom.capture.sample.canvas import Pen, blank
 from classroom.capture.sample.slides import draw_slide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from classroom.capture.sample.canvas import Image
 
@@ -86,10 +86,18 @@ def duration_s() -> float:
     return sum(scene.duration_s for scene in scenes())
 
 
-def frames(rate: int, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX) -> Iterator[tuple[float, Image]]:
-    """Time and BGR picture of every frame."""
+def chosen(*names: str) -> list[Scene]:
+    """Scenes of the deck by name, in this order."""
+    by_name = {scene.name: scene for scene in scenes()}
+    return [by_name[name] for name in names]
+
+
+def frames(
+    rate: float, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX, shown: Sequence[Scene] = ()
+) -> Iterator[tuple[float, Image]]:
+    """Time and BGR picture of every frame, of the whole deck or of some scenes."""
     began_s = 0.0
-    for scene in scenes():
+    for scene in shown or scenes():
         for index in range(round(scene.duration_s * rate)):
             picture = scene.draw(index / rate)
             size = (width_px, height_px)
@@ -101,7 +109,7 @@ def frames(rate: int, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX) -> I
 
 
 def encode(
-    rate: int, width_px: int, height_px: int, bit_rate: int, gop_s: float = 4.0
+    rate: int, width_px: int, height_px: int, bit_rate: int, gop_s: float = 4.0, shown: Sequence[Scene] = ()
 ) -> Iterator[tuple[float, bytes, bool]]:
     """Time, H.264 (Annex B) and whether it is a keyframe, of every frame: as the capture agent encodes slides."""
     encoder = av.CodecContext.create("libx264", "w")
@@ -112,7 +120,7 @@ def encode(
         "x264-params": f"keyint={round(gop_s * rate)}:scenecut=0:repeat-headers=1:vbv-maxrate={bit_rate // 1000}"
         f":vbv-bufsize={bit_rate // 1000}",
     }  # fmt: skip
-    for index, (at_s, picture) in enumerate(frames(rate, width_px, height_px)):
+    for index, (at_s, picture) in enumerate(frames(rate, width_px, height_px, shown)):
         frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
         frame.pts = index
         (packet,) = encoder.encode(frame)

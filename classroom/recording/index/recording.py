@@ -191,7 +191,14 @@ class RecordingIndex:
 
     def _part(self, record: TrackRecord, progress: TrackProgress) -> Screen | SoundTrack:
         if record.kind is TrackKind.AUDIO:
-            return SoundTrack.load(part(self._arrays, f"sound/{record.name}/"))
+            sound = SoundTrack.load(part(self._arrays, f"sound/{record.name}/"))
+            before = segments_after(self._folder / progress.folder, progress.done - 1, True)
+            if progress.done and before and before[0].number == progress.done:
+                try:
+                    sound.warm_up(load_segment(before[0], video=False))
+                except DamagedMedia:
+                    pass  # it was left out, too, when it was taken
+            return sound
         pages = PageDetector.load(part(self._arrays, "pages/")) if record.label in _SLIDES else None
         return Screen(self._index, self._finder(progress), self._strip, pages, self._memory.chapters, self._reader.read)
 
@@ -241,7 +248,7 @@ class RecordingIndex:
     def _now_in(self, name: str) -> str:
         """The folder that a track is in now: a splice gives it another."""
         record = self._lesson.track(name)
-        return "" if record is None else str(getattr(record, "folder", None) or record.name)
+        return "" if record is None else record.folder
 
 
 def remove_unnamed(folder: Path, record: IndexRecord) -> None:

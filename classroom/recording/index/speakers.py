@@ -18,12 +18,17 @@ if TYPE_CHECKING:
     from classroom.recording.index.media import MediaSegment
 
 
+METER_STEP = 4800  # samples between two measurements
+WARM_UP_SAMPLES = 10 * METER_STEP  # a measurement covers four steps, its filter rings for a few more
+
+
 class SoundTrack:
     """What is measured of one sound track."""
 
-    def __init__(self, loudness: Loudness, voice: VoiceDetector) -> None:
+    def __init__(self, loudness: Loudness, voice: VoiceDetector, samples: int = 0) -> None:
         self.loudness = loudness
         self.voice = voice
+        self.samples = samples  # measured so far
         self._meter = LoudnessMeter()
 
     def add(self, segment: MediaSegment) -> None:
@@ -31,10 +36,23 @@ class SoundTrack:
         heard = sound(segment)
         self.loudness.add(*self._meter.measure(heard))
         self.voice.add(segment.start_s, heard.mean(axis=0))
+        self.samples += heard.shape[1]
+
+    def warm_up(self, segment: MediaSegment) -> None:
+        """Let the meter hear the end of the segment before the next one again, as it did before it was stopped.
+
+        Raises DamagedMedia.
+        """
+        over = self.samples % METER_STEP
+        self._meter.measure(sound(segment)[:, -(WARM_UP_SAMPLES + over) :])
 
     def save(self) -> dict[str, np.ndarray[Any, Any]]:
         """The state as arrays by name."""
-        levels = {"counts": self.loudness.counts, "peak": np.array(self.loudness.true_peak)}
+        levels = {
+            "counts": self.loudness.counts,
+            "peak": np.array(self.loudness.true_peak),
+            "samples": np.array(self.samples),
+        }
         return {**levels, **self.voice.save()}
 
     @classmethod
@@ -42,7 +60,8 @@ class SoundTrack:
         """A track that goes on as the saved one would; a new one without arrays. Raises KeyError."""
         if not arrays:
             return cls(Loudness(), VoiceDetector())
-        return cls(Loudness(arrays["counts"].copy(), float(arrays["peak"])), VoiceDetector.load(arrays))
+        loudness = Loudness(arrays["counts"].copy(), float(arrays["peak"]))
+        return cls(loudness, VoiceDetector.load(arrays), int(arrays["samples"]))
 
 
 def loudness_of(tracks: Mapping[str, SoundTrack]) -> dict[str, TrackLoudness]:

@@ -59,7 +59,7 @@ def save_state(folder: Path, remembered: Remembered, arrays: Arrays) -> None:
 def load_state(folder: Path) -> tuple[Remembered, Arrays]:
     """Read the state; an empty one when there is none that can be gone on with. Raises OSError."""
     try:
-        with np.load(folder / STATE_FILE, allow_pickle=False) as stored:
+        with np.load(io.BytesIO((folder / STATE_FILE).read_bytes()), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         remembered = _REMEMBERED.validate_json(arrays.pop(_SAYS).tobytes())
     except (FileNotFoundError, ValidationError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

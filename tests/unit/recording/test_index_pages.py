@@ -1,0 +1,125 @@
+"""Page changes in a deck that makes finding them hard, through a real encoder and decoder."""
+
+import functools
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from classroom.recording.index.media import luma
+from classroom.recording.index.pages import HEIGHT_PX, INTERVAL_S, WIDTH_PX, PageDetector, small_grey
+from tests import deck
+
+# A change counts as found when one is told within half a second of its transition.
+TOLERANCE_S = 0.5
+LEAST = 0.95
+
+
+@functools.cache
+def seen(rate, width_px, height_px, bit_rate, gop_s):
+    """The deck as it comes out of the decoder, as often as the detector wants it."""
+    decoder, shown, next_s = av.CodecContext.create("h264", "r"), [], 0.0
+    for at_s, data, _ in deck.encode(rate, width_px, height_px, bit_rate, gop_s):
+        for frame in decoder.decode(av.Packet(data)):
+            if at_s >= next_s - 1e-6:
+                next_s = at_s + INTERVAL_S
+                shown.append((at_s, small_grey(luma(frame))))
+    return shown
+
+
+def changes(pictures):
+    detector = PageDetector()
+    return [found_s for at_s, picture in pictures for found_s in detector.add(at_s, picture)]
+
+
+def score(found):
+    """Precision, recall, and what is wrong."""
+    true = deck.true_changes()
+
+    def fits(found_s, change):
+        return change[0] - TOLERANCE_S <= found_s <= change[1] + TOLERANCE_S
+
+    missed = [change for change in true if not any(fits(found_s, change) for found_s in found)]
+    hit = [change for change in true if change not in missed]
+    wrong = len(found) - len(hit)  # a second one for the same change is wrong, too
+    return len(hit) / max(1, len(found)), len(hit) / len(true), (missed, wrong)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        (5, 1920, 1080, 1_000_000, 4),
+        (10, 1280, 720, 250_000, 2),
+        (5, 1024, 768, 300_000, 8),
+    ],
+    ids=lambda e: f"{e[1]}x{e[2]}, {e[0]} fps, {e[3] // 1000} kbit/s, GOP {e[4]} s",
+)
+def test_page_changes_are_found_and_nothing_else_is(encoding):
+    precision, recall, wrong = score(changes(seen(*encoding)))
+    rate, width_px, height_px, bit_rate, gop_s = encoding
+    print(
+        f"\n| {width_px}x{height_px}, {rate} fps, {bit_rate // 1000} kbit/s, keyframes {gop_s} s "
+        f"| {precision:.3f} | {recall:.3f} |"
+    )
+    assert precision >= LEAST, wrong
+    assert recall >= LEAST, wrong
+
+
+def drawn(*names):
+    """Scenes of the deck as they are drawn, with the detector's times."""
+    pictures = deck.frames(1 / INTERVAL_S, shown=deck.chosen(*names))
+    return [(at_s, small_grey(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))) for at_s, picture in pictures]
+
+
+@pytest.mark.parametrize(
+    ("names", "at_s"),
+    [
+        (["cover", "bullets that appear"], [5.0]),
+        (["a pointer that rests on text"], []),
+        (["handwriting"], []),
+        (["a browser that scrolls"], []),
+        (["a video inside the page"], []),
+        (["a sum", "one number is another"], [6.0]),
+        (["the laser dot", "the screen is black", "the laser dot"], [8.0, 12.0]),
+    ],
+    ids=lambda value: ", ".join(value) if value and isinstance(value[0], str) else "",
+)
+def test_what_is_another_page_and_what_is_not(names, at_s):
+    assert changes(drawn(*names)) == pytest.approx(at_s, abs=TOLERANCE_S)
+
+
+def test_the_size_of_the_screen_may_change():
+    pictures = drawn("a sum", "cover")
+    small = [(at_s, small_grey(cv2.resize(picture, (320, 200)))) for at_s, picture in pictures]
+    assert changes(pictures[:20] + small[20:]) == pytest.approx([6.0], abs=TOLERANCE_S)
+
+
+def test_a_page_that_rests_needs_no_more_than_its_ends():
+    pictures = [drawn("a sum")[0][1], drawn("cover")[0][1]]
+    times = [(0.0, 0), (1.9, 0), (2.0, 0), (59.9, 0), (60.0, 1), (61.9, 1), (62.0, 1)]
+    assert changes([(at_s, pictures[which]) for at_s, which in times]) == [60.0]
+
+
+@pytest.mark.parametrize("cut", [3, 37, 73, 110])
+def test_a_saved_detector_goes_on_as_if_nothing_had_happened(cut):
+    pictures = drawn("a video inside the page", "one number is another", "cover")
+    detector, found = PageDetector(), []
+    for at_s, picture in pictures[:cut]:
+        found += detector.add(at_s, picture)
+    detector = PageDetector.load({name: array.copy() for name, array in detector.save().items()})
+    for at_s, picture in pictures[cut:]:
+        found += detector.add(at_s, picture)
+    assert found == changes(pictures)
+    assert len(found) == 2
+
+
+def test_what_another_version_saved_is_refused():
+    detector = PageDetector()
+    detector.add(0.0, np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8))
+    saved = detector.save()
+    with pytest.raises(ValueError, match="size"):
+        PageDetector.load({**saved, "latest": np.zeros((2, 2), np.uint8)})
+    with pytest.raises(KeyError):
+        PageDetector.load({"latest": saved["latest"]})
