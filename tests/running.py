@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import random
 import shutil
 import socket
@@ -58,8 +59,9 @@ def _free(count: int, kinds: tuple[socket.SocketKind, ...]) -> int:
 class Server:
     """`classroom serve` with a data directory of its own; it can be killed and started again."""
 
-    def __init__(self, folder: Path, workers: int = 1) -> None:
+    def __init__(self, folder: Path, workers: int = 1, index: bool = False) -> None:
         self.folder = folder
+        self.index = index
         self.workers = workers
         self.port, self.media_port = free_port(socket.SOCK_STREAM), free_ports(workers)
         self.url = f"http://127.0.0.1:{self.port}"
@@ -70,6 +72,7 @@ class Server:
             *CLASSROOM, "serve", "--port", str(self.port), "--media-port", str(self.media_port),
             "--workers", str(self.workers), "--recordings", str(self.folder),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, "CLASSROOM_INDEX": str(self.index)},
         )  # fmt: skip
         await self.until(lambda answer: answer is not None, "/healthz")
 
@@ -121,9 +124,9 @@ def published(answer: dict[str, Any] | None) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path, workers: int = 1) -> AsyncIterator[Server]:
+async def serving(folder: Path, workers: int = 1, index: bool = False) -> AsyncIterator[Server]:
     """A server that is gone afterwards."""
-    server = Server(folder, workers)
+    server = Server(folder, workers, index)
     try:
         await server.start()
         yield server

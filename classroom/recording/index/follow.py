@@ -105,13 +105,11 @@ class Follower:
         if not index.look():
             logger.info("%s has been spliced and is indexed again", folder)
             index = self._open[folder] = RecordingIndex(folder, self._reader)
-        for done in range(TURN):
-            if not index.step():
-                break
-        else:
-            return True
-        if not index.ended:
-            return done > 0
+        steps = 0
+        while steps < TURN and index.step():
+            steps += 1
+        if steps == TURN or not index.ended:
+            return steps > 0
         index.finish()
         del self._open[folder]
         self._to_sweep.append((time.monotonic() + 1.5 * KEPT_S, folder))

@@ -143,7 +143,8 @@ def _begin(at_s: float, picture: Grey) -> _State:
     ink = _ink(picture)
     shape = picture.shape
     return _State(
-        at=times((), at_s), latest=picture, rest=picture.copy(), base=picture, page=picture.copy(), first=ink, ink=ink.copy(),
+        at=times((), at_s), latest=picture, rest=picture.copy(), base=picture, page=picture.copy(),
+        first=ink, ink=ink.copy(),
         rests_since=times(shape, at_s), lost_since=times(shape, _NEVER), ground_since=times(shape, _NEVER),
         activity=times(_GRID, 0), busy_since=times(_GRID, _NEVER), video=np.zeros(_GRID, bool), moving=np.array(False),
         moved=times((0, 1 + _GRID[0] * _GRID[1]), 0), scrolled=times((0, 2), 0),

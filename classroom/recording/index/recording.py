@@ -72,7 +72,9 @@ class RecordingIndex:
         if any(self._now_in(name) != each.folder for name, each in self._memory.tracks.items()):
             self._memory, self._arrays = Remembered(), {}
         # Until the new one is made, an index of what the recording was before a splice is better than none.
-        self._old = None if self._memory.tracks else read_index(folder)
+        old = read_index(folder)
+        spliced = old is not None and any(self._now_in(name) != where for name, where in old.source.items())
+        self._old = old if spliced else None
         memory = self._memory
         self._strip = StripWriter(self._index, memory.cells, memory.sheets)
         self._tracks: dict[str, _Track] = {}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SETTLED_S = 1.0  # a page is pictured so long before its end: a fade to the next has not begun
 FIRST_PICTURE_S = 4.0  # a page that goes on is pictured after so long, too
+_TITLE_CHARACTERS = 40  # a longer first line is no title
 _CONTENT = 0.01  # of a picture is ink, then there is something to see
 
 
@@ -108,6 +109,8 @@ class Screen:
             chapter.thumbnail = self._write("page", chapter.start_s, at_s, picture, THUMBNAIL_PX)
             if read:
                 chapter.text = self._read_text(picture)
+                first_line = chapter.text.partition("\n")[0]
+                chapter.title = first_line if len(first_line) <= _TITLE_CHARACTERS else ""
 
     def _settled_s(self, chapter: Chapter) -> float:
         half_s = (chapter.end_s - chapter.start_s) / 2

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from classroom.recording.index.images import Image
+
+logger = logging.getLogger(__name__)
 
 NOT_INSTALLED = (
     "未安装文字识别，课件文字无法搜索；安装方法见 docs/index.md。 "
@@ -29,12 +32,21 @@ class TextReader:
             self.state = f"unavailable: {NOT_INSTALLED}"
 
     def read(self, picture: Image) -> str:
-        """The text of a BGR picture, a line for each line, from top to bottom; loads the models when first asked."""
+        """The text of a BGR picture, a line for each line, from top to bottom; loads the models when first asked.
+
+        When the library fails, that is logged, said in ``state``, and not tried again.
+        """
         if self._module is None:
             return ""
-        if self._engine is None:
-            self._engine = self._module.RapidOCR(intra_op_num_threads=1, inter_op_num_threads=1)
-        found, _ = self._engine(picture)
+        try:
+            if self._engine is None:
+                self._engine = self._module.RapidOCR(intra_op_num_threads=1, inter_op_num_threads=1)
+            found, _ = self._engine(picture)
+        except Exception as error:  # whatever a foreign library raises costs the text, not the index
+            logger.exception("text recognition fails and is left out from now on")
+            self._module = self._engine = None
+            self.state = f"unavailable: 文字识别出错，详见日志。 Text recognition failed, the log says why: {error}"
+            return ""
         return lines_of([(box, text) for box, text, score in found or [] if float(score) >= _LEAST_SCORE])
 
 
