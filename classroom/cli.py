@@ -116,12 +116,27 @@ def capture(
             min=1, max=3, help="摄像机画面分几层发送，课件至多 2 层 Layers of the camera; slides have up to 2"
         ),
     ] = 3,
+    copy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|off", help="本机副本的目录 Where a copy of the lesson is kept [~/.local/share/lianti/copies]"
+        ),
+    ] = None,
+    copy_size: Annotated[str, typer.Option(metavar="SIZE", help="全部副本的上限 Limit of all copies")] = "20GB",
+    upload: Annotated[
+        str, typer.Option(metavar="idle|now|HH:MM-HH:MM", help="何时补传缺失的内容 When missing parts are delivered")
+    ] = "idle",
+    upload_rate: Annotated[
+        str | None, typer.Option(metavar="RATE", help="补传限速，如 4M  Limit of a delivery, bit/s [none]")
+    ] = None,
 ) -> None:
     """采集端：发送摄像机、课件和话筒。 The capture agent: send camera, slides and microphone."""
     from classroom.capture.agent import CaptureSettings, run_agent
+    from classroom.capture.copy.settings import copy_settings
 
+    kept = copy_settings(copy, copy_size, upload, upload_rate)
     _log_to_stderr()
-    status = _run(run_agent(CaptureSettings(server, lesson, token, camera, slides, mic, loop, layers)))
+    status = _run(run_agent(CaptureSettings(server, lesson, token, camera, slides, mic, loop, layers, kept)))
     raise typer.Exit(status)
 
 

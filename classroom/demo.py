@@ -176,7 +176,8 @@ class Demo:
 
     async def _start_capture(self) -> Child:
         settings = self._settings
-        arguments = ["capture", "--server", self._base, "--lesson", self._lesson]
+        # What is captured here is recorded here: a copy would be on the same disk.
+        arguments = ["capture", "--server", self._base, "--lesson", self._lesson, "--copy", "off"]
         for option, source in (("--camera", settings.camera), ("--slides", settings.slides), ("--mic", settings.mic)):
             arguments += [option, source] if source is not None else []
         arguments += ["--loop"] if settings.loop else []

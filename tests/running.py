@@ -137,7 +137,8 @@ async def serving(folder: Path, workers: int = 1, index: bool = False) -> AsyncI
 @contextlib.asynccontextmanager
 async def capturing(server: Server, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """A capture agent that is gone afterwards; what it says is on its stderr."""
-    command = [*CLASSROOM, "capture", "--server", server.url, "--lesson", LESSON, *options]
+    command = [*CLASSROOM, "capture", "--server", server.url, "--lesson", LESSON]
+    command += ["--copy", str(server.folder.with_name("copies")), *options]
     command += ["--token", await server.token("capture")]
     agent = await asyncio.create_subprocess_exec(*command, stderr=subprocess.PIPE)
     try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import ClientSession
 
 from classroom.capture.clock import CaptureClock
+from classroom.capture.copy.lesson_copy import LessonCopy
 from classroom.capture.frames import SourceError
 from classroom.capture.ladder import MAX_LAYERS
 from classroom.capture.sdp import BadAnswer
@@ -28,8 +29,10 @@ from classroom.model import InvalidLessonId, Label, parse_lesson_id
 from classroom.sfu.transport.client import TransportError
 
 if TYPE_CHECKING:
+    from classroom.capture.copy.settings import CopySettings
     from classroom.capture.frames import Probe
     from classroom.capture.tracks import Track
+    from classroom.capture.uplink import UplinkState
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +62,7 @@ class CaptureSettings:
     mic: str | None = None
     loop: bool = False
     layers: int = MAX_LAYERS
+    copy: CopySettings | None = None
 
 
 async def run_agent(settings: CaptureSettings) -> int:
@@ -104,6 +108,7 @@ class Agent:
         self._told: dict[str, str] = {}
         self._session: Session | None = None
         self._last_time_bps: int | None = None  # what the uplink carried in the session before
+        self._copy: LessonCopy | None = None
 
     def stop(self) -> None:
         """End as soon as goodbye has been said."""
@@ -126,7 +131,7 @@ class Agent:
                 return connection.result()
             if not stopping.done():
                 logger.info("所有来源都已播放完毕 / every source has ended")
-                await self._finish()
+                await self._finish(connection, stopping)
             return EXIT_OK
         finally:
             self._stop_threads.set()
@@ -134,21 +139,35 @@ class Agent:
                 task.cancel()
             await asyncio.gather(connection, stopping, ended, *sources, return_exceptions=True)
             await self._close_tracks()
+            if self._copy is not None:
+                await self._copy.close()
             await self._threads.join(JOIN_TIMEOUT_S)
 
     async def _prepare(self) -> None:
         """Find out what there is to send; what cannot be opened yet is reported and tried again later."""
+        settings = self._settings
+        if settings.copy is not None:
+            lesson = (settings.server, settings.lesson, settings.token)
+            self._copy = await LessonCopy.begin(settings.copy, self._threads, lesson, self._uplink_state)
+            self._clock = self._copy.clock
         for assignment in self._assignments:
             if assignment.video is not None:
                 content = Content.PAGES if assignment.video is Label.SLIDES else Content.MOTION
-                layers = self._settings.layers
-                self._tracks[assignment.video] = VideoTrack(assignment.video, self._loop, content, layers)
+                self._add(VideoTrack(assignment.video, self._loop, content, settings.layers))
             if assignment.sound_is_certain:
-                self._tracks[Label.MIC] = AudioTrack(Label.MIC, self._loop)
+                self._add(AudioTrack(Label.MIC, self._loop))
         probes = await asyncio.gather(*(self._probe(assignment) for assignment in self._assignments))
         for assignment, probe in zip(self._assignments, probes, strict=True):
             if probe is not None:
                 self._found(assignment, probe)
+
+    def _add(self, track: Track) -> None:
+        self._tracks[track.label] = track
+        if self._copy is not None:
+            self._copy.add(track)
+
+    def _uplink_state(self) -> UplinkState | None:
+        return self._session.uplink_state if self._session is not None else None
 
     async def _probe(self, assignment: Assignment) -> Probe | None:
         try:
@@ -166,7 +185,7 @@ class Agent:
     def _found(self, assignment: Assignment, probe: Probe) -> None:
         """A camera that brings its sound along gets a track for it as soon as that is known."""
         if assignment.sound and probe.has_sound and Label.MIC not in self._tracks:
-            self._tracks[Label.MIC] = AudioTrack(Label.MIC, self._loop)
+            self._add(AudioTrack(Label.MIC, self._loop))
             self._tracks_changed.set()
 
     async def _run_source(self, assignment: Assignment) -> None:
@@ -210,8 +229,10 @@ class Agent:
                     logger.error("%s", error)
                     return EXIT_REFUSED
                 except LessonEnded as error:
+                    self._lesson_off()
                     wait_s, text = ENDED_POLL_S, f"本节课已结束，等待老师重新开始 / the lesson has ended: {error}"
                 except LessonNotOpen as error:
+                    self._lesson_off()
                     wait_s, text = NOT_OPEN_POLL_S, f"课程还没有开始，等待主讲教师 / the lesson has not begun: {error}"
                 except WhipError as error:
                     wait_s, text = max(backoff_s, min(error.retry_after_s, ENDED_POLL_S)), str(error)
@@ -227,12 +248,18 @@ class Agent:
                     await asyncio.sleep(wait_s)
                     backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)
 
+    def _lesson_off(self) -> None:
+        if self._copy is not None:
+            self._copy.lesson_off()
+
     def _offered(self) -> list[Track]:
         return [self._tracks[label] for label in _ORDER if label in self._tracks]
 
     async def _use(self, session: Session) -> str:
         """Send over a session while it lasts; returns why it is over, empty when a new one is wanted at once."""
         self._session = session
+        if self._copy is not None:
+            self._copy.lesson_on()
         if not self._connected_once.is_set():
             self._start_s = time.monotonic() + _START_DELAY_S
             self._connected_once.set()
@@ -277,13 +304,20 @@ class Agent:
     def _dropped(track: Track) -> int:
         return track.pictures_dropped if isinstance(track, VideoTrack) else 0
 
-    async def _finish(self) -> None:
-        """Encode and send what is still in the queues."""
+    async def _finish(self, connection: asyncio.Task[int], stopping: asyncio.Task[bool]) -> None:
+        """Encode and send what is still in the queues, take leave, and deliver what did not get through."""
         await self._close_tracks()
         if self._session is not None:
             await self._session.drain(DRAIN_TIMEOUT_S)
         else:
             logger.warning("结束时没有连接，最后的内容没有送达 / not connected at the end: the last part was not sent")
+        if self._copy is not None:
+            connection.cancel()
+            await asyncio.wait([connection])
+            delivery = self._loop.create_task(self._copy.deliver_rest(), name="deliver the rest")
+            await asyncio.wait([delivery, stopping], return_when=asyncio.FIRST_COMPLETED)
+            delivery.cancel()
+            await asyncio.gather(delivery, return_exceptions=True)
 
     async def _close_tracks(self) -> None:
         """Let the encoders finish what waits; their last frames have been handed over afterwards."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from classroom.sfu.core.ntp import unix_to_ntp
+from classroom.sfu.core.ntp import ntp_to_unix, unix_to_ntp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,17 +15,26 @@ _AHEAD_S = 0.005  # a frame cannot have been captured after it arrived; less tha
 _BEHIND_S = 0.030  # drift that is taken out; half of what lips and voice may differ by
 _WINDOW_S = 5.0
 _SAME_INSTANT_S = 0.001
+_AFTER_S = 0.1  # the first packet of an encoder is from before the first sample, by its look-ahead
 
 
 class CaptureClock:
     """Monotonic time, and the NTP time that belongs to it.
 
-    The offset is taken once: a step of the computer's clock in mid-lesson must not tear sound and picture apart.
+    The offset is taken once: a step of the computer's clock in mid-lesson must not tear sound and picture apart. It
+    begins after ``not_before_ntp``: what was captured before this agent was started again is earlier, whatever became
+    of the computer's clock meanwhile.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        not_before_ntp: int = 0,
+    ) -> None:
         self._monotonic = monotonic
-        self._offset_s = wall() - monotonic()
+        began_s = max(wall(), ntp_to_unix(not_before_ntp) + _AFTER_S)
+        self._offset_s = began_s - monotonic()
 
     def now_s(self) -> float:
         """Monotonic seconds."""

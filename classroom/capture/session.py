@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from classroom.capture.sdp import OfferedStream, OfferedTrack, build_offer, parse_answer
 from classroom.capture.sender import RtpParameters, RtpSender, Timestamps
-from classroom.capture.uplink import TICK_S, Lane, Uplink, order_of_worth
+from classroom.capture.uplink import TICK_S, Lane, Uplink, UplinkState, order_of_worth
 from classroom.capture.video_layer import VideoLayer
 from classroom.sfu.core.pause import PauseResume, PauseType, build_pause
 from classroom.sfu.core.rtcp import (
@@ -85,6 +85,11 @@ class Session:
     def estimate_bps(self) -> int | None:
         """What the way to the server carries, as far as is known."""
         return self._uplink.estimate_bps
+
+    @property
+    def uplink_state(self) -> UplinkState | None:
+        """What is left of it; None while that is not known."""
+        return self._uplink.state
 
     def statistics(self) -> list[str]:
         """One line a stream: what has been sent."""

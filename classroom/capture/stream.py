@@ -22,6 +22,7 @@ CODED_WAITING = 64  # behind the encoder: all are dropped and a keyframe is aske
 class Stream:
     """``on_frame`` gets the frames on the loop; it is set by who sends them and may be None while nobody does.
 
+    ``on_coded`` gets every frame at once in the thread that has made it, also those that nobody is sent.
     ``rid`` is the name of a layer, empty where there is only one. ``description`` tells people what it is.
     """
 
@@ -29,6 +30,7 @@ class Stream:
         self.label = label
         self.rid = rid
         self.on_frame: Callable[[CodedFrame], None] | None = None
+        self.on_coded: Callable[[CodedFrame], None] | None = None
         self.description = ""
         self._loop = loop
         self._handed: deque[CodedFrame] = deque()
@@ -48,6 +50,9 @@ class Stream:
 
     def hand_over(self, frame: CodedFrame) -> None:
         """Bring a frame to the loop, from any one thread."""
+        on_coded = self.on_coded
+        if on_coded is not None:
+            on_coded(frame)
         with self._lock:
             if len(self._handed) >= CODED_WAITING:
                 self._handed.clear()

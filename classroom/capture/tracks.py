@@ -19,6 +19,7 @@ from classroom.capture.video_layer import Picture, VideoLayer
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from classroom.capture.frames import CodedFrame
     from classroom.model import Label
@@ -64,6 +65,11 @@ class VideoTrack:
         layers = " · ".join(filter(None, (layer.status() for layer in self.streams)))
         reasons = dict.fromkeys(layer.held_back for layer in self.streams if layer.held_back)
         return f"{layers}（{'；'.join(reasons)}）" if reasons else layers
+
+    def keep(self, on_coded: Callable[[CodedFrame], None] | None) -> None:
+        """Give every frame of the largest layer to ``on_coded``, in the thread that makes it, until it is None."""
+        self.streams[0].on_coded = on_coded
+        self.streams[0].request_keyframe()
 
     @property
     def pictures_dropped(self) -> int:
@@ -127,6 +133,10 @@ class AudioTrack(Stream):
         """Take an Opus packet that is passed through, from any thread."""
         self.description = description
         self._hand_over_all([frame])
+
+    def keep(self, on_coded: Callable[[CodedFrame], None] | None) -> None:
+        """Give every packet to ``on_coded``, in the thread that makes it, until it is None."""
+        self.on_coded = on_coded
 
     def close(self) -> None:
         """Encode what waits and end the encoder's thread; blocks."""

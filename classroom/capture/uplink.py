@@ -36,8 +36,20 @@ KNOCK_S = 1.0  # between packets that only ask whether there is feedback again
 TICK_S = 0.1
 STUCK_S = 0.5
 FLOWING_LOSS = 0.05  # beyond the path's own
+FIRST_SIGN_S, FIRST_LOSS = 0.02, 0.02  # of a path that is used too much: what is not of the lesson stops
 _RESENDS = 0  # before all streams: what is missing holds up everything behind it
 _NOBODY = "没有教室需要 / nobody needs it"
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkState:
+    """What is left of the way to the server beside all that the lesson can use.
+
+    ``disturbed``: a queue stands, packets or feedback are lost, or a picture has less than it could use.
+    """
+
+    spare_bps: float
+    disturbed: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -91,6 +103,22 @@ class Uplink:
         self._ticked_s = now_s()
         self._told_bps = 0.0
         self._heard = False
+        self._needed_bps = 0.0
+
+    @property
+    def state(self) -> UplinkState | None:
+        """What others may know of the path before they use it; None while there was no feedback to tell."""
+        estimator = self._estimator
+        if estimator is None or not self._heard:
+            return None
+        disturbed = (
+            estimator.congested
+            or estimator.silent
+            or estimator.queue_delay_s > FIRST_SIGN_S
+            or estimator.loss > estimator.inherent_loss + FIRST_LOSS
+            or any(lane.wanted and not lane.sent and lane.layer.demand() for lane in self._lanes.values())
+        )
+        return UplinkState(max(0.0, estimator.estimate_bps - self._needed_bps), disturbed)
 
     @property
     def estimate_bps(self) -> int | None:
@@ -168,6 +196,7 @@ class Uplink:
             too_thin = ""
         else:
             needed_bps = sum(demand.full_bps for demand in demands if demand is not None) / USABLE
+            self._needed_bps = needed_bps
             estimator.wanted_bps = AMPLE * needed_bps
             estimate_bps = max(estimator.estimate_bps, self._proven_bps(lanes, demands, now_s))
             ample = estimate_bps >= needed_bps and not estimator.congested

@@ -50,7 +50,8 @@ class Demand:
 class VideoLayer(Stream):
     """Takes pictures from the layer above, passes them on to the layer ``below`` already scaled, and encodes them.
 
-    The top layer may be passed through instead: then it takes coded frames and its rate is what it is.
+    The top layer may be passed through instead: then it takes coded frames and its rate is what it is. A layer that is
+    kept (``on_coded``) is encoded all the time and at its full rate: it may be sent or not, but not at less.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class VideoLayer(Stream):
     @property
     def wanted(self) -> bool:
         """Whether pictures are of use to this layer or to one below it."""
-        return self._bitrate_bps is not None or (self._below is not None and self._below.wanted)
+        return self._kept or self._bitrate_bps is not None or (self._below is not None and self._below.wanted)
 
     def picture(self, picture: Picture) -> None:
         """Take a picture, scaled already to some layer above or as large as the source gave it."""
@@ -111,7 +112,7 @@ class VideoLayer(Stream):
             rate_bps = self._passed_bps or self.format.bitrate_bps()
             return Demand(rate_bps, rate_bps)
         full_bps = self.format.bitrate_bps()
-        return Demand(round(full_bps * LOWEST_SHARE), full_bps)
+        return Demand(full_bps if self._kept else round(full_bps * LOWEST_SHARE), full_bps)
 
     def send_at(self, bitrate_bps: int | None, held_back: str = "") -> None:
         """Encode at up to that rate, or with None not at all until the next call; ``held_back`` says why."""
@@ -153,6 +154,10 @@ class VideoLayer(Stream):
         if share == 1.0 or self._passing or not self.description:
             return self.description
         return f"{describe(form, None)} ↓{form.bitrate_bps() * share / 1000:.0f} kbit/s"
+
+    @property
+    def _kept(self) -> bool:
+        return self.on_coded is not None
 
     def _share(self) -> float:
         """How much of its full rate it has, in steps; 0 while it is not sent."""
@@ -201,7 +206,7 @@ class VideoLayer(Stream):
     def _take(self, picture: Picture) -> None:
         if self._rung >= len(picture.rungs):
             return
-        bitrate_bps, frame = self._bitrate_bps, picture.frame
+        bitrate_bps, frame = _UNLIMITED_BPS if self._kept else self._bitrate_bps, picture.frame
         if bitrate_bps is not None:
             size = picture.rungs[self._rung]
             frame = self._scaler.reformat(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -10,6 +9,7 @@ from urllib.parse import quote
 from aiohttp import ClientError, ClientTimeout
 from yarl import URL
 
+from classroom.capture.problem import problem_of
 from classroom.model import ClassroomError
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class WhipClient:
 
 
 def _refusal(response: ClientResponse, body: bytes) -> ClassroomError:
-    problem = _problem(body)
+    problem = problem_of(body)
     detail = str(problem.get("detail", "")) or response.reason or ""
     status = response.status
     if status == 409:
@@ -119,12 +119,3 @@ def _refusal(response: ClientResponse, body: bytes) -> ClassroomError:
     retry_after = response.headers.get("Retry-After", "")
     text = f"服务器暂时不能接收 / the server cannot take it now (HTTP {status}: {detail})"
     return WhipError(text, float(retry_after) if retry_after.isdigit() else 0.0)
-
-
-def _problem(body: bytes) -> dict[str, object]:
-    """The RFC 9457 problem in an answer, empty when it is none."""
-    try:
-        problem = json.loads(body)
-    except ValueError:
-        return {}
-    return problem if isinstance(problem, dict) else {}
