@@ -110,11 +110,15 @@ class Endpoint:
         app = web.Application()
         app.router.add_post("/whip/maths", self._post)
         app.router.add_delete("/whip/maths/{session}", self._delete)
+        self.add_routes(app)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
         await site.start()
         self.port = self._runner.addresses[0][1]
+
+    def add_routes(self, app: web.Application) -> None:
+        """For a test that needs more than this."""
 
     async def stop(self, *, goodbye: bool = True) -> None:
         """``goodbye=False``: like kill -9, the agent is told nothing."""

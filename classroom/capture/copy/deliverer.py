@@ -136,6 +136,7 @@ class Deliverer:
             logger.info("副本留待规定时段补传 / the copy is delivered at its hours, by the next start")
             return
         self.changed()
+        await self._threads.run("settle copy", self._keeper.settle)
         if self.token is not None and not self._authorized:
             await self._authorize()
         while True:

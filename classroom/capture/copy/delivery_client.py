@@ -124,7 +124,9 @@ class DeliveryClient:
         """Have everything that was delivered put into the recording; how many gaps it still has."""
         told = await self._ask("POST", "/complete", params={"holding": holding})
         gaps = told.get("gaps")
-        return gaps if isinstance(gaps, int) else 0
+        if _text(told, "state") != "complete" or not isinstance(gaps, int):
+            raise _unreadable(ValueError(f"state {told['state']}, gaps {gaps}"))
+        return gaps
 
     async def _ask(
         self,
