@@ -122,11 +122,14 @@ class Deliverer:
         authorize_s = float("-inf")
         while True:
             self._changed.clear()
-            if self.token is not None and not self._authorized and self._loop.time() >= authorize_s:
-                authorize_s = self._loop.time() + LAST_BACKOFF_S
-                await self._authorize()
-            if self._allowed():
-                await self._while_allowed()
+            try:
+                if self.token is not None and not self._authorized and self._loop.time() >= authorize_s:
+                    authorize_s = self._loop.time() + LAST_BACKOFF_S
+                    await self._authorize()
+                if self._allowed():
+                    await self._while_allowed()
+            except Exception:
+                logger.exception("补传内部错误 / internal error of the delivery")
             await self._sleep(LOOK_S)
 
     async def finish(self, lesson: str) -> None:
@@ -137,9 +140,8 @@ class Deliverer:
             return
         self.changed()
         await self._threads.run("settle copy", self._keeper.settle)
-        if self.token is not None and not self._authorized:
-            await self._authorize()
         while True:
+            await self._authorize()
             await self._deliver_all()
             cases = [self._cases.get(sitting.folder) for sitting in await self._waiting() if sitting.lesson == lesson]
             left = [case for case in cases if case and not case.hopeless and (case.failures or case.unfinished)]
@@ -176,15 +178,16 @@ class Deliverer:
                 await asyncio.wait([work], timeout=LOOK_S)
         finally:
             work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
-        if not work.cancelled() and (error := work.exception()) is not None:
-            logger.error("补传内部错误 / internal error of the delivery", exc_info=error)
+            await asyncio.wait([work])
+        if not work.cancelled():
+            work.result()
 
     # --- what ----------------------------------------------------------------------------------------------------
 
     async def _authorize(self) -> None:
-        """Exchange the lesson's token for one that outlives the lesson, and keep it with the copy."""
-        assert self.token is not None
+        """Exchange the lesson's token for one that outlives the lesson, and keep it with the copy; once."""
+        if self.token is None or self._authorized:
+            return
         server, lesson, token = self.token
         try:
             async with delivery_session() as http:
@@ -246,6 +249,8 @@ class Deliverer:
             return
         about = await self._threads.run("read copy", sitting.read_about)
         if about is None or not about.token:
+            if about is not None and not self._authorized and self.token and about.server == self.token[0]:
+                raise DeliveryError("还没有令牌 / there is no token yet")
             case.again_s = self._loop.time() + LAST_BACKOFF_S
             return
         async with delivery_session(gentle=self.sending) as http:

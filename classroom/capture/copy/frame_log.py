@@ -122,7 +122,7 @@ class FrameLog:
             try:
                 os.fdatasync(self._fd)
             except OSError:  # what is on disk of this file nobody knows, and asking again would lie
-                self._abandon()
+                self._end()
                 raise
 
     def close(self) -> tuple[Path, bytes] | None:
@@ -130,8 +130,10 @@ class FrameLog:
         self.sync()
         if self._fd is None:
             return None
-        self._abandon()
-        return close_file(self._path), bytes(self._entries)
+        os.close(self._fd)
+        self._fd = None
+        self._path = close_file(self._path)
+        return self._path, bytes(self._entries)
 
     def _open(self, captured_ntp: int) -> None:
         path = self._folder / f"{self._label}.{captured_ntp:0{_NAME_DIGITS}x}{WRITTEN}"
@@ -140,7 +142,7 @@ class FrameLog:
         try:
             sync_folder(self._folder)
         except OSError:
-            self._abandon()
+            self._end()
             raise
 
     def _cut_off(self) -> None:
@@ -148,18 +150,22 @@ class FrameLog:
         assert self._fd is not None
         try:
             os.ftruncate(self._fd, self._size_bytes)
+        except OSError:
+            pass  # whoever reads it stops there, too
+        self._end()
+
+    def _end(self) -> None:
+        """End the file on a disk that refuses: what it cannot do any more is done by who claims the sitting."""
+        fd, self._fd, self._dirty = self._fd, None, False
+        assert fd is not None
+        os.close(fd)
+        try:
             if self._size_bytes:
                 close_file(self._path)
             else:
                 self._path.unlink()
         except OSError:
-            pass  # whoever reads it stops there, too; whoever claims the sitting closes it
-        self._abandon()
-
-    def _abandon(self) -> None:
-        fd, self._fd, self._dirty = self._fd, None, False
-        if fd is not None:
-            os.close(fd)
+            pass
 
 
 def close_file(path: Path) -> Path:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+DISK_TIMEOUT_S = 5.0  # for a disk that answers; a lesson waits no longer for one that does not
+
 
 class LessonCopy:
     """Keeps the largest layer of every track while a lesson is on, and for 15 minutes after it, and delivers it.
@@ -40,7 +42,7 @@ class LessonCopy:
     ) -> None:
         """``lesson``: server, id and token. See begin()."""
         self.clock = clock
-        self._lesson = lesson
+        self._lesson = lesson = (lesson[0].rstrip("/"), lesson[1], lesson[2])
         self._shelf = shelf
         self._threads = threads
         self._loop = asyncio.get_running_loop()
@@ -65,10 +67,12 @@ class LessonCopy:
         shelf = Shelf(settings.folder, settings.limit_bytes)
         last_ntp = 0
         try:
-            await threads.run("tidy copies", shelf.tidy)
-            last_ntp = await threads.run("look at copies", partial(shelf.last_instant, lesson[1]))
-        except OSError as error:
-            logger.warning("副本目录读不了 / the folder of copies cannot be read: %s", error)
+            async with asyncio.timeout(DISK_TIMEOUT_S):
+                await threads.run("tidy copies", shelf.tidy)
+                last_ntp = await threads.run("look at copies", partial(shelf.last_instant, lesson[1]))
+        except (OSError, TimeoutError) as error:
+            reason = str(error) or "timeout"
+            logger.warning("副本目录读不了（%s） / the folder of copies cannot be read (%s)", reason, reason)
         return cls(settings, shelf, CaptureClock(not_before_ntp=last_ntp), threads, lesson, uplink_state)
 
     def add(self, track: Track) -> None:
@@ -117,7 +121,13 @@ class LessonCopy:
         if self._pausing is not None:
             self._pausing.cancel()
         await self._end_delivering()
-        await self._threads.run("close copy", self._keeper.close)
+        try:
+            async with asyncio.timeout(DISK_TIMEOUT_S):
+                await self._threads.run("close copy", self._keeper.close)
+        except TimeoutError:
+            logger.warning(
+                "磁盘没有响应，副本的最后一段没有写完 / the disk is stuck: the end of the copy is not written"
+            )
         self._shelf.close()
 
     async def _end_delivering(self) -> None:

@@ -179,7 +179,7 @@ class Shelf:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         parent.mkdir(mode=0o700, exist_ok=True)
         while True:
-            folder = parent / time.strftime("%Y%m%d-%H%M%S", time.gmtime(unix_s))
+            folder = parent / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(unix_s))
             try:
                 folder.mkdir(mode=0o700)
             except FileExistsError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from classroom.capture.copy.frame_log import (
@@ -31,7 +31,7 @@ class About:
     """Whose frames these are, and the token that lets them be delivered. ``expires_at`` is for people (ISO 8601)."""
 
     server: str
-    token: str = ""
+    token: str = field(default="", repr=False)
     expires_at: str = ""
 
 
