@@ -105,7 +105,7 @@ async def test_through_an_outage_the_copy_has_everything_and_the_end_delivers_wh
         if identity.crc32 % 3 == 0
     }
     assert not school.door.problems and school.door.completed == 1
-    assert TOKEN not in caplog.text and "is done, gaps: 0" in caplog.text
+    assert TOKEN not in caplog.text and "gaps that recording 2026-11-1 still has: 0" in caplog.text
 
 
 async def test_what_the_server_gets_of_a_frame_is_what_is_kept_of_it(school: School, tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ async def test_exactly_what_is_lacking_is_delivered_and_the_copy_stays_until_it_
     assert not door.problems and door.completed == 1
     assert door.asked == {"token": 1, "inventory": 2, "frames": 2, "complete": 1}
     assert Counter(path.suffix for path in list_files(tmp_path)) == {DELIVERED: 2, ".json": 1, "": 1}
-    assert "已完整" in caplog.text and "recording 2026-11-1 is done, gaps: 0" in caplog.text
+    assert "补传完成" in caplog.text and "gaps that recording 2026-11-1 still has: 0" in caplog.text
     assert TOKEN not in caplog.text and "secret-token" not in caplog.text
 
 

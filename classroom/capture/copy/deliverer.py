@@ -45,7 +45,8 @@ logger = logging.getLogger(__name__)
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 1.0, 60.0
 LOOK_S = 2.0  # at the clock, whether a delivery may begin or must stop
 AGAIN_S = 300.0  # a sitting that goes on after its delivery, or a lesson of which the archive knows nothing
-SETTLED_S = 3.0  # an archive writes what it received by then: asked earlier it would miss what is on its way
+# Of a lesson that is being recorded an archive wants nothing that is younger: it may still be on its way.
+SETTLED_S = 10.5
 LIVE_AGAIN_S = 60.0  # in mid-lesson: what was lost since
 LIVE_POLL_S = 5.0  # a lesson that is being recorded can be completed when it has ended
 GIVE_UP_S = 60.0  # without any success at the end of the agent; the next start goes on
@@ -75,6 +76,7 @@ class _Round:
     asked: list[Path] = field(default_factory=list)
     wanted_frames: int = 0
     live: bool = False
+    unsettled_s: float = 0.0  # until all of it is old enough for an archive to say whether it has it
 
 
 class Deliverer:
@@ -257,17 +259,22 @@ class Deliverer:
             client = DeliveryClient(http, about.server, sitting.lesson, about.token)
             if case.unfinished and not await self._complete(client, sitting, case):
                 return
-            while True:
-                done = await self._round(client, sitting, case)
+            await self._threads.run("settle copy", self._keeper.settle)
+            # Only what was captured until now: more comes, the camera may run on. When a part has been put into the
+            # recording it is marked, and the next one is what there is.
+            while found := await self._threads.run("inventory", partial(self._inventories, sitting, case)):
+                done = await self._round(client, sitting, case, found)
                 if done.live and (self.sending or not done.wanted_frames):
+                    if not self.sending and done.unsettled_s > 0:
+                        await asyncio.sleep(done.unsettled_s)
+                        continue
                     case.again_s = self._loop.time() + LIVE_AGAIN_S
                     return
                 case.unfinished |= done.holdings
                 if not await self._complete(client, sitting, case):
                     return
-                if not done.live:
-                    break  # else something may have been lost since the inventory
-            await self._threads.run("mark copy", partial(self._shelf.mark_delivered, done.asked))
+                if not done.live:  # else something may have been lost since the inventory
+                    await self._threads.run("mark copy", partial(self._shelf.mark_delivered, done.asked))
         case.again_s = self._loop.time() + AGAIN_S
 
     async def _complete(self, client: DeliveryClient, sitting: Sitting, case: _Case) -> bool:
@@ -280,17 +287,15 @@ class Deliverer:
                 self._tell(case, f"{sitting.name}：已补传，等待下课后并入录像 / delivered; waits for the lesson to end")
                 return False
             case.unfinished.discard(holding)
-            logger.info("%s: 录像 %s 已完整，空缺 %d 处 / recording %s is done, gaps: %d",
+            logger.info("%s: 补传完成，录像 %s 还有 %d 处空缺 / delivered; gaps that recording %s still has: %d",
                         sitting.name, holding, gaps, holding, gaps)  # fmt: skip
         return True
 
-    async def _round(self, client: DeliveryClient, sitting: Sitting, case: _Case) -> _Round:
-        """Tell what there is, part by part, and deliver what is wanted of it."""
-        done, unknown = _Round(), 0
-        skipped = case.confirmed if self.sending else set()
-        found = await self._threads.run("inventory", partial(self._inventories, sitting, skipped))
-        newest_ntp = max((inventory.last_instant for inventory, _ in found), default=0)
-        await asyncio.sleep(SETTLED_S - (self._clock.ntp(self._clock.now_s()) - newest_ntp) / FRACTION)
+    async def _round(
+        self, client: DeliveryClient, sitting: Sitting, case: _Case, found: list[tuple[Inventory, bytes]]
+    ) -> _Round:
+        """Tell what there is of each track, and deliver what is wanted of it."""
+        done = _Round()
         for inventory, packed in found:
             await self._throttle.until_open()
             now_ntp = self._clock.ntp(self._clock.now_s())
@@ -298,22 +303,22 @@ class Deliverer:
             try:
                 wanted = await client.inventory(inventory.label, body, len(packed), now_ntp)
             except UnknownRecording:
-                unknown += 1
                 continue
             await self._send(client, sitting, case, inventory, wanted)
             done.holdings.add(wanted.holding)
             done.asked += inventory.paths
             done.wanted_frames += sum(count for _, count in wanted.ranges)
             done.live = done.live or wanted.live
-        if unknown and not done.holdings:
+            settled_ntp = now_ntp - int(SETTLED_S * FRACTION)
+            done.unsettled_s = max(done.unsettled_s, (inventory.last_instant - settled_ntp) / FRACTION)
+            if wanted.live:
+                case.confirmed.update(inventory.before(settled_ntp))
+        if not done.holdings:
             raise UnknownRecording("")
-        if done.live and self.sending:
-            case.confirmed.update(done.asked)
         return done
 
-    def _inventories(self, sitting: Sitting, skipped: set[Path]) -> list[tuple[Inventory, bytes]]:
-        self._keeper.settle()
-        found = self._shelf.inventories(sitting, skipped)
+    def _inventories(self, sitting: Sitting, case: _Case) -> list[tuple[Inventory, bytes]]:
+        found = self._shelf.inventories(sitting, case.confirmed if self.sending else ())
         return [(inventory, pack_entries(inventory.entries)) for inventory in found]
 
     async def _send(

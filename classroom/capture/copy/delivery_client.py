@@ -124,8 +124,8 @@ class DeliveryClient:
         """Have everything that was delivered put into the recording; how many gaps it still has."""
         told = await self._ask("POST", "/complete", params={"holding": holding})
         gaps = told.get("gaps")
-        if _text(told, "state") != "complete" or not isinstance(gaps, int):
-            raise _unreadable(ValueError(f"state {told['state']}, gaps {gaps}"))
+        if not _text(told, "state") or not isinstance(gaps, int):
+            raise _unreadable(TypeError("gaps"))
         return gaps
 
     async def _ask(

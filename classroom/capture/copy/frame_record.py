@@ -49,6 +49,11 @@ def encode_record(identity: Identity, sample: bytes) -> bytes:
     return b"".join((entry, _HEAD_CHECK.pack(zlib.crc32(entry)), sample))
 
 
+def last_instant(entries: bytes) -> int:
+    """When the last of these frames was captured (NTP), 0 when there is none."""
+    return Identity(*IDENTITY.unpack_from(entries, len(entries) - IDENTITY.size)).captured_ntp if entries else 0
+
+
 def read_heads(log: bytes | memoryview) -> Iterator[tuple[Identity, int]]:
     """The frames of a log with the offset of each record, up to the first that is not whole.
 

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from classroom.capture.copy.frame_log import read_samples
-from classroom.capture.copy.frame_record import IDENTITY, Identity
+from classroom.capture.copy.frame_record import IDENTITY, last_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_ENTRIES_BYTES = 8 << 20  # of one inventory, half of what the archive takes: three hours of sound
+MAX_ENTRIES_BYTES = 16 << 20  # of one inventory, what the archive takes: almost six hours of sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,11 @@ class Inventory:
     @property
     def last_instant(self) -> int:
         """When the last frame was captured (NTP)."""
-        entries = self.files[-1][1]
-        return Identity(*IDENTITY.unpack_from(entries, len(entries) - IDENTITY.size)).captured_ntp
+        return last_instant(self.files[-1][1])
+
+    def before(self, captured_ntp: int) -> list[Path]:
+        """The files of which no frame is from later than that."""
+        return [path for path, entries in self.files if last_instant(entries) <= captured_ntp]
 
     def records(self, wanted: Sequence[tuple[int, int]]) -> Iterator[bytes]:
         """The frames that are wanted, each as its identity and its sample; ``wanted`` are (first, count), ascending.
@@ -86,16 +89,14 @@ def batches(records: Iterator[bytes], size_bytes: Callable[[], int]) -> Iterator
         yield b"".join(batch)
 
 
-def in_parts(label: str, files: Sequence[tuple[Path, bytes]]) -> list[Inventory]:
-    """The inventories of a track, each small enough for one request."""
-    parts: list[list[tuple[Path, bytes]]] = []
+def first_part(label: str, files: Sequence[tuple[Path, bytes]]) -> Inventory:
+    """The inventory of as many files, from the oldest on, as fit into one request."""
+    part: list[tuple[Path, bytes]] = []
     part_bytes = 0
     for path, entries in files:
-        if not entries:
-            continue
-        if not parts or part_bytes + len(entries) > MAX_ENTRIES_BYTES:
-            parts.append([])
-            part_bytes = 0
-        parts[-1].append((path, entries))
-        part_bytes += len(entries)
-    return [Inventory(label, tuple(part)) for part in parts]
+        if part_bytes + len(entries) > MAX_ENTRIES_BYTES:
+            break
+        if entries:
+            part.append((path, entries))
+            part_bytes += len(entries)
+    return Inventory(label, tuple(part))

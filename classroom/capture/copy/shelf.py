@@ -18,7 +18,7 @@ from classroom.capture.copy.frame_log import (
     label_of,
     read_entries,
 )
-from classroom.capture.copy.inventory import Inventory, in_parts
+from classroom.capture.copy.inventory import Inventory, first_part
 from classroom.capture.copy.sitting import ABOUT_FILE, About, Sitting
 from classroom.model import Label
 from classroom.sfu.core.ntp import FRACTION, ntp_to_unix
@@ -98,14 +98,18 @@ class Shelf:
             self._ours.clear()
 
     def inventories(self, sitting: Sitting, without: Iterable[Path] = ()) -> list[Inventory]:
-        """What a sitting has that is not delivered, track by track, voice first, in parts that fit into a request."""
+        """What a sitting has that is not delivered, track by track, voice first, the oldest of each.
+
+        More than fits into a request comes when that is marked delivered.
+        """
         skipped = set(without)
         by_label: dict[str, list[tuple[Path, bytes]]] = {}
         for path in sitting.undelivered():
             if path not in skipped:
                 by_label.setdefault(label_of(path), []).append((path, self._entries_of(path)))
         order = sorted(by_label, key=lambda label: _WORTH.index(label) if label in _WORTH else len(_WORTH))
-        return [part for label in order for part in in_parts(label, by_label[label])]
+        parts = [first_part(label, by_label[label]) for label in order]
+        return [part for part in parts if part.files]
 
     def remember(self, path: Path, entries: bytes) -> None:
         """Take the entries of a file that was just closed: it need not be read again."""

@@ -18,7 +18,7 @@ from classroom.capture.copy.frame_log import (
     read_entries,
     sync_folder,
 )
-from classroom.capture.copy.frame_record import IDENTITY, Identity
+from classroom.capture.copy.frame_record import last_instant
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,17 +114,10 @@ class Sitting:
     def last_instant(self) -> int:
         """When the last whole frame of any track was captured (NTP); 0 when there is none."""
         newest = {label_of(path): path for path in files_of(self.folder, KEPT, WRITTEN, DELIVERED)}
-        return max((_last_instant(path) for path in newest.values()), default=0)
+        return max((last_instant(read_entries(path)) for path in newest.values()), default=0)
 
     def remove(self) -> None:
         """Delete what is left of it when there are no frames any more."""
         for name in (ABOUT_FILE, f".{ABOUT_FILE}.tmp", _LOCK_FILE):
             (self.folder / name).unlink(missing_ok=True)
         self.folder.rmdir()
-
-
-def _last_instant(path: Path) -> int:
-    entries = read_entries(path)
-    if not entries:
-        return 0
-    return Identity(*IDENTITY.unpack_from(entries, len(entries) - IDENTITY.size)).captured_ntp
