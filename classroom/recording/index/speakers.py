@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from classroom.recording.archive import MIC
+from classroom.recording.master import MIC
 from classroom.recording.index.loudness import Loudness
 from classroom.recording.index.media import LoudnessMeter, sound
 from classroom.recording.index.voice import VoiceDetector, total_s, union
