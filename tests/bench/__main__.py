@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from classroom.sfu.transport.kernel import LIBRARY
-from tests.bench import end_to_end, forwarding, joining, saturation, servers
+from tests.bench import end_to_end, forwarding, joining, recording, saturation, servers
 from tests.bench.figures import make_table, ratios
 
 FORWARDING_COLUMNS = {
@@ -45,9 +45,12 @@ CHURN_COLUMNS = {
     "joined": "{}", "joins_per_s": "{:.0f}", "rss_before_mib": "{:.1f}", "rss_after_mib": "{:.1f}", "tasks_left": "{}",
     "descriptors_left": "{}", "timers_left": "{}", "sessions_left": "{}",
 }  # fmt: skip
+RECORDING_COLUMNS = {
+    "mbit_per_s": "{:.2f}", "loop_percent": "{:.2f}", "thread_percent": "{:.2f}", "syncs_per_s": "{:.1f}",
+}  # fmt: skip
 SERVERS = {"ours": servers.OURS, "janus": servers.JANUS, "janus-one-loop": servers.JANUS_ONE_LOOP}
 COMPARED_RECEIVERS = 50  # with fewer, what starts and stops counts more than what flows
-PARTS = ("forwarding", "saturation", "storm", "churn", "end-to-end")
+PARTS = ("forwarding", "saturation", "storm", "churn", "recording", "end-to-end")
 
 
 class Bench:
@@ -66,6 +69,7 @@ class Bench:
             "saturation": self._saturation,
             "storm": self._storm,
             "churn": self._churn,
+            "recording": self._recording,
             "end-to-end": self._end_to_end,
         }
         self._console.print(self.figures["where"])
@@ -110,6 +114,10 @@ class Bench:
         row = await joining.churn(self._arguments.joins, self._cores, load)
         self._show("churn", "Churn: what joins and leaves leave behind in the server", CHURN_COLUMNS, [row])
         self._console.print(f"objects left: {row['objects_left']}")
+
+    async def _recording(self, _: forwarding.Load) -> None:
+        row = await recording.measure(20.0)
+        self._show("recording", "Recording: one stream of 2 Mbit/s H.264 720p25", RECORDING_COLUMNS, [row])
 
     async def _end_to_end(self, _: forwarding.Load) -> None:
         figures = await end_to_end.measure()

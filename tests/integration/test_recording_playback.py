@@ -1,6 +1,8 @@
 """Recordings in a real player: hls.js in Chromium, camera and sound of master.m3u8 together."""
 
+import asyncio
 import shutil
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
@@ -9,8 +11,18 @@ import pytest
 from aiohttp import web
 from playwright.async_api import async_playwright
 
+from classroom.model import RecordingState
 from classroom.recording.library import media_file
-from tests.unit.recording.lesson_source import EPOCH_S, Wire, encode_audio, encode_video, record
+from tests.unit.recording.lesson_source import (
+    EPOCH_S,
+    Wire,
+    encode_audio,
+    encode_video,
+    feed,
+    in_order,
+    open_recording,
+    record,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -59,6 +71,29 @@ async function play(start_s, until_s) {
   apart.sort((a, b) => a - b);
   const offset = apart[Math.floor(apart.length / 2)];
   return { seen, heard: heard.map((at) => at - offset), errors, widths, duration_s: video.duration };
+}
+// Opened in the middle of a lesson: play from its beginning for a while, then go to where it is now.
+async function rewind(play_s) {
+  const video = document.getElementById("video"), errors = [], times = [];
+  const hls = new Hls({ startPosition: 0, enableWorker: false, liveSyncDuration: 5 });
+  hls.on(Hls.Events.ERROR, (_, data) => errors.push(`${data.details} ${data.fatal}`));
+  hls.loadSource("/recording/master.m3u8");
+  hls.attachMedia(video);
+  const passes = (at_s) => new Promise((done) => {
+    const look = () => {
+      times.push(video.currentTime);
+      if (video.currentTime >= at_s) { video.removeEventListener("timeupdate", look); done(); }
+    };
+    video.addEventListener("timeupdate", look);
+  });
+  await video.play();
+  const first_s = video.currentTime;
+  await passes(play_s);
+  const from_beginning = times.splice(0), known_s = video.seekable.end(0);
+  video.currentTime = hls.liveSyncPosition;
+  const live_s = hls.liveSyncPosition;
+  await passes(live_s + 4);  // pictures that were not there when the page was opened
+  return { first_s, from_beginning, known_s, live_s, at_s: video.currentTime, duration_s: video.duration, errors };
 }
 </script>"""
 
@@ -123,6 +158,43 @@ async def test_camera_and_sound_play_together(tmp_path, camera_s, mic_s):
     print(f"sound after picture in Chromium: {[round(1000 * each) for each in apart_s]} ms")
     assert len(apart_s) >= 4
     assert abs(median(apart_s)) < 0.04
+
+
+async def test_who_comes_late_begins_at_the_beginning_and_can_go_to_the_present(tmp_path):
+    """A lesson of a minute that goes on: the playlist grows while it is played."""
+    before_s, more_s = 60.0, 40.0
+    archive = open_recording(tmp_path, EPOCH_S)
+    wires = [
+        Wire("camera", encode_video(before_s + more_s), EPOCH_S, ssrc=1),
+        Wire("mic", encode_audio(before_s + more_s), EPOCH_S, ssrc=2),
+    ]
+    events = in_order(wires)
+    now = next(index for index, event in enumerate(events) if event[0] > EPOCH_S + before_s)
+    feed(archive, events[:now])
+
+    async def go_on():
+        began_s = time.monotonic()
+        for at in range(now, len(events), 20):
+            await asyncio.sleep(max(0.0, events[at][0] - EPOCH_S - before_s - (time.monotonic() - began_s)))
+            for at_s, wire, thing in events[at : at + 20]:
+                if isinstance(thing, bytes):
+                    archive.rtcp(thing, at_s)
+                else:
+                    archive.packets(wire.ssrc, [(thing.seq, thing.ts, thing.marker, thing.payload)], at_s)
+            archive.advance(events[at][0])
+
+    lesson = asyncio.create_task(go_on())
+    async with player(archive.folder) as page:
+        played = await page.evaluate("rewind(3)")
+    lesson.cancel()
+    archive.finish(RecordingState.COMPLETE, EPOCH_S + before_s + more_s)
+    print({name: value for name, value in played.items() if name != "from_beginning"})
+    assert played["errors"] == []
+    assert played["first_s"] < 0.5 and played["from_beginning"][0] < 1.0
+    assert played["from_beginning"] == sorted(played["from_beginning"]), "it stays where one put it"
+    assert played["known_s"] > before_s - 4.0
+    assert played["live_s"] > played["known_s"] - 10.0
+    assert played["at_s"] >= played["live_s"] + 4.0
 
 
 async def test_one_can_begin_behind_a_change_of_the_picture_size(tmp_path):
