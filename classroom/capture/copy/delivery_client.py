@@ -1,4 +1,4 @@
-"""The four requests by which a copy is delivered to the archive (docs/protocol.md, deliveries)."""
+"""The four requests by which a copy is delivered to the archive (docs/protocol.md §6)."""
 
 from __future__ import annotations
 
