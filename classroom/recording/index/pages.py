@@ -27,6 +27,8 @@ Grey = np.ndarray[Any, np.dtype[np.uint8]]
 Seconds = np.ndarray[Any, np.dtype[np.float32]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
+cv2.setNumThreads(1)  # several threads would take from the lessons what one gives back
+
 WIDTH_PX, HEIGHT_PX = 480, 270  # every picture is looked at in this size, whatever its shape
 INTERVAL_S = 0.2  # as often is enough; more pictures do no harm
 
@@ -176,9 +178,20 @@ def _ink(picture: Grey) -> Mask:
 
 def _blocks(mask: Mask) -> Mask:
     """Which blocks of 6x6 pixels have at least two of the mask."""
-    rows, columns = _GRID
-    counts = mask.reshape(rows, _BLOCK_PX, columns, _BLOCK_PX).sum(axis=(1, 3))
+    counts = cv2.resize(_bytes(mask) * _BLOCK_PX**2, (_GRID[1], _GRID[0]), interpolation=cv2.INTER_AREA)
     return np.asarray(counts >= 2)
+
+
+def _bytes(mask: Mask) -> Grey:
+    return mask.view(np.uint8)
+
+
+def _count(mask: Mask) -> int:
+    return int(cv2.countNonZero(_bytes(mask)))
+
+
+def _share(mask: Mask) -> float:
+    return _count(mask) / mask.size
 
 
 def _pixels(blocks: Mask) -> Mask:
@@ -201,9 +214,9 @@ def _note_motion(state: _State, now: np.float32, moved: Mask, clearly: Mask) -> 
 def _scrolls(state: _State, now: np.float32, picture: Grey) -> bool:
     """Whether what changed is explained by a shift up or down that one can follow."""
     state.scrolled = state.scrolled[state.scrolled[:, 0] > now - _SCROLL_S]
-    gone_px = int((state.lost_since < _NEVER).sum())
+    gone_px = _count(state.lost_since < _NEVER)
     # A step that came in as a blur is looked at again, against the page, when it has become clear.
-    before = state.page if gone_px >= max(_LOST_LEAST_PX, _LOST_SHARE * int(state.ink.sum())) else state.latest
+    before = state.page if gone_px >= max(_LOST_LEAST_PX, _LOST_SHARE * _count(state.ink)) else state.latest
     share = _shift(before, picture)
     if share == 0:
         return False
@@ -214,7 +227,7 @@ def _scrolls(state: _State, now: np.float32, picture: Grey) -> bool:
 def _shift(before: Grey, after: Grey) -> float:
     """How far what differs was shifted up or down, of its height; 0 if that is not what happened."""
     moved = cv2.absdiff(after, before) > _MOVED_LEVELS
-    if moved.mean() < _SCROLL_SHARE:
+    if _share(moved) < _SCROLL_SHARE:
         return 0.0
     counts = (moved.sum(axis=1), moved.sum(axis=0))
     rows, columns = (np.flatnonzero(count > _SCROLL_EDGE_SHARE * count.max()) for count in counts)
@@ -254,13 +267,13 @@ def _other_page(state: _State, now: np.float32) -> float | None:
     """When another page began, if one is there."""
     if state.moving:
         rests = now - state.rests_since >= _STILL_S
-        return _onset(state.rests_since[rests]) if rests.mean() >= _VIDEO_PAGE_SHARE else None
+        return _onset(state.rests_since[rests]) if _share(rests) >= _VIDEO_PAGE_SHARE else None
     if state.video.mean() >= _VIDEO_PAGE_SHARE:
         return float(np.quantile(state.busy_since[state.video], 0.1))
     apart = _pixels(state.video)
     rests = (now - state.rests_since >= _REST_S) & ~apart
     lost = (now - state.lost_since >= _REST_S) & rests
-    ink_px, lost_px = int((state.ink & ~apart).sum()), int(lost.sum())
+    ink_px, lost_px = _count(state.ink & ~apart), _count(lost)
     if lost_px >= max(_LOST_LEAST_PX, _LOST_SHARE * ink_px) and not _is_as_it_began(state, rests):
         return _onset(state.lost_since[lost])
     # What was added and is wiped away was never the page's.
@@ -269,7 +282,7 @@ def _other_page(state: _State, now: np.float32) -> float | None:
     state.ink[wiped] = False
     state.lost_since[wiped] = _NEVER
     ground = (now - state.ground_since >= _REST_S) & rests
-    if ground.mean() >= _GROUND_SHARE:
+    if _share(ground) >= _GROUND_SHARE:
         return _onset(state.ground_since[ground])
     return _small_change(state, now, apart)
 
@@ -286,7 +299,7 @@ def _small_change(state: _State, now: np.float32, apart: Mask) -> float | None:
     """When a little of what the page began with was replaced by something else, for good."""
     rests = now - state.rests_since >= _SMALL_S - INTERVAL_S
     lost = (now - state.lost_since >= _SMALL_S) & state.first & rests & ~apart
-    if lost.sum() < _SMALL_LOST_PX:
+    if _count(lost) < _SMALL_LOST_PX:
         return None
     # Replaced: ink went and other ink came, seen against the ground between. Ink that was covered only comes.
     ground = cv2.medianBlur(state.base, _SMALL_WINDOW_PX)
@@ -312,7 +325,7 @@ def _count_around(mask: Mask) -> Seconds:
 
 
 def _widen(mask: Mask, size_px: int) -> Mask:
-    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((size_px, size_px), np.uint8)) > 0)
+    return np.asarray(cv2.dilate(_bytes(mask), np.ones((size_px, size_px), np.uint8)) > 0)
 
 
 def _pointer_was_near(state: _State, began_s: float, here: Mask) -> bool:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PUBLISH_S = 10.0  # how often a growing index is told, and
-SAVE_S = 30.0  # how often the state is saved, of the recording's time
+SAVE_S = 60.0  # how often the state is saved, of the recording's time
 _GROWING = (RecordingState.RECORDING,)
 _SLIDES = (Label.SLIDES, Label.SCREEN)  # what pages are looked for on, the first that there is
 KEPT_S = 600.0  # files that the index has ceased to name, for pages that are open
@@ -174,7 +174,7 @@ class RecordingIndex:
             source={name: each.folder for name, each in memory.tracks.items()},
             chapters=memory.chapters,
             cover=memory.cover,
-            strip=self._strip.record(),
+            strip=self._strip.record(final=done),
             loudness=loudness_of(sounds),
             voice=voice_of(sounds, min(starts_s, default=0.0), self.indexed_to_s),
             captions=supplied_captions(self._folder),

@@ -1,4 +1,4 @@
-"""What the indexer remembers of a recording, in one file: killing it costs the work on half a minute of lesson."""
+"""What the indexer remembers of a recording, in one file: killing it costs the work on a minute of lesson."""
 
 from __future__ import annotations
 

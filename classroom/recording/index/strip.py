@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from classroom.recording.index.images import Image
 
 INTERVAL_S = 5.0
+_WRITE_CELLS = 12  # to encode a sheet costs as much as to look at some seconds of slides
 
 
 class StripWriter:
@@ -67,7 +68,8 @@ class StripWriter:
         self.sheets[number:] = [name] if before >= number else self.sheets[number:]
         self._written = self.cells
 
-    def record(self) -> Strip | None:
-        """What the index says of it; None when there is no picture."""
-        self.write()
-        return Strip(INTERVAL_S, *CELL_PX, COLUMNS, ROWS, list(self.sheets)) if self.cells else None
+    def record(self, final: bool) -> Strip | None:
+        """What the index says of it, the latest minute only when it is ``final``; None when there is no sheet."""
+        if final or self.cells - self._written >= _WRITE_CELLS:
+            self.write()
+        return Strip(INTERVAL_S, *CELL_PX, COLUMNS, ROWS, list(self.sheets)) if self.sheets else None
