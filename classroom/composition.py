@@ -128,7 +128,7 @@ async def _run(
     settings: Settings, secret: str, listener: socket.socket, stop: asyncio.Event, announce: Callable[[str], Any]
 ) -> None:
     node = Node(settings, secret)
-    index = IndexProcess(settings.recordings) if settings.index else None
+    index = IndexProcess(settings) if settings.index else None
     runner = web.AppRunner(node.app, access_log=None, shutdown_timeout=CLOSE_S)
     await runner.setup()
     try:

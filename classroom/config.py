@@ -54,6 +54,10 @@ class Settings(BaseSettings):
     index: bool = Field(
         True, description="Index recordings while they grow: chapters, thumbnails, loudness, who speaks when."
     )
+    speech_model: Path | None = Field(
+        None,
+        description="Directory of a sherpa-onnx model: what the teacher says becomes captions; empty: it does not.",
+    )
     workers: int | None = Field(
         None,
         ge=1,

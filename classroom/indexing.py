@@ -14,9 +14,6 @@ from typing import TYPE_CHECKING
 from classroom.parent import die_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from classroom.config import Settings
     from classroom.model import LessonId
 
@@ -32,6 +29,7 @@ RESTART_S, RESTART_MOST_S, STEADY_S = 1.0, 60.0, 60.0
 def run_index(settings: Settings, follow: bool, lesson: LessonId | None, parent: int | None) -> None:
     """Index recordings until all is done, or with ``follow`` until SIGTERM or SIGINT. Blocks."""
     # Only here: the server, which imports this module, is to stay free of OpenCV and FFmpeg.
+    from classroom.recording.index.dictation import Dictation
     from classroom.recording.index.follow import Follower
 
     if parent is not None:
@@ -41,7 +39,7 @@ def run_index(settings: Settings, follow: bool, lesson: LessonId | None, parent:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     # Ctrl-C reaches the whole group; the server stops us when its recordings are closed.
     signal.signal(signal.SIGINT, signal.SIG_IGN if parent is not None else lambda *_: stop.set())
-    follower = Follower(settings.recordings, lesson)
+    follower = Follower(settings.recordings, lesson, Dictation.with_model(settings.speech_model))
     if follow:
         follower.follow(stop)
     else:
@@ -52,8 +50,11 @@ def run_index(settings: Settings, follow: bool, lesson: LessonId | None, parent:
 class IndexProcess:
     """Keeps one indexing process running beside a server; whatever becomes of it, the server goes on."""
 
-    def __init__(self, recordings: Path, command: Sequence[str] = COMMAND) -> None:
-        self._command = (*command, "--recordings", str(recordings), "--parent", str(os.getpid()))
+    def __init__(self, settings: Settings) -> None:
+        self._command = (*COMMAND, "--recordings", str(settings.recordings), "--parent", str(os.getpid()))
+        # A setting may come from a file that the process is not told of.
+        model = settings.speech_model
+        self._environment = {**os.environ, **({} if model is None else {"CLASSROOM_SPEECH_MODEL": str(model)})}
         self._keeping: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
 
@@ -85,7 +86,9 @@ class IndexProcess:
         while True:
             began_s = time.monotonic()
             try:
-                self._process = await asyncio.create_subprocess_exec(*self._command, stdin=asyncio.subprocess.DEVNULL)
+                self._process = await asyncio.create_subprocess_exec(
+                    *self._command, stdin=asyncio.subprocess.DEVNULL, env=self._environment
+                )
                 status: object = await self._process.wait()
             except OSError as error:  # no memory, no file descriptors
                 status = error

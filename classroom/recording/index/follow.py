@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from classroom.model import ClassroomError, RecordingState
 from classroom.recording.folders import all_recordings
+from classroom.recording.index.dictation import Dictation
 from classroom.recording.index.recording import KEPT_S, RecordingIndex, remove_unnamed
 from classroom.recording.index.text import TextReader
 from classroom.recording.index_file import CAPTIONS_FOLDER, INDEX_FILE, INDEX_FOLDER, IndexState, read_index
@@ -33,10 +34,11 @@ class Follower:
     that is not indexed. A recording that cannot be indexed is logged once and left alone until it changes.
     """
 
-    def __init__(self, root: Path, lesson: LessonId | None = None) -> None:
+    def __init__(self, root: Path, lesson: LessonId | None = None, dictation: Dictation | None = None) -> None:
         self._root = root
         self._lesson = lesson
         self._reader = TextReader()
+        self._dictation = dictation or Dictation.with_model(None)
         self._open: dict[Path, RecordingIndex] = {}
         self._given_up: set[Path] = set()
         self._to_sweep: deque[tuple[float, Path]] = deque()  # when to look for files that nobody reads any more
@@ -84,7 +86,7 @@ class Follower:
                     self._sweep(folder)
                 elif grows or not waiting:
                     self._seen[folder] = mark
-                    self._open[folder] = RecordingIndex(folder, self._reader)
+                    self._open[folder] = RecordingIndex(folder, self._reader, self._dictation)
                     waiting = waiting or not grows
             except (OSError, ClassroomError) as error:
                 self._give_up(folder, mark, error)
@@ -104,7 +106,7 @@ class Follower:
         index = self._open[folder]
         if not index.look():
             logger.info("%s has been spliced and is indexed again", folder)
-            index = self._open[folder] = RecordingIndex(folder, self._reader)
+            index = self._open[folder] = RecordingIndex(folder, self._reader, self._dictation)
         steps = 0
         while steps < TURN and index.step():
             steps += 1

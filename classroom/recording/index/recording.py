@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classroom.model import Label, RecordingState, TrackKind
-from classroom.recording.index.captions import supplied_captions
+from classroom.recording.archive import MIC
+from classroom.recording.index.captions import store_captions, supplied_captions
+from classroom.recording.index.dictation import LANGUAGE
 from classroom.recording.index.media import DamagedMedia, load_segment, segments_after
 from classroom.recording.index.pages import PageDetector
 from classroom.recording.index.screen import Screen
@@ -23,13 +26,23 @@ from classroom.recording.index.state import (
     with_prefix,
 )
 from classroom.recording.index.strip import StripWriter
-from classroom.recording.index_file import INDEX_FILE, INDEX_FOLDER, IndexRecord, IndexState, read_index, write_index
+from classroom.recording.index.transcript import SETTLED_S, Transcript
+from classroom.recording.index_file import (
+    INDEX_FILE,
+    INDEX_FOLDER,
+    Captions,
+    IndexRecord,
+    IndexState,
+    read_index,
+    write_index,
+)
 from classroom.recording.lesson_file import read_lesson
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from classroom.recording.index.dictation import Dictation
     from classroom.recording.index.media import SegmentFile
     from classroom.recording.index.state import Arrays
     from classroom.recording.index.text import TextReader
@@ -61,12 +74,14 @@ class RecordingIndex:
     cannot be decoded is left out.
     """
 
-    def __init__(self, folder: Path, reader: TextReader) -> None:
+    def __init__(self, folder: Path, reader: TextReader, dictation: Dictation) -> None:
         """Go on where the index was left, or begin anew when the recording is made of other files now."""
         self._folder = folder
         self._index = folder / INDEX_FOLDER
         self._index.mkdir(exist_ok=True)
         self._reader = reader
+        self._dictation = dictation
+        self._transcript: Transcript | None = None
         self._lesson = read_lesson(folder)
         self._memory, self._arrays = load_state(self._index)
         if any(self._now_in(name) != each.folder for name, each in self._memory.tracks.items()):
@@ -96,10 +111,10 @@ class RecordingIndex:
         progress.done = file.number
         try:
             segment = load_segment(file, video=isinstance(track.part, Screen))
-            if isinstance(track.part, Screen):
-                progress.starts.append((file.number, segment.start_s))
+            progress.starts.append((file.number, segment.start_s))
             track.part.add(segment)
             progress.end_s = segment.end_s
+            self._write_down(ended=False)
         except DamagedMedia as error:
             if track.name not in self._damaged:
                 self._damaged.add(track.name)
@@ -133,6 +148,7 @@ class RecordingIndex:
             if isinstance(track.part, Screen):
                 track.part.finish()
         self._memory.cover = self._cover()
+        self._write_down(ended=True)
         self.save()
         self._old = None
         self.publish(done=True)
@@ -177,9 +193,26 @@ class RecordingIndex:
             strip=self._strip.record(final=done),
             loudness=loudness_of(sounds),
             voice=voice_of(sounds, min(starts_s, default=0.0), self.indexed_to_s),
-            captions=supplied_captions(self._folder),
+            captions=self._captions(),
             ocr=self._reader.state if self._slides() is not None else "off",
+            speech=self._dictation.state,
         )
+
+    def _captions(self) -> list[Captions]:
+        """Those that somebody supplied, and what was written down unless there are some in its language."""
+        captions = supplied_captions(self._folder)
+        data = None if self._transcript is None else self._transcript.captions()
+        if data is not None and all(each.language != LANGUAGE for each in captions):
+            captions.append(store_captions(self._folder, LANGUAGE, data, supplied=False))
+        return captions
+
+    def _write_down(self, ended: bool) -> None:
+        mic = self._tracks.get(MIC)
+        if self._dictation.ready and mic is not None and isinstance(mic.part, SoundTrack):
+            if self._transcript is None:
+                self._transcript = Transcript(self._dictation, self._finder(mic.progress), self._memory.written)
+            until_s = math.inf if ended else mic.progress.end_s - SETTLED_S
+            self._transcript.follow(mic.part.voice.finish(), until_s)
 
     def _open_tracks(self) -> list[_Track]:
         """The tracks that are indexed, with those that have appeared meanwhile."""

@@ -34,6 +34,14 @@ class TrackProgress:
 
 
 @dataclass(slots=True)
+class WrittenDown:
+    """What was said up to a time: start and end in seconds, and text."""
+
+    to_s: float = 0.0
+    cues: list[tuple[float, float, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Remembered:
     """Everything but the arrays of the detectors."""
 
@@ -42,6 +50,7 @@ class Remembered:
     cells: int = 0
     sheets: list[str] = field(default_factory=list)
     cover: str | None = None
+    written: WrittenDown = field(default_factory=WrittenDown)
     version: int = VERSION
 
 

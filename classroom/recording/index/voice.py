@@ -89,6 +89,8 @@ class VoiceDetector:
 
     def _decide(self, count: int) -> None:
         """Decide on so many of the waiting frames, the earliest."""
+        if not count:
+            return
         levels = self._levels
         first = len(levels) - self._waiting
         heard = levels[: first + count]

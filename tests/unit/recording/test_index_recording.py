@@ -3,7 +3,9 @@
 import functools
 import json
 import os
+import sys
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 import cv2
@@ -11,9 +13,12 @@ import numpy as np
 import pytest
 
 from classroom.capture.sample.speech import Speech
+from classroom.media.webvtt import parse_webvtt
 from classroom.model import RecordingState
 from classroom.recording.index import recording as recording_module
+from classroom.recording.index.dictation import Dictation, pieces, third
 from classroom.recording.index.follow import Follower
+from classroom.recording.index.text import TextReader
 from classroom.recording.index_file import Captions, IndexState, read_index
 from classroom.recording.lesson_file import read_lesson, write_lesson
 from tests import deck
@@ -102,7 +107,7 @@ def test_a_recording_has_chapters_pictures_loudness_and_voices(tmp_path):
         [at_s + STARTS_S for at_s in CHANGES_S], abs=0.5
     )
     assert found.chapters[0].start_s == pytest.approx(STARTS_S, abs=0.1)
-    for chapter, following in zip(found.chapters, found.chapters[1:], strict=False):
+    for chapter, following in pairwise(found.chapters):
         assert chapter.end_s == following.start_s
     # A thumbnail is of the page as it was before the next: with all its bullets.
     for number, chapter in enumerate(found.chapters):
@@ -197,7 +202,7 @@ def test_a_killed_indexer_goes_on_and_finds_the_same(tmp_path, monkeypatch, kill
     undisturbed = told(folder)
     for file in (folder / "index").iterdir():
         file.unlink()
-    indexing = recording_module.RecordingIndex(folder, Follower(tmp_path)._reader)
+    indexing = recording_module.RecordingIndex(folder, TextReader(), Dictation.with_model(None))
     steps = sum(indexing.step() for _ in range(killed_after))
     assert steps == killed_after
     index(tmp_path)  # another process that knows only what is on disk
@@ -225,7 +230,7 @@ def test_a_splice_is_noticed_and_the_old_index_stays_until_the_new_is_made(tmp_p
     told_of = read_lesson(folder)
     told_of.tracks[0].folder = "slides.2"
     write_lesson(folder, told_of)
-    begun = recording_module.RecordingIndex(folder, Follower(tmp_path)._reader)
+    begun = recording_module.RecordingIndex(folder, TextReader(), Dictation.with_model(None))
     assert begun.step()
     begun.publish(done=False)
     meanwhile = read_index(folder)
@@ -308,3 +313,53 @@ def test_files_that_nobody_reads_any_more_go(tmp_path):
     work(Follower(tmp_path))
     assert (stale.exists(), fresh.exists()) == (False, True)
     assert all((folder / "index" / chapter.thumbnail).is_file() for chapter in found.chapters)
+
+
+class Listener:
+    """Writes down how long somebody spoke, and how loud: a recogniser that needs no model."""
+
+    def text(self, sound):
+        return f"{len(sound) / 48_000:.1f} s, {20 * np.log10(np.sqrt((sound**2).mean()) + 1e-9):.0f} dB"
+
+
+def test_what_the_teacher_says_becomes_captions(tmp_path):
+    folder = record(tmp_path, lesson())
+    work(Follower(tmp_path, dictation=Dictation(Listener(), "done")))
+    found = read_index(folder)
+    [captions] = found.captions
+    assert (found.speech, captions.language, captions.source) == ("done", "zh-CN", "speech")
+    cues = parse_webvtt((folder / "index" / captions.file).read_bytes())
+    teacher = [(start_s, end_s) for start_s, end_s, who in found.voice.spans if who == "teacher"]
+    assert (cues[0].start_s, cues[-1].end_s) == pytest.approx((teacher[0][0], teacher[-1][1]), abs=0.1)
+    assert sum(cue.end_s - cue.start_s for cue in cues) == pytest.approx(found.voice.teacher_s, abs=0.5)
+    for cue in cues:  # each heard the sound of its own time: speech, not silence
+        length, level = cue.text.split(", ")
+        assert length == f"{cue.end_s - cue.start_s:.1f} s" and float(level.split()[0]) > -35
+
+
+def test_supplied_captions_go_before_those_of_a_machine(tmp_path):
+    folder = record(tmp_path, lesson()[:2])
+    (folder / "captions").mkdir()
+    (folder / "captions" / "zh-CN.vtt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\n同学们好\n")
+    work(Follower(tmp_path, dictation=Dictation(Listener(), "done")))
+    assert [(each.language, each.source) for each in read_index(folder).captions] == [("zh-CN", "supplied")]
+
+
+def test_who_wants_captions_is_told_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sherpa_onnx", None)  # Python's own way to say that it is not installed
+    dictation = Dictation.with_model(tmp_path)
+    assert not dictation.ready
+    assert dictation.state.startswith("unavailable: 未安装语音识别") and "not installed" in dictation.state
+
+
+@pytest.mark.parametrize("seconds", [0.5, 9, 47])
+def test_speech_is_cut_where_it_is_quiet(seconds):
+    sound = np.ones(round(seconds * 48_000), np.float32)
+    sound[round(6.3 * 48_000) : round(6.5 * 48_000)] = 0
+    cuts = list(pieces(sound))
+    assert cuts[0][0] == 0 and cuts[-1][1] == len(sound)
+    assert all(end == begin for (_, end), (begin, _) in pairwise(cuts))
+    assert all(end - begin <= 10 * 48_000 for begin, end in cuts)
+    if seconds > 10:
+        assert cuts[0][1] / 48_000 == pytest.approx(6.4, abs=0.1)
+        assert third(sound).shape == (len(sound) // 3,)

@@ -141,5 +141,9 @@ def test_a_saved_detector_goes_on_as_if_nothing_had_happened():
     assert detector.finish() == spans(sound, 80_000 / RATE_HZ)
 
 
+def test_where_nothing_was_heard_nobody_speaks():
+    assert VoiceDetector().finish() == []
+
+
 def test_spans_of_several_classrooms_are_counted_once():
     assert union([(5, 6), (1, 3), (2, 4), (4, 4.5)]) == [(1, 4.5), (5, 6)]
