@@ -6,8 +6,7 @@ archive has of the copy ties the two together, frame by frame.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import defaultdict
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -23,7 +22,9 @@ if TYPE_CHECKING:
 PAUSE_S = 1.0  # nothing was captured for so long: the clock may have been set meanwhile
 STEP_S, DRIFT = 0.1, 0.001  # unless it differs by no more than the archive's errors and the drift of a clock
 NEAR_S = 0.5  # a sample that does not say when it was captured is a frame of the copy if its bytes and its time are
+SAME_S = 0.005  # or what is left of it, if its time is
 LED_S = 0.05
+APART_S = 1.0
 
 
 class CaptureMap:
@@ -34,14 +35,29 @@ class CaptureMap:
     """
 
     def __init__(self, anchors: Sequence[tuple[int, float]], now_ntp: int, now_axis_s: float) -> None:
-        self._anchors = anchors or [(now_ntp, now_axis_s)]
+        self._anchors: list[tuple[int, float]] = []
+        for anchor in anchors:  # some way apart: each is a little wrong for itself, and tracks differ
+            if not self._anchors or anchor[0] - self._anchors[-1][0] >= APART_S * FRACTION:
+                self._anchors.append(anchor)
+        self._anchored = bool(anchors)
+        self._anchors = self._anchors or [(now_ntp, now_axis_s)]
         self._times = [anchor[0] for anchor in self._anchors]
 
+    def during(self, first_ntp: int, last_ntp: int) -> CaptureMap:
+        """The map by those anchors alone that lie in a time without a pause, if there are any: the clock was steady."""
+        inside = self._anchors[bisect_left(self._times, first_ntp) : bisect_right(self._times, last_ntp)]
+        return CaptureMap(inside, 0, 0.0) if inside and self._anchored else self
+
     def axis_s(self, captured_ntp: int) -> float:
-        """Seconds on the axis, by the anchor that is nearest in time."""
+        """Seconds on the axis: between two anchors in proportion, unless the clock was set; else by the nearer one."""
         after = bisect_left(self._times, captured_ntp)
         near = self._anchors[max(0, after - 1) : after + 1]
         anchor_ntp, anchor_s = min(near, key=lambda anchor: abs(anchor[0] - captured_ntp))
+        if len(near) == 2:
+            (left_ntp, left_s), (right_ntp, right_s) = near
+            apart_s = (right_ntp - left_ntp) / FRACTION
+            if abs(right_s - left_s - apart_s) <= STEP_S + DRIFT * apart_s:
+                return left_s + (right_s - left_s) * (captured_ntp - left_ntp) / (right_ntp - left_ntp)
         return anchor_s + (captured_ntp - anchor_ntp) / FRACTION
 
 
@@ -69,18 +85,18 @@ def align(
     samples: Sequence[StoredSample],
     frames: Sequence[FrameIdentity],
     timescale_hz: int,
-    elsewhere: Callable[[int], float],
+    elsewhere: Callable[[], CaptureMap],
     is_filler: Callable[[StoredSample], bool],
 ) -> Alignment:
     """Find the frames of a copy among the samples of the track.
 
-    Both in order of time. ``elsewhere`` says where on the axis (seconds) a time of capture is, for frames with no other
-    near that is there. ``is_filler`` says which samples are the recorder's own silence.
+    Both in order of time. ``elsewhere`` is asked for where frames belong with no other near that is there;
+    ``is_filler`` says which samples are the recorder's own silence.
     """
     alignment = _identify(samples, frames)
     _place(alignment, samples, frames, timescale_hz, elsewhere)
     unnamed = [position for position, sample in enumerate(samples) if not sample.captured_ntp and not is_filler(sample)]
-    if unnamed and _recognise(alignment, samples, frames, unnamed, round(NEAR_S * timescale_hz)):
+    if unnamed and _recognise(alignment, samples, frames, unnamed, timescale_hz):
         _place(alignment, samples, frames, timescale_hz, elsewhere)
     return alignment
 
@@ -106,20 +122,31 @@ def _recognise(
     samples: Sequence[StoredSample],
     frames: Sequence[FrameIdentity],
     unnamed: Iterable[int],
-    near: int,
+    timescale_hz: int,
 ) -> bool:
-    """By their bytes and time, those whose packet with the time of capture came without it."""
-    by_bytes: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for position in unnamed:
-        by_bytes[samples[position].size_bytes, samples[position].crc32].append(position)
+    """By their time, those whose packet with the time of capture was lost: some are whole, some miss just that."""
+    indices = sorted(alignment.at, key=alignment.at.__getitem__)
+    times = [alignment.at[index] for index in indices]
     found = False
-    for index, at in alignment.at.items():
-        candidates = by_bytes.get((frames[index].size_bytes, frames[index].crc32), [])
-        best = min(candidates, key=lambda position: abs(samples[position].start - at), default=-1)
-        if best >= 0 and alignment.instead[index] < 0 and abs(samples[best].start - at) <= near:
-            candidates.remove(best)
-            alignment.stored[index] = best
-            found = True
+    for position in unnamed:
+        sample = samples[position]
+        same, closest = -1, -1
+        first = bisect_left(times, sample.start - round(NEAR_S * timescale_hz))
+        for index in indices[first : bisect_right(times, sample.start + round(NEAR_S * timescale_hz))]:
+            apart = abs(alignment.at[index] - sample.start)
+            if alignment.anchor(index) >= 0:
+                continue
+            frame = frames[index]
+            if (frame.size_bytes, frame.crc32) == (sample.size_bytes, sample.crc32):
+                if same < 0 or apart < abs(alignment.at[same] - sample.start):
+                    same = index
+            elif apart <= SAME_S * timescale_hz:
+                closest = index
+        if same >= 0:
+            alignment.stored[same] = position
+        elif closest >= 0:
+            alignment.instead[closest] = position
+        found = found or same >= 0 or closest >= 0
     return found
 
 
@@ -128,7 +155,7 @@ def _place(
     samples: Sequence[StoredSample],
     frames: Sequence[FrameIdentity],
     timescale_hz: int,
-    elsewhere: Callable[[int], float],
+    elsewhere: Callable[[], CaptureMap],
 ) -> None:
     alignment.at = {}
     anchors = [index for index in range(len(frames)) if alignment.anchor(index) >= 0]
@@ -156,12 +183,15 @@ class _Placing:
         frames: Sequence[FrameIdentity],
         starts: dict[int, int],
         timescale_hz: int,
-        elsewhere: Callable[[int], float],
+        elsewhere: Callable[[], CaptureMap],
     ) -> None:
         self._frames = frames
         self._starts = starts
         self._timescale_hz = timescale_hz
         self._elsewhere = elsewhere
+        self._every: CaptureMap | None = None
+        self._ends: list[int] = []  # the last frame of each run without a pause
+        self._runs: list[CaptureMap] = []
 
     def by(self, anchor: int, index: int) -> int:
         """The tick of a frame if the clock was steady between it and the anchor."""
@@ -171,7 +201,8 @@ class _Placing:
         """When the frame of the first anchor was captured, as others have it."""
         if len(anchors) > 1 and not self._pauses(anchors[0], anchors[1]):
             return self.by(anchors[1], anchors[0])
-        return self._by_others(anchors[0])
+        others = self._run_of(anchors[0])
+        return self._starts[anchors[0]] if others is self._every else self._by_others(anchors[0])
 
     def between(self, left: int, right: int) -> list[int]:
         """The ticks of the frames between two anchors, one of which may be beyond the end."""
@@ -196,7 +227,19 @@ class _Placing:
         return times
 
     def _by_others(self, index: int) -> int:
-        return round(self._elsewhere(self._frames[index].captured_ntp) * self._timescale_hz)
+        return round(self._run_of(index).axis_s(self._frames[index].captured_ntp) * self._timescale_hz)
+
+    def _run_of(self, index: int) -> CaptureMap:
+        """The map of the time without a pause that a frame lies in."""
+        if not self._runs:
+            self._every = self._elsewhere()
+            bounds = [-1, *self._pauses(0, len(self._frames) - 1), len(self._frames) - 1]
+            self._ends = bounds[1:]
+            self._runs = [
+                self._every.during(self._frames[before + 1].captured_ntp, self._frames[end].captured_ntp)
+                for before, end in pairwise(bounds)
+            ]
+        return self._runs[bisect_left(self._ends, index)]
 
     def _apart_s(self, earlier: int, later: int) -> float:
         return (self._frames[later].captured_ntp - self._frames[earlier].captured_ntp) / FRACTION

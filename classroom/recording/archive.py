@@ -35,7 +35,7 @@ BYE_GRACE_S = 0.2  # BYE may overtake the last packets
 _MAX_EARLY_REPORTS = 64
 _RECORDER_SSRC = 1
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")  # a dot is for generations of a track
-SPLICE_WAIT_S = 5.0  # a splice that is being committed takes some milliseconds
+SPLICE_WAIT_S = 2.0  # a splice that is being committed takes some milliseconds
 
 
 class LessonArchive:

@@ -52,14 +52,10 @@ def compare(
     timescale_hz = VIDEO_TIMESCALE_HZ if video else AUDIO_TIMESCALE_HZ
     track = record.track(name)
     stored = StoredTrack(folder) if track is None else read_track(folder / track.folder)
-    elsewhere: CaptureMap | None = None
 
-    def by_all_tracks(captured_ntp: int) -> float:
-        nonlocal elsewhere
-        if elsewhere is None:
-            anchors = _anchors(folder, record, name, request)
-            elsewhere = CaptureMap(anchors, request.now_ntp, request.received_at_s - record.epoch_s)
-        return elsewhere.axis_s(captured_ntp)
+    def by_all_tracks() -> CaptureMap:
+        anchors = _anchors(folder, record, name, request)
+        return CaptureMap(anchors, request.now_ntp, request.received_at_s - record.epoch_s)
 
     alignment = align(stored.samples, frames, timescale_hz, by_all_tracks, never if video else is_silence)
     end = round(end_s * timescale_hz)

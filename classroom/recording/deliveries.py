@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ ABANDONED_S = 24 * 3600.0  # a repair that nobody continues is none
 FORGOTTEN_S = 30 * 24 * 3600.0  # delivery tokens are good for so long
 KEEP_FORMER_S = 600.0  # players may still read the former generation
 PROGRESS_S = 2.0
+STAGINGS_IN_MEMORY = 12  # an inventory of a lesson takes some 50 MB
 _SAME_DAYS_S = 24 * 3600.0  # a holding that is farther away than this is not looked at
 DETAIL = (
     "采集端正在补传网络中断时缺失的片段，现在可以回放，补完后更完整。 "
@@ -54,7 +55,7 @@ class Deliveries:
         self._wall = wall
         self._guard = threading.Lock()
         self._locks: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
-        self._stagings: dict[tuple[Path, str], Staging] = {}
+        self._stagings: OrderedDict[tuple[Path, str], Staging] = OrderedDict()
         self._told_at_s: dict[Path, float] = {}
         self._spliced_at_s: dict[Path, float] = {}
 
@@ -109,8 +110,7 @@ class Deliveries:
             elif record.state is RecordingState.REPAIRING:
                 record = _give_up(folder)
             for staging in stagings:
-                staging.remove()
-                self._stagings.pop((folder, staging.track), None)
+                self._remove(staging, folder)
             return Completed(record.state, sum(len(track.gaps) for track in record.tracks))
 
     def told(self, lesson: LessonId) -> Told | None:
@@ -164,10 +164,21 @@ class Deliveries:
         raise UnknownRecording("没有这段录像。 There is no such recording of this lesson.")
 
     def _staging(self, folder: Path, track: str) -> Staging:
+        """The staging of a track; the disk has all of it, so that those that were not used for long are forgotten."""
         key = (folder, track)
-        if key not in self._stagings:
-            self._stagings[key] = Staging(folder, track)
-        return self._stagings[key]
+        with self._guard:
+            known = self._stagings.pop(key, None)
+        staging = known or Staging(folder, track)
+        with self._guard:
+            self._stagings[key] = staging
+            while len(self._stagings) > STAGINGS_IN_MEMORY:
+                self._stagings.popitem(last=False)
+        return staging
+
+    def _remove(self, staging: Staging, folder: Path) -> None:
+        staging.remove()
+        with self._guard:
+            self._stagings.pop((folder, staging.track), None)
 
     def _ask(self, folder: Path, track: str, request: Request, inventory: Inventory, behind_s: float) -> Wanted | None:
         record = read_lesson(folder)
@@ -220,8 +231,7 @@ class Deliveries:
         for track in deliveries_of(folder):
             staging = self._staging(folder, track)
             if staging.request is None or self._wall() - staging.request.received_at_s > FORGOTTEN_S:
-                staging.remove()
-                del self._stagings[folder, track]
+                self._remove(staging, folder)
         record = read_lesson(folder)
         if record.state is not RecordingState.REPAIRING:
             return None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
 
-from classroom.model import Label, LessonId, TrackKind, parse_lesson_id
+from classroom.model import Label, LessonId, RecordingState, TrackKind, parse_lesson_id
 from classroom.web.auth import DELIVERY_TTL_S, Action, Deliverer, issue_delivery_token
 from classroom.web.context import CONTEXT, Context, admit, admit_deliverer
 from classroom.web.problem import Refusal
@@ -35,6 +35,9 @@ _HOLDING = re.compile(r"\d{4}-\d{2}-\d{1,6}")
 _KINDS = {Label.MIC: TrackKind.AUDIO}
 _MAX_NTP = (1 << 64) - 1
 _BUSY = web.AppKey("deliveries", Counter[LessonId])
+_HEAVY = web.AppKey(
+    "heavy", asyncio.Semaphore
+)  # comparing and splicing, one at a time: the others wait, not their threads
 
 T = TypeVar("T")
 
@@ -68,7 +71,10 @@ async def inventory(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     with _one_of_few(request, lesson):
         data = await _read(request, MAX_INVENTORY_BYTES)
-        wanted = await asyncio.to_thread(context.deliveries.take_inventory, lesson, track, label, kind, now_ntp, data)
+        async with request.app[_HEAVY]:
+            wanted = await asyncio.to_thread(
+                context.deliveries.take_inventory, lesson, track, label, kind, now_ntp, data
+            )
         await _tell(context, lesson)
     return json_response(
         {
@@ -97,14 +103,15 @@ async def complete(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     holding = _holding(request)
     with _one_of_few(request, lesson):
-        done = await asyncio.to_thread(context.deliveries.complete, lesson, holding)
+        async with request.app[_HEAVY]:
+            done = await asyncio.to_thread(context.deliveries.complete, lesson, holding)
         await _tell(context, lesson)
     return json_response({"state": done.state, "gaps": done.gaps})
 
 
 async def keep_house(app: web.Application) -> AsyncIterator[None]:
     """While the server runs: end repairs that nobody continues, remove what splices have replaced."""
-    app[_BUSY] = Counter()
+    app[_BUSY], app[_HEAVY] = Counter(), asyncio.Semaphore(1)
     task = asyncio.create_task(_keep_house(app[CONTEXT]), name="deliveries")
     yield
     task.cancel()
@@ -120,6 +127,9 @@ async def _keep_house(context: Context) -> None:
                 next_house_s = time.monotonic() + HOUSE_EVERY_S
                 for told in await asyncio.to_thread(context.deliveries.keep_house):
                     await context.service.note_recording(told.lesson, told.state, told.detail)
+                for lesson in context.service.lessons():
+                    if lesson.recording is RecordingState.REPAIRING:  # it may have ended when the server did
+                        await _tell(context, lesson.id)
             await asyncio.to_thread(context.deliveries.remove_former)
         except Exception:
             logger.exception("recordings are not looked after; it is tried again")

@@ -12,7 +12,9 @@ from aiohttp import web
 from playwright.async_api import async_playwright
 
 from classroom.model import RecordingState
+from classroom.recording.deliveries import Deliveries
 from classroom.recording.library import media_file
+from tests.unit.recording.delivering import Copy, agent_now, deliver
 from tests.unit.recording.lesson_source import (
     EPOCH_S,
     Wire,
@@ -216,3 +218,27 @@ async def test_one_can_begin_behind_a_change_of_the_picture_size(tmp_path):
     for played in (behind, through):
         apart_s = sound_after_picture_s(played, 0.0)
         assert len(apart_s) >= 2 and abs(median(apart_s)) < 0.04
+
+
+async def test_a_recording_that_was_spliced_plays_through_as_if_nothing_had_been_lost(tmp_path):
+    """With what its samples are to their publisher in front of each chunk, and windows that were written again."""
+    wires = [
+        Wire("camera", encode_video(10.0), EPOCH_S, ssrc=1, capture_clock_s=5.0),
+        Wire("mic", encode_audio(10.0), EPOCH_S, ssrc=2, capture_clock_s=5.0),
+    ]
+    copies = [Copy.of(wire) for wire in wires]
+    for wire in wires:
+        wire.deliveries = [
+            (at_s, thing)
+            for at_s, thing in wire.deliveries
+            if isinstance(thing, bytes) or not 3.2 <= at_s - EPOCH_S < 6.7
+        ]
+    folder = record(tmp_path, wires)
+    deliver(Deliveries(tmp_path, lambda: EPOCH_S + 60), copies, agent_now(EPOCH_S + 60, 5.0))
+    assert b"uuid" in (folder / "camera.2/000001.m4s").read_bytes()[:64]
+    async with player(folder) as page:
+        played = await page.evaluate("play(1.5, 8.6)")
+    assert played["errors"] == []
+    assert played["seen"] == pytest.approx([2, 3, 4, 5, 6, 7, 8], abs=0.002)
+    apart_s = sound_after_picture_s(played, 0.0)
+    assert len(apart_s) >= 6 and abs(median(apart_s)) < 0.04

@@ -364,3 +364,19 @@ async def test_ended_lessons_are_forgotten_after_a_week(house, monkeypatch):
         while house.service.lessons():
             await asyncio.sleep(0.001)
     await house.service.drain()
+
+
+async def test_the_recording_of_an_ended_lesson_may_still_become_another(house):
+    await house.service.note_recording(MATHS, RecordingState.REPAIRING, None)  # nobody knows it
+    await house.service.start(MATHS)
+    house.recordings[-1].on_state(RecordingState.RECORDING, None)
+    await house.service.note_recording(MATHS, RecordingState.REPAIRING, "an older one")
+    assert house.recording() is RecordingState.RECORDING
+    await house.service.end(MATHS)
+    with house.service.connect(MATHS, VILLAGE) as feed:
+        await house.service.note_recording(MATHS, RecordingState.REPAIRING, "正在补传 being delivered")
+        feed.close("")
+        told = [message.lesson for message in await everything(feed) if hasattr(message, "lesson")]
+    assert (told[-1].recording, told[-1].recording_detail) == ("repairing", "正在补传 being delivered")
+    (entry,) = await house.journal.load()
+    assert (entry.recording, entry.recording_detail) == (RecordingState.REPAIRING, "正在补传 being delivered")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from classroom.media.h264 import to_length_prefixed
 from classroom.model import Label, LessonId, TrackKind
+from classroom.recording.comparison import is_silence
 from classroom.recording.inventory import IDENTITY, FrameIdentity
 from classroom.recording.lesson_file import read_lesson
 from classroom.recording.stored_track import read_track
@@ -104,7 +105,7 @@ def track_frames(folder: Path, name: str) -> list[tuple[int, int, bytes, int]]:
         with stored.segment_path(stored.segment_of(position)).open("rb") as file:
             file.seek(sample.offset)
             data = file.read(sample.size_bytes)
-        if sample.captured_ntp:
+        if not is_silence(sample):
             found.append((sample.captured_ntp, sample.start, data, sample.duration))
     return found
 

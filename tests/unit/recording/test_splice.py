@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import tempfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from hypothesis import strategies as st
 from classroom.live.errors import BadDelivery, DiskShort, NotWanted, RecordingLive, UnknownRecording
 from classroom.model import Label, RecordingState, TrackKind
 from classroom.recording.deliveries import ABANDONED_S, Deliveries
+from classroom.recording.editing import editing
 from classroom.recording.lesson_file import read_lesson
 from classroom.recording.library import manifest
 from classroom.recording.repair import repair_recordings
+from classroom.recording.splice import write_generation
 from classroom.recording.track import GapReason
 from tests.unit.recording.delivering import (
     LESSON,
@@ -272,6 +275,53 @@ def test_the_lesson_goes_on_in_the_generation_that_is_in_force(tmp_path):
     assert len(pictures(folder / "camera.2" / "index.m3u8")) == 480
 
 
+def test_a_recorder_waits_for_a_commit_and_goes_on_with_what_it_made(tmp_path):
+    wires = [camera(), mic()]
+    for wire in wires:
+        outage(wire, 4.0, 5.0)
+    folder = record_until(tmp_path, wires, 13.0)
+    shutil.copytree(folder / "camera", folder / "camera.2")
+    inside, go = threading.Event(), threading.Event()
+
+    def commit():
+        with editing(folder) as (record, _):
+            inside.set()
+            go.wait()
+            record.track("camera").folder = "camera.2"
+
+    committing = threading.Thread(target=commit)
+    committing.start()
+    inside.wait()
+    threading.Timer(0.2, go.set).start()
+    archive = open_recording(tmp_path, EPOCH_S + 19.0)
+    committing.join()
+    assert [track.folder for track in archive.record.tracks] == ["camera.2", "mic"]
+    archive.finish(RecordingState.COMPLETE, EPOCH_S + 20.0)
+    assert read_lesson(folder).track("camera").folder == "camera.2"
+
+
+def test_a_splice_gives_up_when_the_lesson_has_gone_on_meanwhile(tmp_path, monkeypatch):
+    folder, (copy, _) = lossy(tmp_path)
+    deliveries = deliveries_in(tmp_path)
+    wanted = ask(deliveries, copy, NOW_NTP)
+    for body in copy.bodies(wanted.wanted):
+        deliveries.take_frames(LESSON, wanted.holding, "camera", body)
+    archives = []
+
+    def write_and_be_late(*arguments):
+        archives.append(open_recording(tmp_path, EPOCH_S + 19.0))
+        return write_generation(*arguments)
+
+    monkeypatch.setattr("classroom.recording.splicing.write_generation", write_and_be_late)
+    with pytest.raises(RecordingLive):
+        deliveries.complete(LESSON, wanted.holding)
+    monkeypatch.undo()
+    assert not (folder / "camera.2").exists()
+    archives[0].finish(RecordingState.COMPLETE, EPOCH_S + 20.0)
+    assert deliveries.complete(LESSON, wanted.holding).state is RecordingState.COMPLETE
+    assert_whole(folder, copy)
+
+
 # --- what the door can rely on ---------------------------------------------------------------------------------
 
 
@@ -499,7 +549,7 @@ stretches = st.tuples(instants, st.floats(0.03, 4.0)).map(lambda pair: (pair[0],
 
 @pytest.mark.timeout(300)
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize=True,

@@ -2,21 +2,26 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import jwt
 import pytest
 
-from classroom.model import LessonId, ParticipantId, Role
+from classroom.model import Label, LessonId, ParticipantId, Role
 from classroom.web.auth import (
     CLOCK_SKEW_S,
+    DELIVERY_TTL_S,
     RIGHTS,
     Action,
     BadToken,
     Claims,
+    Deliverer,
     Forbidden,
+    issue_delivery_token,
     issue_operator_token,
     issue_token,
     new_claims,
+    verify_deliverer,
     verify_operator_token,
     verify_token,
 )
@@ -125,3 +130,37 @@ def test_everybody_new_is_somebody_else():
 def test_the_name_in_the_token_is_stronger_than_the_one_the_client_gives():
     assert CLAIMS.person("somebody").name == "王老师"
     assert new_claims(MATHS, Role.CLASSROOM, 60, "", 0).person("三小").name == "三小"
+
+
+def test_a_delivery_token_is_good_for_deliveries_of_its_participant_and_nothing_else():
+    token = issue_delivery_token(SECRET, CLAIMS, 1000)
+    deliverer = verify_deliverer(SECRET, token, 1000 + DELIVERY_TTL_S)
+    assert deliverer == Deliverer(MATHS, Role.TEACHER, CLAIMS.participant)
+    with pytest.raises(BadToken):
+        verify_token(SECRET, token, 1000)
+    with pytest.raises(BadToken):
+        verify_operator_token(SECRET, token, 1000)
+    with pytest.raises(BadToken, match="expired"):
+        verify_deliverer(SECRET, token, 1000 + DELIVERY_TTL_S + CLOCK_SKEW_S)
+    with pytest.raises(Forbidden, match="maths"):
+        deliverer.require(MUSIC)
+
+
+@pytest.mark.parametrize("token", BAD.values(), ids=BAD.keys())
+def test_nothing_else_delivers(token):
+    with pytest.raises(BadToken):
+        verify_deliverer(SECRET, token, 1000)
+
+
+def test_who_may_deliver_what():
+    def deliverer(role):
+        return verify_deliverer(SECRET, issue_token(SECRET, replace(CLAIMS, role=role)), 1000)
+
+    for role in (Role.TEACHER, Role.CAPTURE):
+        deliverer(role).require_track("camera", Label.CAMERA)
+    with pytest.raises(Forbidden, match="deliver"):
+        deliverer(Role.OBSERVER)
+    deliverer(Role.CLASSROOM).require_track("camera-0a1b", Label.CAMERA)
+    for other in ("camera", "camera-0a1c", "mic-0a1b"):
+        with pytest.raises(Forbidden, match="own"):
+            deliverer(Role.CLASSROOM).require_track(other, Label.CAMERA)
