@@ -1,0 +1,179 @@
+"""The database of the catalogue: where it is, how it is opened, and the steps to the present schema."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from classroom.catalogue.fulltext import FullText, PostgresFullText, SqliteFullText
+from classroom.model import ClassroomError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy import URL, Connection
+
+logger = logging.getLogger(__name__)
+logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells at every start that there is nothing to do
+
+SQLITE_FILE = "catalogue.db"
+_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+_BUSY_S = 5.0
+_CONNECT_S = 5.0
+_WRITES = "classroom_writes"
+_POOL = 5  # connections; who comes when all are taken waits for one
+_MIGRATION_LOCK = 0x6C69616E  # of PostgreSQL: two servers that start at once take turns
+
+
+_UNAVAILABLE = (
+    "资源目录的数据库暂时不可用，上课和录制不受影响；请稍后再试。 "
+    "The database of the catalogue is not available; lessons and recordings go on. Try again later."
+)
+
+
+class BadDatabaseUrl(ClassroomError):
+    """The setting ``database_url`` names no database that we know."""
+
+
+class CatalogueUnavailable(ClassroomError):
+    """The database does not answer, or cannot be used; lessons and recordings go on without it."""
+
+
+def database_url(given: str | None, state: Path) -> URL:
+    """The database that is meant: as given, or SQLite in ``state``. Raises BadDatabaseUrl; never tells a password."""
+    if given is None:
+        return make_url(f"sqlite+aiosqlite:///{(state / SQLITE_FILE).resolve()}")
+    try:
+        url = make_url(given)
+        driver = _DRIVERS[url.drivername.partition("+")[0]]
+    except (ArgumentError, KeyError, ValueError):
+        raise BadDatabaseUrl(
+            "database_url 应为 postgresql://用户:密码@主机/库 或 sqlite:///文件。 "
+            "database_url must be postgresql://user:password@host/database or sqlite:///file."
+        ) from None
+    return url.set(drivername=driver)
+
+
+class Database:
+    """An open database. ``fulltext`` is how it searches. One write at a time; reading goes on meanwhile."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        self.fulltext: FullText = SqliteFullText() if self.is_sqlite else PostgresFullText()
+        options: dict[str, Any] = {"pool_size": _POOL, "max_overflow": 0, "hide_parameters": True}
+        if self.is_sqlite:
+            options["connect_args"] = {"timeout": _BUSY_S}
+        else:
+            # Compiling a query (JIT) would take longer than any of ours does.
+            arguments = {"timeout": _CONNECT_S, "server_settings": {"jit": "off", "application_name": "classroom"}}
+            options |= {"pool_pre_ping": True, "connect_args": arguments}
+        self._engine: AsyncEngine = create_async_engine(url, **options)
+        self._write = asyncio.Lock()
+        self._opened = False
+        if self.is_sqlite:
+            event.listen(self._engine.sync_engine, "connect", _set_up_sqlite)
+            event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
+        self._writer = self._engine.execution_options(**{_WRITES: True})
+
+    async def open(self) -> None:
+        """Bring the schema up to date. A damaged SQLite file is put aside. Raises CatalogueUnavailable."""
+        if self.is_sqlite:
+            await asyncio.to_thread(self._put_aside_damaged)
+        async with self.writing() as connection:
+            if not self.is_sqlite:
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            await connection.run_sync(_migrate)
+        self._opened = True
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection to read with. Raises CatalogueUnavailable."""
+        if not self._opened:
+            raise CatalogueUnavailable(_UNAVAILABLE)
+        with _told_apart():
+            async with self._engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: all of it or nothing. Raises CatalogueUnavailable."""
+        with _told_apart():
+            async with self._write, self._writer.begin() as connection:
+                yield connection
+
+    def _put_aside_damaged(self) -> None:
+        path = Path(self.url.database or "")
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            return
+        try:
+            connection = sqlite3.connect(path, timeout=_BUSY_S)
+            try:
+                (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            finally:
+                connection.close()
+        except sqlite3.OperationalError:
+            return  # busy, or not to be opened: not for us to move
+        except sqlite3.DatabaseError as error:
+            answer = str(error)
+        if answer != "ok":
+            aside = path.with_suffix(".broken")
+            path.replace(aside)
+            for rest in ("-wal", "-shm"):
+                path.with_name(path.name + rest).unlink(missing_ok=True)
+            logger.error("%s is damaged (%s); it is put aside as %s and made anew from disk", path, answer, aside.name)
+
+
+class _told_apart:  # noqa: N801 - reads as a function
+    """Errors of the database as ours. The text has no parameters and no password in it."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, SQLAlchemyError | OSError | CommandError | TimeoutError):
+            cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+            reason = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+            logger.error("the catalogue's database: %s", reason)
+            raise CatalogueUnavailable(_UNAVAILABLE) from error
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # Who will write says so at once and waits for its turn; a reader that came to write might find its view outdated.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(_WRITES) else "BEGIN")
+
+
+def _set_up_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # else the driver begins transactions as it sees fit, and none for a migration
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def alembic_config(connection: Connection) -> Config:
+    """What Alembic is told: where the steps are, and the connection to take them on."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _migrate(connection: Connection) -> None:
+    command.upgrade(alembic_config(connection), "head")
