@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from classroom.model import RecordingState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from classroom.live.ports import Record, Recording
     from classroom.messages import ParticipantView
@@ -85,6 +85,16 @@ class LessonRecording:
                 publishing=participant.publishing,
                 receiving=participant.receiving,
             )
+
+    def note_programme(self, programme: str | None) -> None:
+        """Keep a record of what was shown to all; None is the main picture."""
+        if self._recording is not None:
+            self._recording.add_event("programme", programme=programme)
+
+    def note_floor(self, participants: Iterable[ParticipantView]) -> None:
+        """Keep a record of who was asked to speak."""
+        if self._recording is not None:
+            self._recording.add_event("floor", participants=[{"id": it.id, "name": it.name} for it in participants])
 
     def _set(self, state: RecordingState, detail: str | None) -> None:
         self._state = state

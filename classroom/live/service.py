@@ -154,7 +154,12 @@ class LessonService:
         if held is None or held.lesson.state is not LessonState.LIVE:
             raise unknown_lesson(lesson)
         direction = Direction(programme, frozenset(map(ParticipantId, floor)))
+        before = held.lesson.direction
         self._tell(held, held.lesson.direct(direction))
+        if direction.programme != before.programme:
+            held.recording.note_programme(direction.programme)
+        if direction.floor != before.floor:
+            held.recording.note_floor(who for who in held.lesson.participants() if who.id in direction.floor)
         await self._to_the_end(self._direct(held))
 
     async def note_recording(self, lesson: LessonId, state: RecordingState, detail: str | None) -> None:

@@ -258,6 +258,20 @@ async def test_what_the_teacher_directs_is_told_to_the_media_also_when_they_come
     assert house.media.direction == Direction()
 
 
+async def test_what_the_teacher_directs_is_part_of_the_recording(house, offer):
+    await house.service.start(MATHS)
+    with house.service.connect(MATHS, VILLAGE):
+        await house.service.direct(MATHS, "camera-village", [VILLAGE.id, "nobody"])
+        await house.service.direct(MATHS, "camera-village", [VILLAGE.id, "nobody"])
+        await house.service.direct(MATHS, "camera-village", [])
+    directed = [event for event in house.recordings[0].events if event[0] != "participant"]
+    assert directed == [
+        ("programme", {"programme": "camera-village"}),
+        ("floor", {"participants": [{"id": VILLAGE.id, "name": "三小"}]}),
+        ("floor", {"participants": []}),
+    ]
+
+
 async def test_the_next_session_of_a_classroom_begins_with_what_its_link_carried(house, offer):
     await house.service.start(MATHS)
     await house.service.subscribe(MATHS, VILLAGE, offer)
