@@ -1,4 +1,4 @@
-"""The command line: ``classroom serve | token | capture | index | top | demo``.
+"""The command line: ``classroom serve | token | capture | index | top | library | catalogue | demo``.
 
 A command imports what it runs itself: `classroom token` need not load a media server.
 """
@@ -28,6 +28,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+catalogue_commands = typer.Typer(help="课程与录像目录。 The catalogue of lessons and recordings.", no_args_is_help=True)
+app.add_typer(catalogue_commands, name="catalogue")
 
 Recordings = Annotated[Path | None, typer.Option(metavar="DIR", help="数据目录 Data directory [recordings]")]
 Config = Annotated[Path | None, typer.Option(metavar="FILE", help="TOML 配置文件 Settings file [./classroom.toml]")]
@@ -184,6 +187,31 @@ def top(
         _fail("用令牌时请给出 --lesson。 With a token --lesson is needed.")
     else:
         _run(watch(server, token, f"/api/lessons/{parse_lesson_id(lesson)}/stats", lesson, once=once))
+
+
+@app.command()
+def library(
+    server: Annotated[
+        str, typer.Option(metavar="URL", help="服务器地址 Address of the server")
+    ] = "http://localhost:8080",
+    ttl: Annotated[str, typer.Option(help="有效期，如 2h、90m、1d  Valid for so long")] = "12h",
+    recordings: Recordings = None,
+    config: Config = None,
+) -> None:
+    """显示资源库的网址，内含管理员令牌，勿外传。 Print the address of the library; the operator's token is in it."""
+    settings = load_settings(config, recordings=recordings)
+    token = issue_operator_token(secret_of(settings), time.time(), parse_duration_s(ttl))
+    _say(f"{server.rstrip('/')}/library#token={token}")
+
+
+@catalogue_commands.command()
+def rebuild(recordings: Recordings = None, config: Config = None) -> None:
+    """从磁盘重建录像目录，课程信息保留。 Read all recordings again from disk; what was said about lessons stays."""
+    from classroom.composition import rebuild_catalogue
+
+    _log_to_stderr()
+    count = _run(rebuild_catalogue(load_settings(config, recordings=recordings)))
+    _say(f"目录中有 {count} 个录像。 The catalogue has {count} recordings.")
 
 
 @app.command()

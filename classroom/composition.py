@@ -7,7 +7,6 @@ import errno
 import fcntl
 import logging
 import os
-import re
 import resource
 import signal
 import socket
@@ -21,22 +20,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aiohttp import web
 
 import classroom.web
+from classroom.catalogue.catalogue import Catalogue
+from classroom.catalogue.database import Database, database_url
 from classroom.indexing import IndexProcess
 from classroom.live import ports
 from classroom.live.journal import Journal
 from classroom.live.links import LinkMemory
 from classroom.live.service import LessonService
 from classroom.model import ClassroomError, LessonState
+from classroom.recording.cataloguing import Cataloguer
 from classroom.recording.deliveries import Deliveries
-from classroom.recording.folders import holding_key, holdings
-from classroom.recording.lesson_file import DamagedRecording
-from classroom.recording.library import manifest, media_file
 from classroom.recording.repair import repair_recordings
+from classroom.recording.shelf import RecordingLibrary
 from classroom.sfu.session import MediaSettings
 from classroom.sfu.transport.ports import local_addresses
 from classroom.sfu.workers.pool import WorkerPool
 from classroom.web.app import make_app
-from classroom.web.context import Context, RecordedFile
+from classroom.web.context import Context
 from classroom.web.limits import RateLimit
 from classroom.web.secret import STATE, secret_of
 from classroom.worker import COMMAND
@@ -54,54 +54,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 UI = Path(classroom.web.__file__).parent / "ui" / "dist"
-# A segment is written chunk by chunk before a playlist names it; one that has rested so long changes no more.
-SETTLED_S = 10.0
 CLOSE_S = 3.0  # for answers that are under way when the server stops
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
-_HOLDING = re.compile(r"(\d{4}-\d{2}-\d+)/(.+)")
 
 
 class CannotServe(ClassroomError):
     """The server cannot start; the text says why and what to do."""
-
-
-class RecordingLibrary:
-    """The recordings in a data directory, as the doors see them.
-
-    A lesson may be held more than once. Paths in a manifest begin with the holding (``2026-11-2/camera/index.m3u8``),
-    so that an address means the same bytes for ever; without it a path means the latest holding.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def manifest(self, lesson: LessonId) -> dict[str, object] | None:
-        """See classroom.recording.library.manifest; None when there is none, or it cannot be read."""
-        found = holdings(self._root, lesson)
-        if not found:
-            return None
-        try:
-            told = manifest(found[-1])
-        except (OSError, DamagedRecording) as error:
-            logger.warning("lesson=%s %s", lesson, error)
-            return None
-        inside = holding_key(found[-1])
-        tracks = [{**track, "playlist": f"{inside}/{track['playlist']}"} for track in told["tracks"]]
-        master = told["master"]
-        return {**told, "tracks": tracks, "master": None if master is None else f"{inside}/{master}"}
-
-    def file(self, lesson: LessonId, path: str) -> RecordedFile | None:
-        """See classroom.web.context.Recordings."""
-        found = holdings(self._root, lesson)
-        match = _HOLDING.fullmatch(path)
-        if match:
-            found = [folder for folder in found if holding_key(folder) == match[1]]
-        served = media_file(found[-1], match[2] if match else path) if found else None
-        if served is None:
-            return None
-        file, media_type = served
-        final = match is not None and file.suffix != ".m3u8" and time.time() - file.stat().st_mtime >= SETTLED_S
-        return RecordedFile(file, media_type, final)
 
 
 async def serve(settings: Settings, announce: Callable[[str], Any]) -> None:
@@ -142,9 +100,9 @@ async def _run(
     finally:
         await node.service.drain()
         await runner.cleanup()
-        await node.media.close()
         if index is not None:
             await index.close()
+        await node.close()
 
 
 class NodeMedia(ports.MediaServer, Protocol):
@@ -204,6 +162,9 @@ class Node:
         root = self._root = settings.recordings
         self.media, record = make_media(settings, time.time() - time.monotonic(), self._on_event)
         self._journal = Journal(root / STATE / "lessons.json")
+        self.catalogue = open_catalogue(settings)
+        self.cataloguer = Cataloguer(root, self.catalogue)
+        self._following: asyncio.Task[None] | None = None
         links = LinkMemory(root / STATE / "links.json")
         self.service = LessonService(
             self.media,
@@ -217,6 +178,8 @@ class Node:
                 service=self.service,
                 recordings=RecordingLibrary(root),
                 deliveries=Deliveries(root),
+                catalogue=self.catalogue,
+                look_at=self.cataloguer.look_at,
                 secret=secret,
                 bad_tokens=RateLimit(settings.bad_tokens_per_minute),
                 max_connections=settings.max_connections,
@@ -237,6 +200,33 @@ class Node:
         live = {entry.id for entry in await self._journal.load() if entry.state is LessonState.LIVE}
         await asyncio.to_thread(repair_recordings, self._root, live)
         await self.service.open()
+        self._following = asyncio.create_task(self.cataloguer.follow(), name="cataloguer")
+
+    async def close(self) -> None:
+        """Close media and catalogue; the service has drained."""
+        await self.media.close()
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.wait([self._following])
+        await self.catalogue.close()
+
+
+async def rebuild_catalogue(settings: Settings) -> int:
+    """Read all recordings again from disk, also while the server runs; returns how many there are.
+
+    Raises CatalogueUnavailable, BadDatabaseUrl.
+    """
+    catalogue = open_catalogue(settings)
+    try:
+        return await Cataloguer(settings.recordings, catalogue).rebuild()
+    finally:
+        await catalogue.close()
+
+
+def open_catalogue(settings: Settings) -> Catalogue:
+    """The catalogue in the database that is set. Raises BadDatabaseUrl."""
+    given = None if settings.database_url is None else settings.database_url.get_secret_value()
+    return Catalogue(Database(database_url(given, settings.recordings / STATE)))
 
 
 def _allow_many_files() -> None:

@@ -67,6 +67,11 @@ class Settings(BaseSettings):
     secret: SecretStr | None = Field(
         None, description="Key that signs tokens, at least 32 bytes; empty: one made once in the data directory."
     )
+    database_url: SecretStr | None = Field(
+        None,
+        description="Database of the catalogue, postgresql://user:password@host/database; "
+        "empty: SQLite in the data directory.",
+    )
     max_connections: int = Field(2000, ge=1, description="Open control WebSockets; more are answered 503.")
     max_sessions: int = Field(1000, ge=1, description="Open WHIP and WHEP sessions; more are answered 503.")
     bad_tokens_per_minute: int = Field(

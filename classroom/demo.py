@@ -19,7 +19,7 @@ from rich.rule import Rule
 from classroom.model import ClassroomError, LessonId, Role
 from classroom.recording.library import find_recording
 from classroom.sfu.transport.ports import local_addresses
-from classroom.web.auth import issue_token, new_claims
+from classroom.web.auth import issue_operator_token, issue_token, new_claims
 from classroom.web.secret import secret_of
 
 if TYPE_CHECKING:
@@ -289,6 +289,7 @@ class Demo:
             ("主讲端   Teacher ", "/teacher", self._teacher),
             ("听讲终端 Terminal", "/terminal", self._token(Role.CLASSROOM, "听讲教室")),
             ("回放     Replay  ", f"/replay/{self._lesson}", self._token(Role.OBSERVER, "")),
+            ("资源库   Library ", "/library", issue_operator_token(self._secret, time.time(), TOKEN_S)),
         )
         folder = find_recording(self._settings.server.recordings, self._lesson)
         say = self._console.print

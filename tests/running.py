@@ -59,9 +59,9 @@ def _free(count: int, kinds: tuple[socket.SocketKind, ...]) -> int:
 class Server:
     """`classroom serve` with a data directory of its own; it can be killed and started again."""
 
-    def __init__(self, folder: Path, workers: int = 1, index: bool = False) -> None:
+    def __init__(self, folder: Path, workers: int = 1, index: bool = False, **environment: str) -> None:
         self.folder = folder
-        self.index = index
+        self.environment = {**os.environ, "CLASSROOM_INDEX": str(index), **environment}
         self.workers = workers
         self.port, self.media_port = free_port(socket.SOCK_STREAM), free_ports(workers)
         self.url = f"http://127.0.0.1:{self.port}"
@@ -71,8 +71,7 @@ class Server:
         self.process = await asyncio.create_subprocess_exec(
             *CLASSROOM, "serve", "--port", str(self.port), "--media-port", str(self.media_port),
             "--workers", str(self.workers), "--recordings", str(self.folder),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env={**os.environ, "CLASSROOM_INDEX": str(self.index)},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.environment,
         )  # fmt: skip
         await self.until(lambda answer: answer is not None, "/healthz")
 
@@ -124,9 +123,9 @@ def published(answer: dict[str, Any] | None) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path, workers: int = 1, index: bool = False) -> AsyncIterator[Server]:
+async def serving(folder: Path, workers: int = 1, index: bool = False, **environment: str) -> AsyncIterator[Server]:
     """A server that is gone afterwards."""
-    server = Server(folder, workers, index)
+    server = Server(folder, workers, index, **environment)
     try:
         await server.start()
         yield server

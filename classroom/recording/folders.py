@@ -42,8 +42,16 @@ def holdings(root: Path, lesson_id: str) -> list[Path]:
 
 
 def holding_key(folder: Path) -> str:
-    """The name of a holding in addresses: ``2026-11-2`` is the second one of a lesson in that month."""
+    """The name of a holding in addresses: ``2026-11-2`` is the second folder of its lesson in that month."""
     return f"{folder.parent.parent.name}-{folder.parent.name}-{_number(folder)}"
+
+
+def find_holding(root: Path, lesson_id: str, holding: str | None) -> Path | None:
+    """The folder of a holding by its key, of the latest one without; None when there is none."""
+    found = holdings(root, lesson_id)
+    if holding is not None:
+        found = [folder for folder in found if holding_key(folder) == holding]
+    return found[-1] if found else None
 
 
 def new_folder(root: Path, lesson_id: str, at_s: float) -> Path:

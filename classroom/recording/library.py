@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+import re
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from classroom.recording.folders import holdings
-from classroom.recording.lesson_file import Repair, TrackRecord, read_lesson
+from classroom.catalogue.metadata import Metadata
+from classroom.recording.captions import CAPTIONS_FOLDER, supplied_languages
+from classroom.recording.derived import INDEX_FOLDER, Chapter, Index, Loudness, Progress, Strip, Voice, read_index
+from classroom.recording.folders import holding_key, holdings
+from classroom.recording.happenings import read_events
+from classroom.recording.lesson_file import LessonRecord, Repair, TrackRecord, read_lesson
 from classroom.recording.master import CAMERA, MASTER, MIC
+from classroom.recording.metadata_file import read_metadata, shown_title
 from classroom.recording.playlist import iso_time
 from classroom.recording.track_folder import PLAYLIST
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SERVED = {".m3u8": "application/vnd.apple.mpegurl", ".m4s": "video/iso.segment", ".mp4": "video/mp4"}
+_MEDIA = {".m3u8": "application/vnd.apple.mpegurl", ".m4s": "video/iso.segment", ".mp4": "video/mp4"}
+_DERIVED = {INDEX_FOLDER: {".webp": "image/webp", ".vtt": "text/vtt"}, CAPTIONS_FOLDER: {".vtt": "text/vtt"}}
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
 
 class GapEntry(TypedDict):
@@ -22,6 +30,21 @@ class GapEntry(TypedDict):
     start_s: float
     end_s: float
     reason: str
+
+
+class RepairEntry(TypedDict):
+    """How far the delivery of missing frames has come."""
+
+    wanted_bytes: int
+    received_bytes: int
+
+
+class CaptionsEntry(TypedDict):
+    """Captions; ``url`` is a path in the folder."""
+
+    language: str
+    url: str
+    source: str
 
 
 class TrackEntry(TypedDict):
@@ -39,25 +62,32 @@ class TrackEntry(TypedDict):
     gaps: list[GapEntry]
 
 
-class RepairEntry(TypedDict):
-    """How far the delivery of missing frames has come."""
-
-    wanted_bytes: int
-    received_bytes: int
-
-
 class Manifest(TypedDict):
-    """What the replay page needs; paths are relative to the folder of the recording."""
+    """What the replay page needs; paths are relative to the folder of the recording.
+
+    Times count from the beginning of the earliest track. What the index has not found, or not yet, is empty or None.
+    """
 
     lesson: str
+    holding: str
     title: str
     state: str
     detail: str | None
     repair: RepairEntry | None
     started_at: str
+    ended_at: str | None
     duration_s: float
     tracks: list[TrackEntry]
     master: str | None
+    metadata: dict[str, Any]
+    chapters: list[Chapter]
+    cover: str | None
+    strip: Strip | None
+    loudness: Loudness | None
+    voice: Voice | None
+    captions: list[CaptionsEntry]
+    events: list[dict[str, Any]]
+    index: Progress | None
 
 
 def find_recording(root: Path, lesson_id: str) -> Path | None:
@@ -73,25 +103,86 @@ def manifest(folder: Path) -> Manifest:
     ``mic`` when there is no picture.
     """
     record = read_lesson(folder)
-    playable = [
-        (track, track.start_s, track.codec)
-        for track in record.tracks
-        if track.start_s is not None and track.codec is not None and (folder / track.folder / PLAYLIST).is_file()
-    ]
+    playable = _playable(folder, record)
     origin_s = min((start_s for _, start_s, _ in playable), default=0.0)
     end_s = max((start_s + track.duration_s for track, start_s, _ in playable), default=origin_s)
     has_master = any(track.name in (CAMERA, MIC) for track, _, _ in playable) and (folder / MASTER).is_file()
+    said = read_metadata(folder)
+    metadata = Metadata() if said is None else said.metadata
+    index = read_index(folder, -origin_s, MIC)
+    tracks = [_entry(track, origin_s, start_s, codec) for track, start_s, codec in playable]
+    chapters = [] if index is None else index["chapters"]
+    for chapter in chapters:
+        chapter["thumbnail"] = _indexed(chapter["thumbnail"])
     return Manifest(
         lesson=record.id,
-        title=record.title,
+        holding=holding_key(folder),
+        title=shown_title(metadata, record.title),
         state=record.state.value,
         detail=record.detail,
         repair=_progress(record.repair),
         started_at=iso_time(record.epoch_s + origin_s),
+        ended_at=record.ended_at,
         duration_s=round(end_s - origin_s, 3),
-        tracks=[_entry(track, origin_s, start_s, codec) for track, start_s, codec in playable],
+        tracks=tracks,
         master=MASTER if has_master else None,
+        metadata=metadata.as_json(),
+        chapters=chapters,
+        cover=None if index is None else _indexed(index["cover"]),
+        strip=None if index is None else _strip(index["strip"]),
+        loudness=None if index is None else index["loudness"],
+        voice=None if index is None else index["voice"],
+        captions=caption_files(folder, index),
+        events=_timeline(folder, origin_s, tracks, chapters),
+        index=None if index is None else index["progress"],
     )
+
+
+def origin_s(folder: Path) -> float:
+    """Where on the axis of a recording the time of its manifest begins. Blocks. Raises as ``manifest``."""
+    record = read_lesson(folder)
+    return min((start_s for _, start_s, _ in _playable(folder, record)), default=0.0)
+
+
+def caption_files(folder: Path, index: Index | None) -> list[CaptionsEntry]:
+    """Captions that people supplied, and in other languages those of the index. Blocks."""
+    supplied = supplied_languages(folder)
+    found = [CaptionsEntry(language=it, url=f"{CAPTIONS_FOLDER}/{it}.vtt", source="supplied") for it in supplied]
+    if index is not None:
+        found += [
+            CaptionsEntry(language=it["language"], url=f"{INDEX_FOLDER}/{it['file']}", source=it["source"])
+            for it in index["captions"]
+            if it["source"] == "speech" and it["language"] not in supplied
+        ]
+    return found
+
+
+def _playable(folder: Path, record: LessonRecord) -> list[tuple[TrackRecord, float, str]]:
+    return [
+        (track, track.start_s, track.codec)
+        for track in record.tracks
+        if track.start_s is not None and track.codec is not None and (folder / track.folder / PLAYLIST).is_file()
+    ]
+
+
+def _indexed(name: str | None) -> str | None:
+    return None if name is None else f"{INDEX_FOLDER}/{name}"
+
+
+def _strip(strip: Strip | None) -> Strip | None:
+    return None if strip is None else {**strip, "sheets": [f"{INDEX_FOLDER}/{sheet}" for sheet in strip["sheets"]]}
+
+
+def _timeline(folder: Path, origin_s: float, tracks: list[TrackEntry], chapters: list[Chapter]) -> list[dict[str, Any]]:
+    """Everything that has a place on the timeline, by time."""
+    events = read_events(folder, -origin_s)
+    events += [
+        {"kind": "gap", "at_s": gap["start_s"], "end_s": gap["end_s"], "reason": gap["reason"], "track": track["name"]}
+        for track in tracks
+        for gap in track["gaps"]
+    ]
+    events += [{"kind": "slide", "at_s": chapter["start_s"]} for chapter in chapters]
+    return sorted(events, key=lambda event: float(event["at_s"]))
 
 
 def _progress(repair: Repair | None) -> RepairEntry | None:
@@ -123,16 +214,15 @@ def _entry(track: TrackRecord, origin_s: float, start_s: float, codec: str) -> T
 def media_file(folder: Path, path: str) -> tuple[Path, str] | None:
     """The file of a recording that ``path`` names, with its media type; None for anything that is not to be served.
 
-    Playlists, CMAF headers and segments are; names that begin with a dot and paths that lead out of the folder are not.
-    Blocks.
+    Playlists, CMAF headers and segments are, and the pictures and captions of the index; names of other characters than
+    those that we use are not, nor what a link leads to elsewhere. Blocks.
     """
     parts = path.split("/")
-    media_type = _SERVED.get(path[path.rfind(".") :])
-    if media_type is None or not 1 <= len(parts) <= 2 or any(part.startswith(".") or not part for part in parts):
+    if not 1 <= len(parts) <= 2 or not all(_NAME.fullmatch(part) for part in parts):
         return None
-    if "\\" in path or "\0" in path:
-        return None
+    served = _DERIVED.get(parts[0], _MEDIA) if len(parts) == 2 else _MEDIA
+    media_type = served.get(path[path.rfind(".") :])
     file = folder.joinpath(*parts)
-    if not file.is_file() or file.resolve().parent not in (folder.resolve(), (folder / parts[0]).resolve()):
+    if media_type is None or not file.is_file() or file.resolve() != folder.resolve().joinpath(*parts):
         return None
     return file, media_type

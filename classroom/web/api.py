@@ -6,14 +6,14 @@ import asyncio
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin
 
 from aiohttp import web
 
 from classroom.model import LessonState
 from classroom.web.auth import Action
 from classroom.web.context import CONTEXT, Context, admit
-from classroom.web.problem import RETRY_AFTER_S, Refusal, problem
+from classroom.web.problem import RETRY_AFTER_S, problem
+from classroom.web.replay import with_addresses
 from classroom.web.responses import json_response
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ def routes() -> list[web.RouteDef]:
         web.get("/api/lessons/{lesson}", lesson_state),
         web.post("/api/lessons/{lesson}/start", start_lesson),
         web.post("/api/lessons/{lesson}/end", end_lesson),
-        web.get("/api/lessons/{lesson}/recording", recording),
     ]
 
 
@@ -63,18 +62,10 @@ async def end_lesson(request: web.Request) -> web.Response:
     return await _describe(context, claims.lesson)
 
 
-async def recording(request: web.Request) -> web.Response:
-    """The manifest for the replay page."""
-    claims = admit(request, Action.FOLLOW)
-    manifest = await _manifest(request.app[CONTEXT], claims.lesson)
-    if manifest is None:
-        raise Refusal(404, "unknown_recording", "这节课没有录像。 There is no recording of this lesson.")
-    return json_response(manifest)
-
-
 async def _describe(context: Context, lesson_id: LessonId) -> web.Response:
     lesson = context.service.find(lesson_id)
-    manifest = await _manifest(context, lesson_id) or {"duration_s": 0.0, "tracks": []}
+    manifest = await asyncio.to_thread(context.recordings.manifest, lesson_id)
+    told = {"duration_s": 0.0, "tracks": []} if manifest is None else with_addresses(manifest, "")
     return json_response(
         {
             "lesson": asdict(lesson.view()),
@@ -83,26 +74,8 @@ async def _describe(context: Context, lesson_id: LessonId) -> web.Response:
             "recording": {
                 "state": lesson.recording,
                 "detail": lesson.recording_detail,
-                "duration_s": manifest["duration_s"],
-                "tracks": manifest["tracks"],
+                "duration_s": told["duration_s"],
+                "tracks": told["tracks"],
             },
         }
     )
-
-
-async def _manifest(context: Context, lesson_id: LessonId) -> dict[str, object] | None:
-    """The manifest with its playlists as addresses of this server."""
-    found = await asyncio.to_thread(context.recordings.manifest, lesson_id)
-    if found is None:
-        return None
-    manifest = dict(found)
-    base = f"/media/{lesson_id}/"
-
-    def address(path: object) -> str | None:
-        return urljoin(base, path) if isinstance(path, str) else None
-
-    tracks = manifest["tracks"]
-    assert isinstance(tracks, list)
-    manifest["tracks"] = [{**track, "playlist": address(track["playlist"])} for track in tracks]
-    manifest["master"] = address(manifest["master"])
-    return manifest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from classroom.web import api, deliveries, pages, stats
+from classroom.web import api, deliveries, library, pages, replay, stats
 from classroom.web.context import CONTEXT, Context
 from classroom.web.control import OPEN_SOCKETS, close_all, control
 from classroom.web.doors import CORS, Door
@@ -38,6 +38,8 @@ def make_app(context: Context) -> web.Application:
     app.add_routes(Door(publishing=False).routes())
     app.add_routes(api.routes())
     app.add_routes(deliveries.routes())
+    app.add_routes(replay.routes())
+    app.add_routes(library.routes())
     app.add_routes(stats.routes())
     app.add_routes([web.get("/ws/{lesson}", control), web.get("/metrics", metrics)])
     app.add_routes([web.get("/media/{lesson}/{path:.+}", media_file)])

@@ -22,6 +22,7 @@ MAX_TOKEN_CHARS = 4096
 _OPERATOR = "operator"
 _DELIVERY = "delivery"
 DELIVERY_TTL_S = 30 * 24 * 3600
+_VIEWER = "viewer"
 _NOT_OURS = (jwt.PyJWTError, InvalidLessonId, KeyError, TypeError, ValueError, OverflowError)
 _PARTICIPANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -132,14 +133,75 @@ def verify_token(secret: str, token: str, wall_s: float) -> Claims:
     return claims
 
 
+@dataclass(frozen=True, slots=True)
+class ViewerKey:
+    """What a viewer key says: it opens the recording of one lesson, or of one holding of it, and nothing else."""
+
+    lesson: LessonId
+    holding: str | None
+    expires_at_s: int
+
+    def require(self, lesson: LessonId, holding: str | None) -> None:
+        """Raise Forbidden unless it opens this holding; None is whichever is the latest."""
+        if self.lesson != lesson:
+            raise Forbidden(f"这个链接属于课程 {self.lesson}。 This link is for the lesson {self.lesson}.")
+        if self.holding not in (None, holding):
+            raise Forbidden("这个链接只能看这节课的另一次录像。 This link is for another recording of the lesson.")
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """The token of an operator: good for the whole server."""
+
+    expires_at_s: int
+
+
+def issue_viewer_key(secret: str, key: ViewerKey) -> str:
+    """Sign a viewer key. The same key is always the same text, so that an address with it can be cached."""
+    payload = {"role": _VIEWER, "sub": _VIEWER, "lesson": key.lesson, "exp": key.expires_at_s}
+    if key.holding is not None:
+        payload["holding"] = key.holding
+    return jwt.encode(payload, secret, algorithm=ALGORITHM)
+
+
+def verify_viewer_key(secret: str, token: str, wall_s: float) -> ViewerKey:
+    """Check a viewer key and read it; raises BadToken."""
+    try:
+        payload = _decode(secret, token)
+        if payload.get("role") != _VIEWER:
+            raise ValueError("another's")
+        holding = payload.get("holding")
+        if not isinstance(holding, str | None):
+            raise ValueError("not one of ours")
+        key = ViewerKey(parse_lesson_id(str(payload["lesson"])), holding, int(payload["exp"]))
+    except _NOT_OURS:
+        raise BadToken("链接无效，请重新索取。 The link is not valid; ask for a new one.") from None
+    if wall_s >= key.expires_at_s:  # made on this server's clock: nothing is to be made up for
+        raise BadToken("链接已过期，请重新索取。 The link has expired; ask for a new one.")
+    return key
+
+
+def verify_reader(secret: str, token: str, wall_s: float) -> Claims | ViewerKey | Operator:
+    """Check what may open a recording: a viewer key, or the token of a participant or an operator; raises BadToken."""
+    try:
+        role = _decode(secret, token).get("role")
+    except _NOT_OURS:
+        role = None
+    if role == _VIEWER:
+        return verify_viewer_key(secret, token, wall_s)
+    if role == _OPERATOR:
+        return verify_operator_token(secret, token, wall_s)
+    return verify_token(secret, token, wall_s)
+
+
 def issue_operator_token(secret: str, wall_s: float, ttl_s: int) -> str:
     """Sign a token that is good for looking at the whole server, and for no lesson."""
     payload = {"role": _OPERATOR, "sub": _OPERATOR, "iat": int(wall_s), "exp": int(wall_s) + ttl_s}
     return jwt.encode(payload, secret, algorithm=ALGORITHM)
 
 
-def verify_operator_token(secret: str, token: str, wall_s: float) -> None:
-    """Check the token of an operator; raises BadToken."""
+def verify_operator_token(secret: str, token: str, wall_s: float) -> Operator:
+    """Check the token of an operator and read it; raises BadToken."""
     try:
         payload = _decode(secret, token)
         expires_at_s = int(payload["exp"])
@@ -148,6 +210,7 @@ def verify_operator_token(secret: str, token: str, wall_s: float) -> None:
     except _NOT_OURS:
         raise BadToken("需要管理员令牌。 The token of an operator is needed.") from None
     _refuse_expired(expires_at_s, wall_s)
+    return Operator(expires_at_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from aiohttp import web
 
@@ -15,17 +15,24 @@ from classroom.web.auth import (
     BadToken,
     Claims,
     Deliverer,
+    Forbidden,
+    Operator,
+    ViewerKey,
     verify_deliverer,
     verify_operator_token,
+    verify_reader,
     verify_token,
+    verify_viewer_key,
 )
-from classroom.web.limits import BODY_S
+from classroom.web.limits import BODY_S, MAX_BODY_BYTES
 from classroom.web.problem import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
+    from classroom.catalogue.catalogue import Catalogue
+    from classroom.catalogue.metadata import DatedMetadata
     from classroom.live.delivery import Completed, Told, Wanted
     from classroom.live.service import LessonService
     from classroom.model import Label, TrackKind
@@ -33,22 +40,45 @@ if TYPE_CHECKING:
     from classroom.web.limits import RateLimit
 
 T = TypeVar("T")
+Reader = Claims | ViewerKey | Operator
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedFile:
+class RecordedFile(Protocol):
     """A file of a recording; ``final``: what this address gives will never change."""
 
-    path: Path
-    media_type: str
-    final: bool
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+
+    @property
+    def media_type(self) -> str:
+        """What it is."""
+
+    @property
+    def final(self) -> bool:
+        """Whether a browser may keep it for ever."""
 
 
 class Recordings(Protocol):
     """The recordings on disk, as the doors see them. Methods block; the doors call them in a thread."""
 
-    def manifest(self, lesson: LessonId) -> Mapping[str, object] | None:
-        """What the replay page is told (docs/protocol.md §5); paths are those that ``file`` takes."""
+    def manifest(self, lesson: LessonId, holding: str | None = None) -> Mapping[str, Any] | None:
+        """What the replay page is told (docs/protocol.md §5), of the latest holding if none is named.
+
+        Paths are those that ``file`` and ``captions`` take.
+        """
+
+    def captions(self, lesson: LessonId, path: str) -> bytes | None:
+        """Captions of a recording as WebVTT, timed as the manifest is; None as for ``file``."""
+
+    def put_captions(self, lesson: LessonId, holding: str, language: str, data: bytes) -> bool:
+        """Keep supplied captions, timed as the manifest is; False when there is no such holding.
+
+        Raises BadCaptions, OSError.
+        """
+
+    def put_metadata(self, lesson: LessonId, metadata: DatedMetadata) -> None:
+        """Write what is said about a lesson beside each of its recordings; a disk that refuses is logged."""
 
     def file(self, lesson: LessonId, path: str) -> RecordedFile | None:
         """A file of the lesson's recording; None for what is not there or nobody's business, whatever the path says."""
@@ -85,6 +115,8 @@ class Context:
     service: LessonService
     recordings: Recordings
     deliveries: Deliveries
+    catalogue: Catalogue
+    look_at: Callable[[LessonId], Awaitable[None]]  # tell the catalogue what is on disk of this lesson
     secret: str
     bad_tokens: RateLimit
     max_connections: int
@@ -101,9 +133,17 @@ class Context:
         """
         return self._check(verify_token, token, address)
 
-    def verify_operator(self, token: str, address: str) -> None:
+    def verify_operator(self, token: str, address: str) -> Operator:
         """Check the token of an operator; raises as ``verify`` does."""
-        self._check(verify_operator_token, token, address)
+        return self._check(verify_operator_token, token, address)
+
+    def verify_reader(self, token: str, address: str) -> Reader:
+        """Check whatever may open a recording; raises as ``verify`` does."""
+        return self._check(verify_reader, token, address)
+
+    def verify_viewer_key(self, token: str, address: str) -> ViewerKey:
+        """Check a viewer key; raises as ``verify`` does."""
+        return self._check(verify_viewer_key, token, address)
 
     def verify_deliverer(self, token: str, address: str) -> Deliverer:
         """Check a token that deliveries need; raises as ``verify`` does, and Forbidden."""
@@ -135,9 +175,41 @@ def admit(request: web.Request, action: Action) -> Claims:
     return claims
 
 
-def admit_operator(request: web.Request) -> None:
+def admit_operator(request: web.Request) -> Operator:
     """Let a request of an operator in: raises BadToken, Refusal (429)."""
-    request.app[CONTEXT].verify_operator(_bearer(request), address_of(request))
+    return request.app[CONTEXT].verify_operator(_bearer(request), address_of(request))
+
+
+def admit_reader(request: web.Request, holding: str | None, *, key_in_address: bool = False) -> Reader:
+    """Let in whoever may open a recording of the lesson: raises as ``admit`` does.
+
+    ``key_in_address``: a viewer key may stand there, because <img> and <track> send no headers. Only a viewer key may:
+    addresses are kept in histories.
+    """
+    lesson = parse_lesson_id(request.match_info["lesson"])
+    context = request.app[CONTEXT]
+    key = request.query.get("key") if key_in_address and "Authorization" not in request.headers else None
+    reader: Reader
+    if key is not None:
+        reader = context.verify_viewer_key(key, address_of(request))
+    else:
+        reader = context.verify_reader(_bearer(request), address_of(request))
+    if isinstance(reader, Claims):
+        reader.require(Action.FOLLOW, lesson)
+    elif isinstance(reader, ViewerKey):
+        reader.require(lesson, holding)
+    return reader
+
+
+def admit_editor(request: web.Request) -> LessonId:
+    """Let in an operator, or a teacher of the lesson: raises as ``admit`` does."""
+    lesson = parse_lesson_id(request.match_info["lesson"])
+    reader = request.app[CONTEXT].verify_reader(_bearer(request), address_of(request))
+    if isinstance(reader, Claims):
+        reader.require(Action.CONDUCT, lesson)
+    elif isinstance(reader, ViewerKey):
+        raise Forbidden("这个链接只能观看。 This link is for watching only.")
+    return lesson
 
 
 def admit_deliverer(request: web.Request) -> Deliverer:
@@ -155,17 +227,32 @@ def address_of(request: web.BaseRequest) -> str:
     return request.remote or "?"
 
 
-async def read_text(request: web.Request, content_type: str, code: str) -> str:
-    """The body as text; raises Refusal (408, 415, or 400 with ``code``) and aiohttp's 413."""
+async def read_bytes(request: web.Request, content_type: str, limit_bytes: int) -> bytes:
+    """The body, whatever the limit of the application is; raises Refusal (408, 413, 415)."""
     if request.content_type != content_type:
         raise Refusal(
             415, "unsupported_media_type", f"内容类型应为 {content_type}。 The Content-Type must be {content_type}."
         )
+    body = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
-            body = await request.read()
+            async for part in request.content.iter_any():
+                body += part
+                if len(body) > limit_bytes:
+                    raise Refusal(
+                        413,
+                        "too_large",
+                        f"内容太大，上限 {limit_bytes >> 10} KiB。 The body is too large; "
+                        f"the limit is {limit_bytes >> 10} KiB.",
+                    )
     except TimeoutError:
         raise Refusal(408, "too_slow", "内容没有及时传完。 The body did not arrive in time.") from None
+    return bytes(body)
+
+
+async def read_text(request: web.Request, content_type: str, code: str) -> str:
+    """The body as text; raises Refusal (408, 413, 415, or 400 with ``code``)."""
+    body = await read_bytes(request, content_type, MAX_BODY_BYTES)
     try:
         return body.decode()
     except UnicodeDecodeError:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from classroom.catalogue.database import CatalogueUnavailable
+from classroom.catalogue.metadata import BadMetadata
 from classroom.live import errors as live
+from classroom.media.webvtt import BadCaptions
 from classroom.model import ClassroomError, InvalidLessonId
 from classroom.sfu import negotiate
 from classroom.sfu import session as sfu
@@ -37,6 +40,9 @@ _CODES: dict[type[ClassroomError], tuple[int, str]] = {
     InvalidLessonId: (400, "bad_lesson_id"),
     negotiate.BadOffer: (400, "bad_sdp"),
     negotiate.BadFragment: (400, "bad_fragment"),
+    BadMetadata: (422, "bad_metadata"),
+    BadCaptions: (422, "bad_captions"),
+    CatalogueUnavailable: (503, "catalogue_unavailable"),
     BadToken: (401, "unauthorized"),
     Forbidden: (403, "forbidden"),
     live.NotYours: (403, "forbidden"),

@@ -303,10 +303,10 @@ async def test_the_demo_holds_a_lesson_until_ctrl_c(tmp_path):
         lines = await welcomed(process)
         addresses = [line.strip() for line in lines if "#token=" in line]
         assert [address.split("#")[0] for address in addresses] == [
-            f"http://localhost:{port}/{page}" for page in ("teacher", "terminal", "replay/maths")
+            f"http://localhost:{port}/{page}" for page in ("teacher", "terminal", "replay/maths", "library")
         ]
         async with aiohttp.ClientSession() as http:
-            teacher, terminal, _ = (address.split("#token=")[1] for address in addresses)
+            teacher, terminal, _, operator = (address.split("#token=")[1] for address in addresses)
             url = f"http://localhost:{port}/api/lessons/maths"
 
             async def all_recorded():
@@ -316,7 +316,14 @@ async def test_the_demo_holds_a_lesson_until_ctrl_c(tmp_path):
                 assert [person["role"] for person in told["participants"]] == ["capture"]  # the demo itself is unseen
                 return {track["label"] for track in told["recording"]["tracks"]} == {"camera", "slides", "mic"}
 
+            async def in_the_library():
+                headers = {"Authorization": f"Bearer {operator}"}
+                async with http.get(f"http://localhost:{port}/api/library", headers=headers) as response:
+                    told = await response.json()
+                return [(item["lesson"], item["state"]) for item in told.get("items", ())] == [("maths", "recording")]
+
             await until(all_recorded)
+            await until(in_the_library)
             async with http.post(url + "/end", headers={"Authorization": f"Bearer {terminal}"}) as response:
                 assert response.status == 403
             assert teacher != terminal

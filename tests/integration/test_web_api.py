@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from classroom.composition import RecordingLibrary
 from classroom.model import Label, LessonId, RecordingState, TrackKind
 from classroom.recording.lesson_file import LessonRecord, TrackRecord, write_lesson
+from classroom.recording.shelf import RecordingLibrary
 from classroom.web.context import CONTEXT
 from tests.unit.web.running_node import make_offer, running
 

@@ -6,8 +6,10 @@ import time
 
 import pytest
 
-from classroom.web.auth import verify_token
+from classroom.web.auth import verify_operator_token, verify_token
 from classroom.web.secret import load_secret
+from tests.integration.holdings import hold, index
+from tests.unit.catalogue.entries import DATABASES, new_url
 
 
 def classroom(*arguments, **environment) -> subprocess.CompletedProcess:
@@ -39,6 +41,28 @@ def test_token_uses_the_secret_that_is_set(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_library_prints_an_address_with_an_operators_token(tmp_path):
+    made = classroom("library", "--server", "http://school:8080/", "--ttl", "90m", "--recordings", tmp_path)
+    assert (made.returncode, made.stderr) == (0, "")
+    address, _, token = made.stdout.strip().partition("#token=")
+    assert address == "http://school:8080/library"
+    told = verify_operator_token(load_secret(tmp_path / ".state"), token, time.time())
+    assert 5390 < told.expires_at_s - time.time() <= 5400
+
+
+@pytest.mark.parametrize("kind", DATABASES)
+def test_the_catalogue_is_rebuilt_from_disk(tmp_path, kind):
+    index(hold(tmp_path))
+    hold(tmp_path, "music")
+    url = new_url(kind)
+    for _ in range(2):
+        done = classroom(
+            "catalogue", "rebuild", "--recordings", tmp_path, **({} if url is None else {"CLASSROOM_DATABASE_URL": url})
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("目录中有 2 个录像。")
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "names"),
     [
@@ -53,6 +77,8 @@ def test_token_uses_the_secret_that_is_set(tmp_path):
         (["serve", "--port", "70000"], {}, "port"),
         (["serve", "--host", "203.0.113.9"], {}, "--host"),
         (["demo", "--lesson", "a.b"], {}, "课程编号由"),
+        (["catalogue", "rebuild"], {"CLASSROOM_DATABASE_URL": "mysql://root:hunter2@host/x"}, "postgresql://"),
+        (["serve", "--port", "0"], {"CLASSROOM_DATABASE_URL": "mysql://root:hunter2@host/x"}, "postgresql://"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -62,6 +88,7 @@ def test_what_is_wrong_is_a_sentence_and_not_a_traceback(tmp_path, arguments, en
     assert done.stdout == ""
     assert names in done.stderr
     assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stderr
 
 
 def test_the_demo_wants_a_port_that_is_known(tmp_path):

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classroom.model import Label, RecordingState, TrackKind
-from classroom.recording.archive import MIC
 from classroom.recording.index.captions import store_captions, supplied_captions
 from classroom.recording.index.dictation import LANGUAGE
 from classroom.recording.index.media import DamagedMedia, load_segment, segments_after
@@ -37,6 +36,7 @@ from classroom.recording.index_file import (
     write_index,
 )
 from classroom.recording.lesson_file import read_lesson
+from classroom.recording.master import MIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable

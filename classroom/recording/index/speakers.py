@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from classroom.recording.master import MIC
 from classroom.recording.index.loudness import Loudness
 from classroom.recording.index.media import LoudnessMeter, sound
 from classroom.recording.index.voice import VoiceDetector, total_s, union
 from classroom.recording.index_file import Speaker, TrackLoudness, Voice
+from classroom.recording.master import MIC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

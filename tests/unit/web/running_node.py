@@ -81,7 +81,7 @@ async def running(folder: Path, ui: Path = UI, **settings: Any) -> AsyncIterator
             yield Doors(node, client)
         finally:
             await node.service.drain()
-    await node.media.close()
+    await node.close()
 
 
 async def make_offer(*, sending: bool = False, codec: str = "video/H264") -> str:

@@ -17,13 +17,18 @@ from classroom.web.auth import (
     Claims,
     Deliverer,
     Forbidden,
+    Operator,
+    ViewerKey,
     issue_delivery_token,
     issue_operator_token,
     issue_token,
+    issue_viewer_key,
     new_claims,
     verify_deliverer,
     verify_operator_token,
+    verify_reader,
     verify_token,
+    verify_viewer_key,
 )
 
 SECRET, OTHER = "s" * 32, "o" * 32
@@ -87,6 +92,57 @@ def test_an_operators_token_is_good_for_the_server_and_for_no_lesson():
         verify_operator_token(SECRET, token, 1060 + CLOCK_SKEW_S)
     with pytest.raises(BadToken):
         verify_token(SECRET, token, 1000)
+
+
+KEY = ViewerKey(MATHS, "2026-09-1", 8200)
+
+
+def test_a_viewer_key_opens_one_lesson_or_one_holding_of_it():
+    assert verify_viewer_key(SECRET, issue_viewer_key(SECRET, KEY), 8199.9) == KEY
+    KEY.require(MATHS, "2026-09-1")
+    ViewerKey(MATHS, None, 8200).require(MATHS, "2026-09-2")
+    for lesson, holding in ((MUSIC, "2026-09-1"), (MATHS, "2026-09-2"), (MATHS, None)):
+        with pytest.raises(Forbidden):
+            KEY.require(lesson, holding)
+
+
+def test_a_viewer_key_is_good_to_the_second_and_always_the_same_text():
+    assert issue_viewer_key(SECRET, KEY) == issue_viewer_key(SECRET, KEY)
+    with pytest.raises(BadToken, match="expired"):
+        verify_viewer_key(SECRET, issue_viewer_key(SECRET, KEY), 8200)
+
+
+def test_a_viewer_key_is_good_for_nothing_else():
+    token = issue_viewer_key(SECRET, KEY)
+    for verify in (verify_token, verify_operator_token):
+        with pytest.raises(BadToken):
+            verify(SECRET, token, 1000)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        *BAD.values(),
+        issue_token(SECRET, CLAIMS),
+        issue_operator_token(SECRET, 1000, 60),
+        issue_viewer_key(OTHER, KEY),
+        jwt.encode(claims(role="viewer", holding=7), SECRET),
+        jwt.encode(claims(role="viewer", lesson="../etc"), SECRET),
+    ],
+)
+def test_nothing_else_is_a_viewer_key(token):
+    with pytest.raises(BadToken):
+        verify_viewer_key(SECRET, token, 1000)
+
+
+def test_a_reader_is_whoever_the_token_says():
+    operator = issue_operator_token(SECRET, 1000, 60)
+    assert verify_reader(SECRET, issue_token(SECRET, CLAIMS), 1000) == CLAIMS
+    assert verify_reader(SECRET, issue_viewer_key(SECRET, KEY), 1000) == KEY
+    assert verify_reader(SECRET, operator, 1000) == Operator(1060)
+    for token in (*BAD.values(), issue_viewer_key(OTHER, KEY)):
+        with pytest.raises(BadToken):
+            verify_reader(SECRET, token, 1000)
 
 
 @pytest.mark.parametrize("token", [*BAD.values(), issue_token(SECRET, CLAIMS)], ids=[*BAD.keys(), "a teacher's"])
