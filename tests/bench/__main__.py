@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from classroom.sfu.transport.kernel import LIBRARY
-from tests.bench import end_to_end, forwarding, joining, recording, saturation, servers
+from tests.bench import end_to_end, forwarding, joining, recording, saturation, search, servers
 from tests.bench.figures import make_table, ratios
 
 FORWARDING_COLUMNS = {
@@ -48,9 +48,13 @@ CHURN_COLUMNS = {
 RECORDING_COLUMNS = {
     "mbit_per_s": "{:.2f}", "loop_percent": "{:.2f}", "thread_percent": "{:.2f}", "syncs_per_s": "{:.1f}",
 }  # fmt: skip
+SEARCH_COLUMNS = {
+    "database": "{}", "lessons": "{}", "fill_s": "{:.0f}", "found_percent": "{:.0f}", "search_p50_ms": "{:.0f}",
+    "search_p95_ms": "{:.0f}", "search_max_ms": "{:.0f}", "browse_p95_ms": "{:.0f}",
+}  # fmt: skip
 SERVERS = {"ours": servers.OURS, "janus": servers.JANUS, "janus-one-loop": servers.JANUS_ONE_LOOP}
 COMPARED_RECEIVERS = 50  # with fewer, what starts and stops counts more than what flows
-PARTS = ("forwarding", "saturation", "storm", "churn", "recording", "end-to-end")
+PARTS = ("forwarding", "saturation", "storm", "churn", "recording", "end-to-end", "search")
 
 
 class Bench:
@@ -71,6 +75,7 @@ class Bench:
             "churn": self._churn,
             "recording": self._recording,
             "end-to-end": self._end_to_end,
+            "search": self._search,
         }
         self._console.print(self.figures["where"])
         async with forwarding.loading(self._cores) as load:
@@ -126,6 +131,10 @@ class Bench:
         title = "End to end on loopback: capture agent, server, Chromium"
         self._console.print(make_table(title, {"figure": "{}", "value": "{:.3f}"}, rows))
 
+    async def _search(self, _: forwarding.Load) -> None:
+        rows = await search.measure(self._arguments.lessons, self._arguments.questions)
+        self._show("search", "Library: answers of GET /api/library, one after the other", SEARCH_COLUMNS, rows)
+
     def _show(self, part: str, title: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> None:
         self.figures[part] = rows
         self._console.print(make_table(title, columns, rows))
@@ -143,6 +152,8 @@ async def main() -> None:
     parser.add_argument("--limit", type=float, default=25, help="seconds of saturation for each server")
     parser.add_argument("--joiners", type=int, default=200, help="of the bell storm")
     parser.add_argument("--joins", type=int, default=2000, help="of churn")
+    parser.add_argument("--lessons", type=int, default=500, help="in the library")
+    parser.add_argument("--questions", type=int, default=300, help="to the library")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     arguments = parser.parse_args()
     bench = Bench(arguments, Console(width=190))

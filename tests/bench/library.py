@@ -26,6 +26,7 @@ from classroom.capture.sample.canvas import Colour, Pen, blank
 from classroom.capture.sample.presenter import Presenter
 from classroom.capture.sample.slides import SLIDES, slide_i420
 from classroom.media.depacketize import AccessUnit, OpusFrame
+from classroom.media.webvtt import Cue, write_webvtt
 from classroom.model import Label, RecordingState, TrackKind
 from classroom.recording.archive import describe
 from classroom.recording.bmff import AUDIO_TIMESCALE_HZ, VIDEO_TIMESCALE_HZ
@@ -163,11 +164,6 @@ def stock_page(text: str, subject: str) -> bytes:
     return webp(cv2.resize(draw_page(text, INKS[subject], Pen()), (320, 180), interpolation=cv2.INTER_AREA))
 
 
-def vtt_time(at_s: float) -> str:
-    minutes, seconds = divmod(at_s, 60)
-    return f"{int(minutes // 60):02}:{int(minutes % 60):02}:{seconds:06.3f}"
-
-
 class Library:
     """Writes lessons into a data directory."""
 
@@ -260,7 +256,7 @@ class Library:
         for sheet in sheets:
             os.link(self._bases / "strip.webp", index / sheet)
         cues, spans = speak(until_s, text, random)
-        (index / "captions-zh-CN.vtt").write_text("WEBVTT\n\n" + "\n".join(cues), encoding="utf-8")
+        (index / "captions-zh-CN.vtt").write_bytes(write_webvtt(cues))
         silence_s = until_s - sum(end_s - start_s for start_s, end_s, _ in spans)
         shares = {who: round(sum(e - s for s, e, w in spans if w == who), 1) for who in ("teacher", "classroom")}
         told = {
@@ -292,15 +288,15 @@ class Library:
         (index / "index.json").write_text(json.dumps(told, ensure_ascii=False))
 
 
-def speak(until_s: int, text: LessonText, random: Random) -> tuple[list[str], list[list[Any]]]:
-    """Cues of WebVTT, and who spoke when."""
-    cues: list[str] = []
+def speak(until_s: int, text: LessonText, random: Random) -> tuple[list[Cue], list[list[Any]]]:
+    """What is said, and who spoke when."""
+    cues: list[Cue] = []
     spans: list[list[Any]] = []
     at_s = 2.0
     while at_s < until_s - 8:
         sentence = text.sentence(random)
         end_s = at_s + max(1.5, 0.22 * len(sentence))
-        cues.append(f"{vtt_time(at_s)} --> {vtt_time(end_s)}\n{sentence}\n")
+        cues.append(Cue(at_s, end_s, sentence))
         spans.append([round(at_s, 2), round(end_s, 2), "classroom" if random.random() < 0.2 else "teacher"])
         at_s = end_s + random.choice((0.2, 0.4, 0.8, 2.5))
     return cues, spans
