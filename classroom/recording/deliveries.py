@@ -20,6 +20,7 @@ from classroom.recording.holding import RESUME_WITHIN_S
 from classroom.recording.inventory import Inventory, spans
 from classroom.recording.lesson_file import DamagedRecording, LessonRecord, Repair, read_lesson
 from classroom.recording.playlist import iso_time
+from classroom.recording.splice_plan import decodable
 from classroom.recording.splicing import RESERVE_BYTES, check_space, splice_recording
 from classroom.recording.staging import MAX_FRAME_BYTES, Request, Staging, deliveries_of
 from classroom.sfu.core.ntp import FRACTION
@@ -103,14 +104,16 @@ class Deliveries:
             if record.state is RecordingState.RECORDING:
                 raise recording_live()
             stagings = [self._staging(folder, track) for track in deliveries_of(folder)]
+            waiting: set[str] = set()
             if any(staging.staged for staging in stagings):
-                record, frames = splice_recording(folder, stagings, _end_s(record))
+                record, waiting = splice_recording(folder, stagings, _end_s(record))
                 self._spliced_at_s[folder] = time.monotonic()
-                logger.info("lesson=%s %d frames were put into %s", lesson, frames, folder.name)
+                logger.info("lesson=%s what was delivered has been put into %s", lesson, folder.name)
             elif record.state is RecordingState.REPAIRING:
                 record = _give_up(folder)
             for staging in stagings:
-                self._remove(staging, folder)
+                if staging.track not in waiting:
+                    self._remove(staging, folder)
             return Completed(record.state, sum(len(track.gaps) for track in record.tracks))
 
     def told(self, lesson: LessonId) -> Told | None:
@@ -199,7 +202,13 @@ class Deliveries:
         asked = Request(request.label, request.kind, request.now_ntp, request.received_at_s, spans(missing))
         staging.ask(asked, inventory)
         left = [index for index in missing if inventory.frames[index].captured_ntp not in staging.staged]
-        if not live and missing:
+        facts = {
+            index: staging.staged[inventory.frames[index].captured_ntp].facts
+            for index in missing
+            if inventory.frames[index].captured_ntp in staging.staged
+        }
+        video = request.kind is TrackKind.VIDEO
+        if not live and (left or (decodable(comparison.alignment, facts) if video else facts)):
             self._begin_repair(folder)
         wanted_bytes = sum(inventory.frames[index].size_bytes for index in left)
         return Wanted(holding_key(folder), spans(left), wanted_bytes, live)

@@ -74,6 +74,12 @@ class _Part:
         known = [start for start in starts if start is not None]
         return min(known) / self.timescale_hz if known else None
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there are frames that are in no window: they cannot be decoded yet."""
+        used = {piece.frame for window in self.windows for piece in window.pieces}
+        return not used.issuperset(self.staged)
+
     # --- as the Frames of write_generation ---------------------------------------------------------------------
 
     def data(self, index: int) -> bytes:
@@ -87,8 +93,10 @@ class _Part:
         return self.staged[index].facts.sync
 
 
-def splice_recording(folder: Path, stagings: Sequence[Staging], end_s: float) -> tuple[LessonRecord, int]:
-    """Put all frames that have come into the tracks; returns the record as it is then and how many frames were new.
+def splice_recording(folder: Path, stagings: Sequence[Staging], end_s: float) -> tuple[LessonRecord, set[str]]:
+    """Put all frames that have come into the tracks.
+
+    Returns the record as it is then, and the tracks of which some frames must wait for those that they build on.
 
     Until the last moment nothing that exists is touched, so that a crash leaves the former recording. ``end_s`` is
     where the recording ends on the axis. Blocks. Raises RecordingLive when a recorder goes on with the recording
@@ -99,6 +107,7 @@ def splice_recording(folder: Path, stagings: Sequence[Staging], end_s: float) ->
     for part in parts:
         part.plan()
     _begin_together(folder, before, parts)
+    waiting = {part.record.name for part in parts if part.waiting}
     parts = [part for part in parts if part.windows]
     _check_space(folder, parts)
     with _unless_committed() as made:
@@ -113,7 +122,7 @@ def splice_recording(folder: Path, stagings: Sequence[Staging], end_s: float) ->
                 events.add("track_repaired", record.duration_s, {"track": part.record.name, "frames": len(part.staged)})
         made.clear()
     write_master(folder, record)
-    return record, sum(len(part.staged) for part in parts)
+    return record, waiting
 
 
 def _part(folder: Path, record: LessonRecord, staging: Staging, end_s: float) -> _Part:

@@ -235,6 +235,12 @@ def test_a_copy_that_is_not_whole_gives_what_can_be_decoded(tmp_path):
     assert gap.reason is GapReason.LOSS
     assert_contiguous(folder)
     pictures(folder / "camera.2" / "index.m3u8")  # raises when something cannot be decoded
+    # What waits for the keyframe is not asked for again.
+    assert ask(deliveries, copy, NOW_NTP).wanted == [(180, 1)]
+    assert deliveries.complete(LESSON, wanted.holding) == done
+    deliver(deliveries, [copy], NOW_NTP)
+    assert_whole(folder, copy)
+    assert not any((folder / ".deliveries").iterdir())
 
 
 def test_a_second_delivery_makes_a_third_generation_and_the_former_ones_go(tmp_path):
