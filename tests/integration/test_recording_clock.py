@@ -41,7 +41,9 @@ def measure(folder, media):
     for each in media:
         found = stored(folder / each.name, each)
         taken_s = each.taken_s
-        late[each.name] = [(at_s, at_s - (taken_s[number] - 1000.0)) for at_s, number in found]
+        # The first picture is held from where the sound begins, as long as it takes.
+        timed = found[1:] if each.name == "camera" else found
+        late[each.name] = [(at_s, at_s - (taken_s[number] - 1000.0)) for at_s, number in timed]
         holes[each.name] = holes_s(found, each.every_s)
         numbers = [number for _, number in found]
         assert numbers == sorted(set(numbers)), "each frame once, in order"
