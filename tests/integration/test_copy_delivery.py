@@ -264,6 +264,11 @@ async def test_a_lesson_that_is_still_recorded_is_completed_when_it_has_ended(
     assert not work.done() and door.staged == lacking(agent, door)
     assert door.asked["inventory"] == 2, "it is not told again and again"
     assert "waits for the lesson to end" in caplog.text
+    number = door.asked.total()
+    door.refuse = {number + 1: lambda: problem(503, "busy"), number + 2: lambda: problem(503, "busy")}
+    await door.until(lambda: door.asked["inventory"] >= 4)
+    await door.until(lambda: door.asked.total() > number + 6)
+    assert not work.done(), "it starts over, and still waits: there is something to complete"
     late = next(iter(agent.samples))  # what a crash at the very end has taken from the archive
     some_lacked = door.lacks
     door.lacks = lambda track, identity: (track, identity.captured_ntp) == late or some_lacked(track, identity)

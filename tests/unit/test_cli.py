@@ -79,6 +79,9 @@ def test_the_catalogue_is_rebuilt_from_disk(tmp_path, kind):
         (["demo", "--lesson", "a.b"], {}, "课程编号由"),
         (["catalogue", "rebuild"], {"CLASSROOM_DATABASE_URL": "mysql://root:hunter2@host/x"}, "postgresql://"),
         (["serve", "--port", "0"], {"CLASSROOM_DATABASE_URL": "mysql://root:hunter2@host/x"}, "postgresql://"),
+        (["capture", "--lesson", "m", "--token", "t", "--upload", "later"], {}, "22:00-06:00"),
+        (["capture", "--lesson", "m", "--token", "t", "--copy-size", "much"], {}, "20GB"),
+        (["capture", "--lesson", "m", "--token", "t", "--copy-size", "1MB"], {}, "--copy off"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -64,6 +64,7 @@ class _Case:
     failing_since_s: float | None = None
     confirmed: set[Path] = field(default_factory=set)  # the archive had all of these while the lesson went on
     unfinished: set[str] = field(default_factory=set)  # recordings to complete when their lesson has ended
+    delivered: bool = False  # whether anything has been, so that there is something to complete
     hopeless: bool = False  # until the agent has another token
     told: str = ""
 
@@ -225,6 +226,7 @@ class Deliverer:
             except (DeliveryError, StartOver, Stalled, OSError) as error:
                 self._failed(case, sitting, error)
             except UnknownRecording:
+                case.unfinished.clear()
                 case.again_s, case.failures = self._loop.time() + AGAIN_S, 0
             except (NotAuthorized, NoDeliveries) as error:
                 case.hopeless = True
@@ -236,6 +238,7 @@ class Deliverer:
         now_s = self._loop.time()
         wait_s = min(FIRST_BACKOFF_S * 2**case.failures, LAST_BACKOFF_S)
         case.failures = min(case.failures + 1, 10)
+        case.unfinished.clear()  # it starts over from the inventory
         case.failing_since_s = case.failing_since_s or now_s
         case.again_s = now_s + max(wait_s, getattr(error, "retry_after_s", 0.0))
         self._tell(case, f"{sitting.name}：补传中断，稍后继续 / interrupted, goes on later: {error}")
@@ -264,7 +267,8 @@ class Deliverer:
             # recording it is marked, and the next one is what there is.
             while found := await self._threads.run("inventory", partial(self._inventories, sitting, case)):
                 done = await self._round(client, sitting, case, found)
-                if done.live and (self.sending or not done.wanted_frames):
+                case.delivered = case.delivered or done.wanted_frames > 0
+                if done.live and (self.sending or not case.delivered):
                     if not self.sending and done.unsettled_s > 0:
                         await asyncio.sleep(done.unsettled_s)
                         continue

@@ -53,6 +53,11 @@ def parse_amount(text: str) -> int:
 
 
 def default_folder() -> Path:
-    """In the user's data directory (XDG base directory specification)."""
+    """In the user's data directory (XDG base directory specification); raises BadCopyOption for who has none."""
     data = os.environ.get("XDG_DATA_HOME", "")
-    return (Path(data) if data.startswith("/") else Path.home() / ".local" / "share") / "lianti" / "copies"
+    try:
+        return (Path(data) if data.startswith("/") else Path.home() / ".local" / "share") / "lianti" / "copies"
+    except RuntimeError:
+        raise BadCopyOption(
+            "这个用户没有主目录，请用 --copy 指定副本目录。 This user has no home: name a folder with --copy."
+        ) from None
