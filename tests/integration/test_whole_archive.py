@@ -185,8 +185,9 @@ async def test_what_a_bad_way_has_lost_is_in_the_recording_when_the_lesson_has_e
         async with sampling(server, copies, layers) as agent:
             watcher = await server.token("observer")
             where = f"/api/lessons/{LESSON}"
-            everything = {"camera", "slides", "mic"}
-            await server.until(lambda answer: set(published(answer)) == everything, where, watcher)
+            await server.until(
+                lambda answer: "mic" in published(answer), where, watcher
+            )  # on a bad way the others may not last
             await asyncio.sleep(14)
             await end_lesson(server)
             async with asyncio.timeout(60):
