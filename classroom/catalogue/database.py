@@ -72,7 +72,12 @@ class Database:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.fulltext: FullText = SqliteFullText() if self.is_sqlite else PostgresFullText()
-        options: dict[str, Any] = {"pool_size": _POOL, "max_overflow": 0, "hide_parameters": True}
+        options: dict[str, Any] = {
+            "pool_size": _POOL,
+            "max_overflow": 0,
+            "pool_use_lifo": True,  # the one used last has what is needed at hand
+            "hide_parameters": True,
+        }
         if self.is_sqlite:
             options["connect_args"] = {"timeout": _BUSY_S}
         else:

@@ -6,6 +6,7 @@ parameters, made of terms only (terms.py).
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import text
@@ -46,17 +47,10 @@ _FOUND = (
 )
 
 
-def _hits(first_of_one: str, recordings: Sequence[int], limit: int) -> tuple[TextClause, dict[str, Any]]:
-    parts, parameters = [], {"limit": limit}
-    for n, recording in enumerate(recordings):
-        parameters[f"first{n}"], parameters[f"last{n}"] = id_range(recording)
-        part = first_of_one.replace(":first", f":first{n}").replace(":last", f":last{n}")
-        parts.append(f"SELECT id FROM ({part}) AS of{n}")
-    statement = (
-        "SELECT p.recording_id, p.kind, p.start_s, p.text "
-        f"FROM ({' UNION ALL '.join(parts)}) AS hits JOIN passages p ON p.id = hits.id ORDER BY p.id"
-    )
-    return text(statement), parameters
+_HITS = (
+    "SELECT p.recording_id, p.kind, p.start_s, p.text "
+    "FROM ({ids}) AS hits JOIN passages p ON p.id = hits.id ORDER BY p.id"
+)
 
 
 class SqliteFullText:
@@ -66,8 +60,9 @@ class SqliteFullText:
     delete = text("DELETE FROM passage_terms WHERE rowid BETWEEN :first AND :last")
     found = text(_FOUND.format(id="rowid", match="passage_terms MATCH :query"))
     _first_of_one = (
-        "SELECT rowid AS id FROM passage_terms "
-        "WHERE passage_terms MATCH :query AND rowid BETWEEN :first AND :last ORDER BY rowid LIMIT :limit"
+        "SELECT id FROM (SELECT rowid AS id FROM passage_terms "
+        "WHERE passage_terms MATCH :query AND rowid BETWEEN :first{n} AND :last{n} "
+        "ORDER BY rowid LIMIT :limit) AS of{n}"
     )
 
     def document(self, told: Sequence[Term]) -> str:
@@ -80,7 +75,11 @@ class SqliteFullText:
 
     def hits(self, recordings: Sequence[int], limit: int) -> tuple[TextClause, dict[str, Any]]:
         """See FullText."""
-        return _hits(self._first_of_one, recordings, limit)
+        parameters: dict[str, Any] = {"limit": limit}
+        for n, recording in enumerate(recordings):
+            parameters[f"first{n}"], parameters[f"last{n}"] = id_range(recording)
+        ids = " UNION ALL ".join(self._first_of_one.format(n=n) for n in range(len(recordings)))
+        return text(_HITS.format(ids=ids)), parameters
 
     def among(self, column: str, parameter: str) -> str:
         """See FullText."""
@@ -95,9 +94,14 @@ class PostgresFullText:
     _match = "terms @@ CAST(CAST(:query AS text) AS tsquery)"
     found = text(_FOUND.format(id="id", match=_match))
     # OFFSET 0 keeps the planner from asking the index again for each recording: its few hundred passages are looked at.
-    _first_of_one = (
-        "SELECT id FROM (SELECT id, terms FROM passage_terms WHERE id BETWEEN :first AND :last OFFSET 0) AS own "
-        f"WHERE {_match} ORDER BY id LIMIT :limit"
+    _own = (
+        "SELECT id, terms FROM passage_terms "
+        f"WHERE id BETWEEN wanted.id << {RECORDING_SHIFT} AND ((wanted.id + 1) << {RECORDING_SHIFT}) - 1 OFFSET 0"
+    )
+    _ids = (
+        "SELECT found.id FROM (SELECT CAST(value AS bigint) AS id FROM "
+        "json_array_elements_text(CAST(CAST(:recordings AS text) AS json)) AS value) AS wanted CROSS JOIN LATERAL "
+        f"(SELECT own.id FROM ({_own}) AS own WHERE {_match} ORDER BY own.id LIMIT :limit) AS found"
     )
 
     def document(self, told: Sequence[Term]) -> str:
@@ -113,7 +117,7 @@ class PostgresFullText:
 
     def hits(self, recordings: Sequence[int], limit: int) -> tuple[TextClause, dict[str, Any]]:
         """See FullText."""
-        return _hits(self._first_of_one, recordings, limit)
+        return text(_HITS.format(ids=self._ids)), {"recordings": json.dumps(list(recordings)), "limit": limit}
 
     def among(self, column: str, parameter: str) -> str:
         """See FullText."""
