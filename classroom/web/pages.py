@@ -12,7 +12,7 @@ from classroom.web.problem import Refusal
 if TYPE_CHECKING:
     from pathlib import Path
 
-PAGES = ("/", "/teacher", "/terminal", "/replay/{lesson}")
+PAGES = ("/", "/teacher", "/terminal", "/library", "/replay/{lesson}", "/replay/{lesson}/{holding}")
 
 _NOT_BUILT = """<!doctype html>
 <html lang="zh-CN"><meta charset="utf-8"><title>联体课堂</title>

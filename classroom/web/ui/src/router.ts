@@ -1,7 +1,7 @@
 import { createRouter, createWebHistory } from "vue-router";
 import { i18n } from "./i18n";
 
-export type PageTitle = "home" | "teacher" | "terminal" | "replay" | "missing";
+export type PageTitle = "home" | "teacher" | "terminal" | "replay" | "library" | "missing";
 
 declare module "vue-router" {
   interface RouteMeta {
@@ -16,11 +16,12 @@ export const router = createRouter({
     { path: "/teacher", component: () => import("./pages/TeacherPage.vue"), meta: { title: "teacher" } },
     { path: "/terminal", component: () => import("./pages/TerminalPage.vue"), meta: { title: "terminal" } },
     {
-      path: "/replay/:lesson",
+      path: "/replay/:lesson/:holding?",
       component: () => import("./pages/ReplayPage.vue"),
       props: true,
       meta: { title: "replay" },
     },
+    { path: "/library", component: () => import("./pages/LibraryPage.vue"), meta: { title: "library" } },
     { path: "/:rest(.*)*", component: () => import("./pages/MissingPage.vue"), meta: { title: "missing" } },
   ],
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Label } from "../src/protocol/messages.gen";
-import type { Recording, RecordingTrack } from "../src/protocol/recording";
+import { completed, type Recording, type RecordingTrack } from "../src/protocol/recording";
 import { planReplay } from "../src/replay/plan";
 
 function track(name: string, label: Label, start_s: number, duration_s: number): RecordingTrack {
@@ -15,11 +15,12 @@ function track(name: string, label: Label, start_s: number, duration_s: number):
     codec: null,
     width: null,
     height: null,
+    gaps: [],
   };
 }
 
 function recording(...tracks: RecordingTrack[]): Recording {
-  return { lesson: "l", state: "complete", started_at: null, duration_s: 60, tracks, master: "/master.m3u8" };
+  return completed({ lesson: "l", state: "complete", duration_s: 60, tracks, master: "/master.m3u8" });
 }
 
 const camera = track("camera", "camera", 0.4, 60);

@@ -1,7 +1,15 @@
-/** The recording of a lesson as the server lists it (docs/protocol.md §5). */
+/** The recording of a lesson as the server lists it (docs/protocol.md §5). Times in seconds from its beginning. */
 
+import { ask } from "./http";
+import type { Metadata } from "./library";
 import type { Label, RecordingState, TrackKind } from "./messages.gen";
-import { Problem, problemOf } from "./problem";
+
+/** A time in which a track has no picture or sound of its own: the last picture is held, or silence. */
+export interface Gap {
+  start_s: number;
+  end_s: number;
+  reason: string;
+}
 
 export interface RecordingTrack {
   name: string;
@@ -15,35 +23,120 @@ export interface RecordingTrack {
   codec: string | null;
   width: number | null;
   height: number | null;
+  gaps: Gap[];
+}
+
+/** A recording is repaired after its lesson, when its publisher delivers what did not arrive. */
+export type HoldingState = RecordingState | "repairing";
+
+/** What one slide was on the screen for. */
+export interface Chapter {
+  start_s: number;
+  end_s: number;
+  thumbnail: string | null;
+  /** What is written on the slide, as far as it could be read. */
+  text: string;
+  title: string;
+}
+
+/** Small pictures at equal intervals, several to a sheet, row by row. */
+export interface Strip {
+  interval_s: number;
+  width_px: number;
+  height_px: number;
+  columns: number;
+  rows: number;
+  sheets: string[];
+}
+
+export type Voice = "teacher" | "classroom";
+
+export interface VoiceActivity {
+  spans: [start_s: number, end_s: number, who: Voice][];
+  teacher_s: number;
+  classroom_s: number;
+  silence_s: number;
+}
+
+export interface CaptionTrack {
+  language: string;
+  url: string;
+  source: "supplied" | "speech";
+}
+
+export interface LessonEvent {
+  at_s: number;
+  kind: string;
+  /** Who it is about, or what, as far as the kind has such a thing. */
+  name?: string;
+  reason?: string;
 }
 
 export interface Recording {
   lesson: string;
-  title?: string;
-  state: RecordingState;
+  holding: string | null;
+  title: string;
+  state: HoldingState;
+  detail: string | null;
+  repair: { wanted_bytes: number; received_bytes: number } | null;
   started_at: string | null;
+  ended_at: string | null;
   duration_s: number;
   tracks: RecordingTrack[];
   /** HLS multivariant playlist of the camera with the teacher's voice; null when there is neither. */
   master: string | null;
+  metadata: Partial<Metadata>;
+  /** Opens the media of this recording for some hours; null where the page's own token has to. */
+  key: string | null;
+  chapters: Chapter[];
+  strip: Strip | null;
+  loudness: { gain_db: number } | null;
+  voice: VoiceActivity | null;
+  captions: CaptionTrack[];
+  events: LessonEvent[];
+  index: { state: string; indexed_to_s: number | null; ocr: string; speech: string } | null;
 }
 
-/** Fetch the manifest of a recording. Throws Problem. */
+/** What a recording has that nothing has been derived from yet. */
+const BARE = {
+  holding: null,
+  title: "",
+  detail: null,
+  repair: null,
+  ended_at: null,
+  metadata: {},
+  key: null,
+  chapters: [],
+  strip: null,
+  loudness: null,
+  voice: null,
+  captions: [],
+  events: [],
+  index: null,
+} satisfies Partial<Recording>;
+
+/** A manifest as it came, with everything that it leaves out. */
+export function completed(manifest: Partial<Recording> & Pick<Recording, "lesson" | "state">): Recording {
+  const { tracks = [], ...rest } = manifest;
+  return {
+    ...BARE,
+    started_at: null,
+    duration_s: 0,
+    master: null,
+    ...rest,
+    tracks: tracks.map((track) => ({ ...track, gaps: (track.gaps as Gap[] | undefined) ?? [] })),
+  };
+}
+
+/** Fetch the manifest of a recording, the latest one of the lesson when `holding` is null. Throws Problem. */
 export async function fetchRecording(
   lesson: string,
+  holding: string | null,
   token: string,
   signal?: AbortSignal,
 ): Promise<Recording> {
-  let response: Response;
-  try {
-    response = await fetch(`/api/lessons/${encodeURIComponent(lesson)}/recording`, {
-      headers: { Authorization: `Bearer ${token}` },
-      cache: "no-store",
-      ...(signal === undefined ? {} : { signal }),
-    });
-  } catch (error) {
-    throw new Problem(0, "unreachable", error instanceof Error ? error.message : "");
-  }
-  if (!response.ok) throw await problemOf(response);
-  return (await response.json()) as Recording;
+  const base = `/api/lessons/${encodeURIComponent(lesson)}`;
+  const path = holding === null ? `${base}/recording` : `${base}/recordings/${encodeURIComponent(holding)}`;
+  const response = await ask(path, { token, signal });
+  return completed((await response.json()) as Recording);
 }

@@ -2,18 +2,23 @@
 
 import type { Role } from "./messages.gen";
 
+/** Participants of a lesson; an operator, who has none; a viewer, who may only watch the recording of one. */
+export type TokenRole = Role | "operator" | "viewer";
+
 export interface Claims {
+  /** Empty for an operator, who may see them all. */
   lesson: string;
-  role: Role;
+  role: TokenRole;
   sub: string;
   name: string;
   /** Seconds since 1970. */
   exp: number | null;
 }
 
-/** The token in a location hash such as `#token=…`, or null. */
+/** The token in a location hash such as `#token=…` or `#key=…`, or null. */
 export function tokenFromHash(hash: string): string | null {
-  return new URLSearchParams(hash.replace(/^#/, "")).get("token") || null;
+  const fields = new URLSearchParams(hash.replace(/^#/, ""));
+  return fields.get("token") || fields.get("key") || null;
 }
 
 /** Decode the claims of a JWT without verifying it; null when it is not one of ours. */
@@ -25,11 +30,12 @@ export function claimsOf(token: string): Claims | null {
       c.charCodeAt(0),
     );
     const claims = JSON.parse(new TextDecoder().decode(bytes)) as Partial<Record<string, unknown>>;
-    const { lesson, role, sub, name, exp } = claims;
+    const { lesson = "", role, sub = "", name, exp } = claims;
     if (typeof lesson !== "string" || typeof role !== "string" || typeof sub !== "string") return null;
+    if (lesson === "" && role !== "operator") return null;
     return {
       lesson,
-      role: role as Role,
+      role: role as TokenRole,
       sub,
       name: typeof name === "string" ? name : "",
       exp: typeof exp === "number" ? exp : null,

@@ -19,11 +19,15 @@ export interface ReplayPlan {
   end_s: number;
 }
 
+/** `saver` leaves the teacher's picture on the server: the voice leads, the slides follow. */
+export type Quality = "original" | "saver";
+
 /** Null when nothing has been recorded (yet). */
-export function planReplay({ tracks, master }: Recording): ReplayPlan | null {
-  const camera = longest(tracks, "camera");
+export function planReplay(recording: Recording, quality: Quality = "original"): ReplayPlan | null {
+  const { tracks, master } = recording;
+  const camera = quality === "saver" && canSave(recording) ? null : longest(tracks, "camera");
   const mic = longest(tracks, "mic");
-  const slides = longest(tracks, "slides") ?? longest(tracks, "screen");
+  const slides = slidesOf(tracks);
   const leader = camera ?? mic ?? slides;
   if (leader === null) return null;
   const main = span(leader);
@@ -41,8 +45,23 @@ export function planReplay({ tracks, master }: Recording): ReplayPlan | null {
   };
 }
 
+/** Whether there is something to leave out, and something left without it. */
+export function canSave({ tracks }: Recording): boolean {
+  return longest(tracks, "camera") !== null && longest(tracks, "mic") !== null;
+}
+
+/** The picture of the best quality there is, as in "1920×1080"; null when that is not known. */
+export function sizeOf({ tracks }: Recording, of: "camera" | "slides"): string | null {
+  const track = of === "camera" ? longest(tracks, "camera") : slidesOf(tracks);
+  return track?.width && track.height ? `${track.width}×${track.height}` : null;
+}
+
 function span(track: RecordingTrack): DeckPlan {
   return { url: track.playlist, start_s: track.start_s, end_s: track.start_s + track.duration_s };
+}
+
+function slidesOf(tracks: RecordingTrack[]): RecordingTrack | null {
+  return longest(tracks, "slides") ?? longest(tracks, "screen");
 }
 
 /** A source that was published twice under one label has two tracks: the longer one is the lesson. */

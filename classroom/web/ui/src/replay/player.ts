@@ -23,11 +23,22 @@ export interface PlayerView {
   mainVisible: boolean;
 }
 
-const TICK_MS = 100;
+export interface PlayerOptions {
+  token: string;
+  from_s: number;
+  onview: (view: PlayerView) => void;
+  onfailed: (detail: string | null) => void;
+}
+
+const TICK_MS = 50;
+/** The page is told of every second tick: ten times a second. */
+const TICKS_PER_VIEW = 2;
 /** The very end of a file is reached when so little is left. */
 const END_S = 0.05;
 /** A first picture is shown so much before its time: sources never start in the same instant. */
 const EARLY_S = 5;
+/** After a seek both start together; a voice does not wait longer than this for its slides. */
+const GATHER_MS = 1_500;
 
 export class ReplayPlayer {
   readonly #main: Deck;
@@ -39,20 +50,22 @@ export class ReplayPlayer {
   #playing = false;
   #rate = 1;
   #nudge = 1;
+  #ticks = 0;
   #ticked_ms = performance.now();
+  /** Until when the leader waits for the slides; 0 when it does not. */
+  #gatherUntil_ms = 0;
 
   constructor(
     plan: ReplayPlan,
     elements: { main: HTMLVideoElement; slides: HTMLVideoElement },
-    token: string,
-    onview: (view: PlayerView) => void,
-    onfailed: (detail: string | null) => void,
+    { token, from_s, onview, onfailed }: PlayerOptions,
   ) {
     this.#plan = plan;
-    this.#position_s = plan.start_s;
+    this.#position_s = Math.min(Math.max(from_s, plan.start_s), plan.end_s);
     this.#onview = onview;
-    this.#main = new Deck(elements.main, plan.main, token, onfailed);
-    this.#slides = plan.slides === null ? null : new Deck(elements.slides, plan.slides, token, onfailed);
+    const options = { token, from_s: this.#position_s, onfailed };
+    this.#main = new Deck(elements.main, plan.main, options);
+    this.#slides = plan.slides === null ? null : new Deck(elements.slides, plan.slides, options);
     if (this.#slides !== null) this.#slides.element.muted = true;
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
@@ -73,31 +86,43 @@ export class ReplayPlayer {
   play(): void {
     if (this.#position_s >= this.#plan.end_s - END_S) this.seek(this.#plan.start_s);
     this.#playing = true;
+    this.#gather();
     // In the same turn as the touch that asked for it: browsers want that for sound.
     if (this.#main.covers(this.#position_s)) this.#main.play(this.#rate);
-    this.#tick();
+    this.#update();
   }
 
   pause(): void {
     this.#playing = false;
     this.#main.pause();
     this.#slides?.pause();
-    this.#tick();
+    this.#update();
   }
 
   get playing(): boolean {
     return this.#playing;
   }
 
+  get position_s(): number {
+    return this.#position_s;
+  }
+
   seek(position_s: number): void {
     this.#position_s = Math.min(Math.max(position_s, this.#plan.start_s), this.#plan.end_s);
     this.#main.seek(this.#position_s);
     this.#slides?.seek(this.#position_s);
-    this.#tick();
+    this.#nudge = 1;
+    this.#gather();
+    this.#update();
   }
 
   seekBy(by_s: number): void {
     this.seek(this.#position_s + by_s);
+  }
+
+  /** One picture of the leader on or back; only standing still. */
+  step(frames: 1 | -1): void {
+    if (!this.#playing) this.seekBy(frames * this.#main.frame_s);
   }
 
   set rate(rate: number) {
@@ -105,13 +130,32 @@ export class ReplayPlayer {
     this.#main.element.playbackRate = rate;
   }
 
+  #gather(): void {
+    this.#gatherUntil_ms = performance.now() + GATHER_MS;
+  }
+
+  /** Whether the leader still waits, so that both start from one place at one time. */
+  #gathering(): boolean {
+    if (this.#gatherUntil_ms === 0) return false;
+    const slides = this.#slides;
+    const together =
+      slides === null || !slides.covers(this.#position_s) || (slides.ready && this.#main.ready);
+    if (together || performance.now() > this.#gatherUntil_ms) this.#gatherUntil_ms = 0;
+    return this.#gatherUntil_ms !== 0;
+  }
+
   #tick(): void {
+    this.#ticks += 1;
+    this.#update(this.#ticks % TICKS_PER_VIEW === 0);
+  }
+
+  #update(report = true): void {
     const now_ms = performance.now();
     const passed_s = (now_ms - this.#ticked_ms) / 1000;
     this.#ticked_ms = now_ms;
     const leading = this.#lead(passed_s);
     const drift_s = this.#slides === null ? null : this.#guide(this.#slides, leading);
-    this.#report(leading, drift_s);
+    if (report) this.#report(leading, drift_s);
   }
 
   /** Move the position on; returns whether time passes. */
@@ -123,6 +167,10 @@ export class ReplayPlayer {
       (element.duration > 0 && element.currentTime >= element.duration - END_S && element.paused);
     if (main.covers(this.#position_s) && !spent) {
       if (element.seeking) return false;
+      if (this.#playing && this.#gathering()) {
+        main.pause();
+        return false;
+      }
       // What counts is the leader's own clock; while it stalls, so does the lesson.
       if (element.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) this.#position_s = main.position_s;
       if (!this.#playing) return false;
@@ -142,13 +190,13 @@ export class ReplayPlayer {
 
   /** Keep the slides with the position; returns their drift. */
   #guide(slides: Deck, leading: boolean): number | null {
+    if (slides.element.seeking) return null;
     const action = follow(this.#position_s, {
       position_s: slides.position_s,
       start_s: slides.plan.start_s,
       end_s: slides.plan.end_s,
       nudge: this.#nudge,
     });
-    if (slides.element.seeking) return null;
     if (action.kind === "rest") {
       slides.pause();
       if (Math.abs(slides.position_s - action.at_s) > 0.5) slides.seek(action.at_s);

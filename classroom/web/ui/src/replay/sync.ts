@@ -1,12 +1,16 @@
 /** How a second picture follows the first. Pure: positions in, what to do out. All times in seconds. */
 
 /** Drift that nobody sees: less than a frame of the slides. */
-const HOLD_S = 0.04;
+const HOLD_S = 0.03;
 /** Once correcting, go on until this close: no hunting around the threshold. */
 const SETTLED_S = 0.01;
 /** Beyond this nudging would take too long. */
 const SEEK_S = 1;
-const NUDGE = 0.05;
+/** Drift is worked off in about this time; slides are mute, so their pace may change a lot unheard. */
+const WITHIN_S = 0.4;
+const MAX_NUDGE = 0.25;
+/** A new pace costs the browser something: not for every small change. */
+const NUDGE_STEP = 0.05;
 
 export interface Follower {
   /** Where the follower is, on the lesson's axis. */
@@ -33,5 +37,6 @@ export function follow(leader_s: number, follower: Follower): SyncAction {
   if (off_s > SEEK_S) return { kind: "seek", to_s: leader_s };
   const correcting = follower.nudge !== 1;
   if (off_s <= (correcting ? SETTLED_S : HOLD_S)) return { kind: "play", nudge: 1 };
-  return { kind: "play", nudge: drift_s > 0 ? 1 - NUDGE : 1 + NUDGE };
+  const steps = Math.ceil(Math.min(MAX_NUDGE, off_s / WITHIN_S) / NUDGE_STEP);
+  return { kind: "play", nudge: 1 - Math.sign(drift_s) * steps * NUDGE_STEP };
 }

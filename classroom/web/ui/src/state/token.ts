@@ -7,17 +7,32 @@ export interface Credentials {
   claims: Claims;
 }
 
+export type PageWithToken = "teacher" | "terminal" | "replay" | "library";
+
 /**
  * A terminal keeps its token for good (it starts again after a power cut, whatever address it is opened with);
- * the other pages only for the tab. The address is left as it is, so a reload works.
+ * the other pages only for the tab. The address is left as it is, so a reload works; but an operator's token opens
+ * every lesson and is taken out of it, because addresses are copied and shown.
  */
-export function findCredentials(page: "teacher" | "terminal" | "replay"): Credentials | null {
+export function findCredentials(page: PageWithToken): Credentials | null {
   const store = page === "terminal" ? localStorage : sessionStorage;
   const key = `classroom.token.${page}`;
   const inAddress = tokenFromHash(location.hash);
-  if (inAddress !== null && claimsOf(inAddress) !== null) store.setItem(key, inAddress);
+  const found = inAddress === null ? null : claimsOf(inAddress);
+  if (inAddress !== null && found !== null) {
+    store.setItem(key, inAddress);
+    if (found.role === "operator") hideToken();
+  }
   const token = inAddress ?? store.getItem(key);
   if (token === null) return null;
-  const claims = claimsOf(token);
+  const claims = found ?? claimsOf(token);
   return claims === null ? null : { token, claims };
+}
+
+function hideToken(): void {
+  const fields = new URLSearchParams(location.hash.slice(1));
+  fields.delete("token");
+  fields.delete("key");
+  const rest = fields.size > 0 ? `#${fields}` : "";
+  history.replaceState(history.state, "", location.pathname + location.search + rest);
 }
