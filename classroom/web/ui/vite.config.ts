@@ -6,6 +6,8 @@ const server = "http://127.0.0.1:8080";
 export default defineConfig({
   plugins: [vue()],
   define: {
+    // Everything here, and in the libraries, is composed in setup().
+    __VUE_OPTIONS_API__: "false",
     __VUE_I18N_FULL_INSTALL__: "false",
     __VUE_I18N_LEGACY_API__: "false",
     __INTLIFY_PROD_DEVTOOLS__: "false",

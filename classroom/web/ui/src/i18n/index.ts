@@ -1,5 +1,4 @@
 import { createI18n } from "vue-i18n";
-import en from "./en";
 import zhCN from "./zh-CN";
 
 /** Every text of the pages; the Chinese file is the master, the compiler holds the other to its keys. */
@@ -20,16 +19,21 @@ function chosen(): Language {
 export const i18n = createI18n<[Texts], Language, false>({
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- version 11 needs it, 12 does without
   legacy: false,
-  locale: chosen(),
+  locale: "zh-CN",
   fallbackLocale: "zh-CN",
-  messages: { "zh-CN": zhCN, en },
+  // Only what is spoken is loaded; Chinese always, because it stands in for what is missing.
+  messages: { "zh-CN": zhCN } as Record<Language, Texts>,
 });
 
-document.documentElement.lang = chosen();
+/** The texts of the language that was chosen on this device; to be awaited before anything is shown. */
+export async function loadLanguage(language: Language = chosen()): Promise<void> {
+  if (language === "en") i18n.global.mergeLocaleMessage("en", (await import("./en")).default);
+  i18n.global.locale.value = language;
+  document.documentElement.lang = language;
+}
 
-export function switchLanguage(): void {
+export async function switchLanguage(): Promise<void> {
   const next: Language = i18n.global.locale.value === "en" ? "zh-CN" : "en";
-  i18n.global.locale.value = next;
+  await loadLanguage(next);
   localStorage.setItem(KEY, next);
-  document.documentElement.lang = next;
 }

@@ -37,6 +37,6 @@ export function follow(leader_s: number, follower: Follower): SyncAction {
   if (off_s > SEEK_S) return { kind: "seek", to_s: leader_s };
   const correcting = follower.nudge !== 1;
   if (off_s <= (correcting ? SETTLED_S : HOLD_S)) return { kind: "play", nudge: 1 };
-  const steps = Math.ceil(Math.min(MAX_NUDGE, off_s / WITHIN_S) / NUDGE_STEP);
+  const steps = Math.ceil(Math.min(MAX_NUDGE, off_s / WITHIN_S) / NUDGE_STEP - 1e-9);
   return { kind: "play", nudge: 1 - Math.sign(drift_s) * steps * NUDGE_STEP };
 }
