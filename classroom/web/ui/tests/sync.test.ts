@@ -5,22 +5,22 @@ const slides = (position_s: number, nudge = 1): Follower => ({ position_s, start
 
 describe("follow", () => {
   it("leaves small drift alone", () => {
-    expect(follow(50, slides(50.029))).toEqual({ kind: "play", nudge: 1 });
-    expect(follow(50, slides(49.971))).toEqual({ kind: "play", nudge: 1 });
+    expect(follow(50, slides(50.019))).toEqual({ kind: "play", nudge: 1 });
+    expect(follow(50, slides(49.981))).toEqual({ kind: "play", nudge: 1 });
   });
 
   it("slows down what is ahead and hurries what is behind", () => {
-    expect(follow(50, slides(50.05))).toMatchObject({ kind: "play", nudge: expect.closeTo(0.85) as number });
-    expect(follow(50, slides(49.95))).toMatchObject({ kind: "play", nudge: expect.closeTo(1.15) as number });
+    expect(follow(50, slides(50.05))).toMatchObject({ kind: "play", nudge: expect.closeTo(0.8) as number });
+    expect(follow(50, slides(49.95))).toMatchObject({ kind: "play", nudge: expect.closeTo(1.2) as number });
   });
 
-  it("hurries more for more, and never beyond a quarter", () => {
-    expect(follow(50, slides(49.3))).toMatchObject({ nudge: 1.25 });
-    expect(follow(50, slides(50.9))).toMatchObject({ nudge: 0.75 });
+  it("hurries more for more, and never beyond a half", () => {
+    expect(follow(50, slides(49.3))).toMatchObject({ nudge: 1.5 });
+    expect(follow(50, slides(50.9))).toMatchObject({ nudge: 0.5 });
   });
 
   it("once correcting, goes on until it is close", () => {
-    expect(follow(50, slides(50.02, 0.95))).toMatchObject({
+    expect(follow(50, slides(50.012, 0.95))).toMatchObject({
       kind: "play",
       nudge: expect.closeTo(0.95) as number,
     });

@@ -4,7 +4,7 @@ import { onBeforeUnmount, ref, shallowRef, watch } from "vue";
 import { fetchLibrary, type Library, type Query } from "../protocol/library";
 import { Problem } from "../protocol/problem";
 
-/** A lesson that is being recorded or repaired changes by itself. */
+/** A lesson that is being recorded or repaired changes by itself, and an empty library fills. */
 const REFRESH_MS = 10_000;
 
 export function useLibrary(query: () => Query, token: string) {
@@ -28,7 +28,10 @@ export function useLibrary(query: () => Query, token: string) {
       problem.value = error;
     }
     loading.value = false;
-    const changing = library.value?.items.some(({ state }) => state === "recording" || state === "repairing");
+    const shown = library.value;
+    const changing =
+      shown !== null &&
+      (shown.total === 0 || shown.items.some(({ state }) => state === "recording" || state === "repairing"));
     if (changing) timer = setTimeout(() => void load(), REFRESH_MS);
   }
 

@@ -69,7 +69,8 @@ export interface LessonEvent {
   kind: string;
   /** Who it is about, or what, as far as the kind has such a thing. */
   name?: string;
-  reason?: string;
+  /** Of a participant: came in, or went. */
+  online?: boolean;
 }
 
 export interface Recording {

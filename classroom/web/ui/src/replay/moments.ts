@@ -2,13 +2,13 @@
 
 import type { Gap, LessonEvent, Recording } from "../protocol/recording";
 
-export const MOMENT_KINDS = ["hand", "floor", "participant"] as const;
+export const MOMENT_KINDS = ["hand", "floor", "came", "left"] as const;
 export type MomentKind = (typeof MOMENT_KINDS)[number];
 
 export interface Moment {
   at_s: number;
   kind: MomentKind;
-  /** Who raised the hand, has the floor, came in; empty when it is not told. */
+  /** Who raised the hand, has the floor, came or left; empty when it is not told. */
   name: string;
 }
 
@@ -18,8 +18,8 @@ export type GapReason = (typeof GAP_REASONS)[number];
 /** Page turns are chapters and gaps are on the bar, so they are not among them. */
 export function momentsOf(events: LessonEvent[]): Moment[] {
   return events
-    .filter((event) => (MOMENT_KINDS as readonly string[]).includes(event.kind))
-    .map(({ at_s, kind, name }) => ({ at_s, kind: kind as MomentKind, name: name ?? "" }))
+    .map(({ at_s, kind, name, online }) => ({ at_s, kind: kindOf(kind, online), name: name ?? "" }))
+    .filter((moment): moment is Moment => moment.kind !== null)
     .sort((a, b) => a.at_s - b.at_s);
 }
 
@@ -43,6 +43,11 @@ export function gapsOf({ tracks }: Pick<Recording, "tracks">): (Gap & { reason: 
     }
   }
   return merged.map(({ start_s, end_s, reason }) => ({ start_s, end_s, reason }));
+}
+
+function kindOf(kind: string, online: boolean | undefined): MomentKind | null {
+  if (kind === "participant") return online === false ? "left" : "came";
+  return kind === "hand" || kind === "floor" ? kind : null;
 }
 
 function reasonOf(reason: string): GapReason {

@@ -37,6 +37,8 @@ const TICKS_PER_VIEW = 2;
 const END_S = 0.05;
 /** A first picture is shown so much before its time: sources never start in the same instant. */
 const EARLY_S = 5;
+/** A seek may land this far from where it was meant to. */
+const MOVED_S = 0.002;
 /** After a seek both start together; a voice does not wait longer than this for its slides. */
 const GATHER_MS = 1_500;
 
@@ -54,6 +56,9 @@ export class ReplayPlayer {
   #ticked_ms = performance.now();
   /** Until when the leader waits for the slides; 0 when it does not. */
   #gatherUntil_ms = 0;
+  /** Where the leader was told to go on from; null once it moves. Sound starts late, and the slides wait for it. */
+  #start_s: number | null = null;
+  #soon = 0;
 
   constructor(
     plan: ReplayPlan,
@@ -72,6 +77,7 @@ export class ReplayPlayer {
 
   close(): void {
     clearInterval(this.#timer);
+    cancelAnimationFrame(this.#soon);
     this.#main.close();
     this.#slides?.close();
   }
@@ -132,6 +138,7 @@ export class ReplayPlayer {
 
   #gather(): void {
     this.#gatherUntil_ms = performance.now() + GATHER_MS;
+    this.#start_s = this.#position_s;
   }
 
   /** Whether the leader still waits, so that both start from one place at one time. */
@@ -142,6 +149,18 @@ export class ReplayPlayer {
       slides === null || !slides.covers(this.#position_s) || (slides.ready && this.#main.ready);
     if (together || performance.now() > this.#gatherUntil_ms) this.#gatherUntil_ms = 0;
     return this.#gatherUntil_ms !== 0;
+  }
+
+  /** Whether the leader has begun to move; until then it is looked at with every picture of the screen. */
+  #moving(): boolean {
+    if (this.#start_s === null) return true;
+    if (this.#position_s > this.#start_s + MOVED_S) {
+      this.#start_s = null;
+      return true;
+    }
+    cancelAnimationFrame(this.#soon);
+    this.#soon = requestAnimationFrame(() => this.#update(false));
+    return false;
   }
 
   #tick(): void {
@@ -175,7 +194,7 @@ export class ReplayPlayer {
       if (element.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) this.#position_s = main.position_s;
       if (!this.#playing) return false;
       main.play(this.#rate);
-      return main.ready;
+      return main.ready && this.#moving();
     }
     if (!this.#playing) return false;
     if (this.#position_s >= this.#plan.end_s - END_S) {

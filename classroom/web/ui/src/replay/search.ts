@@ -27,7 +27,7 @@ export function searchLesson(query: string, chapters: Chapter[], cues: Cue[]): F
   const slides = chapters.map(({ start_s, title, text }) => ({
     kind: "slide" as const,
     at_s: start_s,
-    text: [title, text].filter(Boolean).join("\n"),
+    text: text.startsWith(title) ? text : `${title}\n${text}`,
   }));
   const captions = cues.map(({ start_s, text }) => ({ kind: "caption" as const, at_s: start_s, text }));
   return [...slides, ...captions]

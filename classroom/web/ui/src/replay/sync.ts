@@ -1,14 +1,14 @@
 /** How a second picture follows the first. Pure: positions in, what to do out. All times in seconds. */
 
 /** Drift that nobody sees: less than a frame of the slides. */
-const HOLD_S = 0.03;
+const HOLD_S = 0.02;
 /** Once correcting, go on until this close: no hunting around the threshold. */
 const SETTLED_S = 0.01;
 /** Beyond this nudging would take too long. */
 const SEEK_S = 1;
 /** Drift is worked off in about this time; slides are mute, so their pace may change a lot unheard. */
-const WITHIN_S = 0.4;
-const MAX_NUDGE = 0.25;
+const WITHIN_S = 0.25;
+const MAX_NUDGE = 0.5;
 /** A new pace costs the browser something: not for every small change. */
 const NUDGE_STEP = 0.05;
 

@@ -173,7 +173,8 @@ const en: StaffTexts = {
     moment: {
       hand: "{name} raised a hand",
       floor: "{name} had the floor",
-      participant: "{name} came in",
+      came: "{name} came in",
+      left: "{name} left",
       somebody: "A classroom",
       none: "No events in this lesson.",
     },

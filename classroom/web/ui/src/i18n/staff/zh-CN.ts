@@ -150,7 +150,8 @@ export default {
     moment: {
       hand: "{name} 举手",
       floor: "{name} 发言",
-      participant: "{name} 进入课堂",
+      came: "{name} 进入课堂",
+      left: "{name} 离开课堂",
       somebody: "有教室",
       none: "这堂课没有互动记录。",
     },
