@@ -1,0 +1,106 @@
+"""The replay in real Chromium: a lesson held by a real agent, recorded and served by a real server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.replaying import SAMPLE, opened, recorded, seek_ms, state
+from tests.running import LESSON, capturing, chromium, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.async_api import Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+RECORDED_S = 24
+
+
+async def until_in_step(page: Page, frames: int = 20) -> None:
+    """Wait until so many frames of the slides, one after the other, were within 80 ms of the camera."""
+    await page.evaluate("() => { replayProbe.drifts_s = []; }")
+    last = f"replayProbe.drifts_s.slice(-{frames})"
+    await page.wait_for_function(
+        f"() => {last}.length === {frames} && {last}.every((drift_s) => Math.abs(drift_s) <= 0.08)", timeout=30_000
+    )
+
+
+async def test_slides_and_teacher_are_in_step_after_seeks_and_at_twice_the_speed(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server, chromium() as browser:
+        teacher = await recorded(server, RECORDED_S)
+        page = await opened(browser, f"{server.url}/replay/{LESSON}#token={teacher}")
+        await page.keyboard.press("Space")
+        await until_in_step(page)
+        await seek_ms(page, 5)
+        await until_in_step(page)
+        for _ in range(3):
+            await page.keyboard.press(">")
+        assert await page.evaluate("() => document.querySelector('video[data-slot=\"camera\"]').playbackRate") == 2
+        await seek_ms(page, 0)
+        await until_in_step(page)
+
+
+async def test_keys_moments_and_coming_back(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server, chromium() as browser:
+        teacher = await recorded(server, 40)
+        address = f"{server.url}/replay/{LESSON}#token={teacher}"
+        context = await browser.new_context()
+        page = await opened(context, f"{address}&t=12")
+        await page.wait_for_function("() => Math.abs(replayProbe.shown.slides.at_s - 12) < 0.25")
+        assert abs(float((await state(page))["position"]) - 12) < 0.3
+        await page.keyboard.press("l")
+        await page.wait_for_function("() => Math.abs(replayProbe.shown.camera.at_s - 22) < 0.25")
+        before = (await state(page))["position"]
+        await page.keyboard.press(",")
+        stepped = "(before) => Number(document.querySelector('[data-position]').dataset.position) < before"
+        await page.wait_for_function(stepped, arg=float(before))
+        await page.keyboard.press("?")
+        await page.get_by_role("dialog").get_by_text("Space").wait_for()
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("Space")
+        await page.wait_for_selector('[data-playing="true"]')
+        await page.keyboard.press("k")
+        await page.wait_for_selector('[data-playing="false"]')
+        again = await context.new_page()
+        await again.goto(address)
+        await again.get_by_role("button", name="接着看").click()
+        came_back = "() => Number(document.querySelector('[data-position]').dataset.position) >= 20"
+        await again.wait_for_function(came_back)
+
+
+async def test_saving_data_leaves_the_camera_on_the_server(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server, chromium() as browser:
+        teacher = await recorded(server, RECORDED_S)
+        page = await opened(browser, f"{server.url}/replay/{LESSON}#token={teacher}")
+        await page.get_by_role("button", name="画质").click()
+        await page.get_by_role("menuitemradio", name="省流量").click()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.reload()
+        await page.wait_for_selector("[data-playing]")
+        await page.keyboard.press("Space")
+        plays = "() => Number(document.querySelector('[data-position]')?.dataset.position) > 3"
+        await page.wait_for_function(plays, timeout=30_000)
+        media = [url for url in asked if "/media/" in url]
+        assert any("/mic/" in url for url in media)
+        assert any("/slides/" in url for url in media)
+        assert not [url for url in media if "/camera/" in url]
+
+
+async def test_a_lesson_is_watched_from_its_beginning_while_it_goes_on(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server, chromium() as browser, capturing(server, *SAMPLE):
+        teacher = await server.token("teacher")
+        path = f"/api/lessons/{LESSON}/recording"
+        await server.until(lambda answer: answer is not None and answer["duration_s"] > 1, path, teacher)
+        page = await opened(browser, f"{server.url}/replay/{LESSON}#token={teacher}")
+        assert float((await state(page))["position"]) < 1
+        grown = "() => Number(document.querySelector('[data-end]').dataset.end) > 25"
+        await page.wait_for_function(grown, timeout=60_000)
+        await page.get_by_role("button", name="直播").click()
+        await page.keyboard.press("Space")
+        at_edge = """() => { const { end, position } = document.querySelector("[data-end]").dataset;
+            return end - position < 12 && replayProbe.shown.camera.at_s > 15; }"""
+        await page.wait_for_function(at_edge, timeout=30_000)
