@@ -7,6 +7,7 @@ archive has of the copy ties the two together, frame by frame.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -67,13 +68,15 @@ class Alignment:
 
     ``stored`` is the position of the sample that it is in the archive, ``instead`` of one that shows the same moment in
     other bytes (another layer); -1 for none. ``at`` has the times of those that are not stored. ``first_at`` is when
-    the first sample was captured, which may be after it begins; None when that is not known.
+    the first sample was captured, which may be after it begins; None when that is not known. ``twice`` are positions of
+    samples that show a moment which another one shows.
     """
 
     stored: list[int]
     instead: list[int]
     at: dict[int, int] = field(default_factory=dict)
     first_at: int | None = None
+    twice: set[int] = field(default_factory=set)
 
     def anchor(self, index: int) -> int:
         """The sample that is at the time of this frame; -1 for none."""
@@ -103,17 +106,22 @@ def align(
 
 def _identify(samples: Sequence[StoredSample], frames: Sequence[FrameIdentity]) -> Alignment:
     """By the time of capture that the samples have from their publisher."""
-    positions = {sample.captured_ntp: position for position, sample in enumerate(samples) if sample.captured_ntp}
+    positions: defaultdict[int, list[int]] = defaultdict(list)
+    for position, sample in enumerate(samples):
+        if sample.captured_ntp:
+            positions[sample.captured_ntp].append(position)
     alignment = Alignment([-1] * len(frames), [-1] * len(frames))
     reached = -1
     for index, (captured_ntp, size_bytes, crc32) in enumerate(frames):
-        position = positions.get(captured_ntp, -1)
-        if position <= reached:
-            continue  # none, or of somebody else whose clock shows the same
-        reached = position
-        sample = samples[position]
-        same = sample.size_bytes == size_bytes and sample.crc32 == crc32
-        (alignment.stored if same else alignment.instead)[index] = position
+        # What lies further back is of somebody else whose clock shows the same.
+        found = [position for position in positions.get(captured_ntp, ()) if position > reached]
+        if not found:
+            continue
+        same = [at for at in found if (samples[at].size_bytes, samples[at].crc32) == (size_bytes, crc32)]
+        reached = same[0] if same else found[0]
+        (alignment.stored if same else alignment.instead)[index] = reached
+        # A recorder that is moved to another layer gets it from a keyframe on: moments that it may have had already.
+        alignment.twice.update(position for position in positions[captured_ntp] if position != reached)
     return alignment
 
 

@@ -97,7 +97,7 @@ def plan(source: Source, begin: int | None = None) -> list[Window]:
 
 def _affected(track: StoredTrack, alignment: Alignment, new: Sequence[int]) -> set[int]:
     """The segments that new frames fall into: from the sample before them to the one behind them."""
-    affected: set[int] = set()
+    affected = {track.segment_of(position) for position in alignment.twice} if new else set()
     if not track.segments:
         return {0} if new else affected
     wanted = set(new)
@@ -137,7 +137,7 @@ class _Assembly:
         alignment = source.alignment
         self._new = sorted((alignment.at[index], index) for index in new)
         self._copy = {stored: index for index, stored in enumerate(alignment.stored) if stored >= 0}
-        self._gone = {alignment.instead[index] for index in new}
+        self._gone = alignment.twice | {alignment.instead[index] for index in new}
 
     def windows(self, affected: set[int]) -> list[Window]:
         """One for each run of affected segments, reaching back to where a decoder can begin."""

@@ -46,6 +46,23 @@ def test_another_layer_of_the_same_moment_is_there_instead():
     assert (found.stored, found.instead, found.at) == ([0, -1], [-1, 1], {1: 100})
 
 
+def test_a_moment_that_is_there_twice_is_the_one_with_the_bytes_of_the_copy():
+    # The recorder was moved to a smaller layer, which began with a keyframe from before the last picture it had.
+    samples = [
+        sample(0.0, 0),
+        sample(0.1, 100),
+        sample(0.0, 101, what=2),
+        sample(0.1, 200, what=2),
+        sample(0.2, 300, what=2),
+    ]
+    found = aligned(samples, [frame(0.0), frame(0.1), frame(0.2)])
+    assert (found.stored, found.instead, found.twice) == ([0, 1, -1], [-1, -1, 4], {2, 3})
+    # And back: the larger one has again what the smaller one showed last.
+    samples = [sample(0.0, 0, what=2), sample(0.1, 100, what=2), sample(0.1, 101), sample(0.2, 200)]
+    found = aligned(samples, [frame(0.0), frame(0.1), frame(0.2)])
+    assert (found.stored, found.instead, found.twice) == ([-1, 2, 3], [0, -1, -1], {1})
+
+
 def test_a_clock_that_was_set_in_a_pause_counts_on_each_side_for_itself():
     # Two frames of the first run and two of the second are missing; the clock gained 50 s in a pause of 2 s.
     frames = [frame(at) for at in (0.0, 0.1, 0.2, 52.2, 52.3, 52.4)]
