@@ -226,6 +226,15 @@ class DownTrack:
             self._last_captured_s = up.clock.captured_s(up.last_ts)
             self.up = None
 
+    def can_begin_with(self, packet: RtpPacket) -> bool:
+        """Whether cached pictures from this one on are of use.
+
+        To a sink that wants their true times only if they are later than all that it has: other layers may have been
+        stopped long ago.
+        """
+        newest_s = self._last_out_at_s if self.up is None else self.up.last_received_at_s
+        return self.realtime or newest_s is None or packet.received_at_s >= newest_s
+
     def may_catch_up(self, now: float) -> bool:
         """Whether a lost picture is to be mended from the cache."""
         return self.realtime and now >= self.started_at_s + CATCH_UP_INTERVAL_S

@@ -195,6 +195,33 @@ def test_a_joiner_with_little_room_waits_for_a_new_keyframe():
     assert len(path.left) == 1 and path.up.waiting == []
 
 
+def test_a_recorder_does_not_go_back_to_what_another_layer_showed_long_ago():
+    path, stopped = Path(None, realtime=False), Path(None)
+    stopped.forwarding, stopped.left = path.forwarding, path.left
+    stopped.comes(0.0, *range(10), keyframe=True)  # then its link became too thin for it
+    path.plug()
+    path.comes(9.9, 0, 1, keyframe=True)
+    path.forwarding.unplug(path.down, 10.0)
+    path.forwarding.plug(path.down, stopped.up, 10.0)
+    path.take(10.0)
+    assert path.down.next_up is stopped.up and len(path.left) == 2, (
+        "it would have moved all that follows by ten seconds"
+    )
+    stopped.comes(10.1, 10, keyframe=True)
+    assert path.down.up is stopped.up and len(path.left) == 3
+
+
+def test_a_recorder_goes_on_from_the_cache_with_what_is_newer():
+    path, other = Path(None, realtime=False), Path(None)
+    path.plug()
+    path.comes(1.0, 0, 1, keyframe=True)
+    path.forwarding.unplug(path.down, 1.5)
+    other.comes(2.0, *range(5), keyframe=True)
+    path.forwarding.plug(path.down, other.up, 2.1)
+    path.take(2.1)
+    assert path.down.up is other.up and len(path.left) == 7
+
+
 def test_a_joiner_gets_from_the_cache_what_its_path_takes():
     path = Path()
     path.comes(0.0, *range(20), keyframe=True)
