@@ -182,7 +182,9 @@ async def test_who_comes_late_begins_at_the_beginning_and_can_go_to_the_present(
                 if isinstance(thing, bytes):
                     archive.rtcp(thing, at_s)
                 else:
-                    archive.packets(wire.ssrc, [(thing.seq, thing.ts, thing.marker, thing.payload)], at_s)
+                    archive.packets(
+                        wire.ssrc, [(thing.seq, thing.ts, thing.marker, thing.payload, thing.captured_ntp)], at_s
+                    )
             archive.advance(events[at][0])
 
     lesson = asyncio.create_task(go_on())
