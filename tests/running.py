@@ -134,11 +134,11 @@ async def serving(folder: Path, workers: int = 1, index: bool = False, **environ
 
 
 @contextlib.asynccontextmanager
-async def capturing(server: Server, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A capture agent that is gone afterwards; what it says is on its stderr."""
+async def capturing(server: Server, *options: str, token: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
+    """A capture agent that is gone afterwards; one token is one participant. What it says is on its stderr."""
     command = [*CLASSROOM, "capture", "--server", server.url, "--lesson", LESSON]
-    command += ["--copy", str(server.folder.with_name("copies")), *options]
-    command += ["--token", await server.token("capture")]
+    command += ["--copy", str(server.folder.with_name(f"{server.folder.name}-copies")), *options]
+    command += ["--token", token or await server.token("capture")]
     agent = await asyncio.create_subprocess_exec(*command, stderr=subprocess.PIPE)
     try:
         yield agent

@@ -150,6 +150,8 @@ class LessonArchive:
                     self._close_stream(stream)
             elif stream.wants_keyframe(axis_now_s):
                 self._feedback(build_pli(_RECORDER_SSRC, stream.ssrc))
+        for track in self._tracks.values():  # also of one whose publisher is gone: its last picture waits
+            track.advance(axis_now_s)
         if now_s >= self._next_sync_s:
             self._next_sync_s = now_s + SYNC_INTERVAL_S
             for track in self._tracks.values():

@@ -47,11 +47,10 @@ class Stream:
             self._take(self._audio.push(ext_seq, ext_ts, payload, axis_now_s, captured_ntp))
 
     def advance(self, axis_now_s: float) -> None:
-        """Give up on late packets, write what waits. Raises OSError."""
+        """Give up on late packets. Raises OSError."""
         depacketizer = self._video or self._audio
         assert depacketizer is not None
         self._take(depacketizer.advance(axis_now_s))
-        self.track.advance(axis_now_s)
 
     def close(self) -> None:
         """The DownTrack has ended. Raises OSError."""

@@ -38,13 +38,14 @@ async def recorded_for(server: Server, seconds: float) -> None:
 @pytest.mark.timeout(240)
 async def test_a_lesson_survives_the_death_of_everybody(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
-        async with capturing(server, *SAMPLE) as agent:
+        token = await server.token("capture")
+        async with capturing(server, *SAMPLE, token=token) as agent:
             await recorded_for(server, 4.0)
             os.kill(server.media_processes()[0].pid, signal.SIGKILL)  # it records, too
             await recorded_for(server, 4.0)
             agent.send_signal(signal.SIGKILL)
             await agent.wait()
-        async with capturing(server, *SAMPLE):
+        async with capturing(server, *SAMPLE, token=token):
             await recorded_for(server, 4.0)
             await server.kill()
             await server.start()

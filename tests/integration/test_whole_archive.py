@@ -114,7 +114,7 @@ async def test_a_server_that_was_killed_has_the_whole_film_in_the_end(tmp_path: 
             assert await agent.wait() == 0, "".join(said)
     recorded = Recorded(tmp_path / "data")
     assert recorded.record["state"] == "complete", "".join(said)
-    copies = tmp_path / "copies"
+    copies = tmp_path / "data-copies"
     assert compare(recorded, copies, "camera", all_of_it=True) == 400 == recorded.pictures("camera")
     assert abs(compare(recorded, copies, "mic", all_of_it=True) - 801) <= 1
     assert not recorded.tracks["camera"]["gaps"] and not recorded.tracks["mic"]["gaps"]

@@ -10,7 +10,7 @@ from classroom.model import RecordingState
 from classroom.recording.lesson_file import read_lesson
 from classroom.recording.library import manifest
 from classroom.recording.track import GapReason
-from classroom.sfu.core.rtcp import PictureLoss, parse_rtcp
+from classroom.sfu.core.rtcp import PictureLoss, build_bye, parse_rtcp
 from tests.unit.recording.lesson_source import (
     EPOCH_S,
     Wire,
@@ -197,6 +197,19 @@ def test_skewed_clocks_stay_in_sync_for_a_lesson(tmp_path):
         captured_s = round(beep_s * (1 + SKEW)) / (1 + SKEW)
         assert beep_s - captured_s == pytest.approx(0.0, abs=0.04)
     assert len(heard) == 240
+
+
+def test_the_last_picture_of_a_publisher_that_is_gone_is_on_disk(tmp_path):
+    camera = encode_video(2.0)
+    wire = Wire("camera", camera, EPOCH_S, ssrc=1)
+    archive = open_recording(tmp_path, EPOCH_S)
+    now_s = feed(archive, in_order([wire]))
+    archive.rtcp(build_bye([wire.ssrc]), now_s)
+    archive.advance(now_s + 0.5)
+    archive.advance(now_s + 2.0)
+    stored = b"".join(path.read_bytes() for path in sorted((archive.folder / "camera").glob("*.m4s")))
+    assert all(prefixed(frame) in stored for frame in camera)
+    archive.finish(RecordingState.COMPLETE, now_s + 2.0)
 
 
 def test_a_still_picture_is_on_disk_and_held_until_the_end(tmp_path):
