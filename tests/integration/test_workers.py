@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -81,6 +82,15 @@ async def pool(workers: int, recordings: Path | None = None, port: int = 0) -> A
         await media.close()
 
 
+def workers() -> list[psutil.Process]:
+    """Those of this process, which may have other children: the databases of other tests."""
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # or a zombie
+            found += [child] if "worker" in child.cmdline() else []
+    return found
+
+
 async def until(condition, timeout_s: float = 10) -> None:
     async with asyncio.timeout(timeout_s):
         while not condition():
@@ -141,7 +151,7 @@ async def test_a_taken_media_port_is_told_as_such():
         with pytest.raises(MediaPortTaken, match=str(taken.getsockname()[1])):
             async with pool(2, port=taken.getsockname()[1]):
                 pass
-    await until(lambda: not psutil.Process().children())
+    await until(lambda: not workers())
 
 
 async def test_a_worker_that_dies_takes_only_its_own_lessons_with_it_and_comes_back():
@@ -235,7 +245,7 @@ async def test_closing_the_pool_finishes_what_is_being_recorded(tmp_path):
     async with pool(1, tmp_path) as media:
         await media.media.open_lesson(MATHS)
         await media.media.record(MATHS, "", lambda state, _: None, False)
-        children = psutil.Process().children()
+        children = workers()
     assert children
     assert not any(child.is_running() for child in children)
     folder = next(tmp_path.glob("*/*/maths"))
