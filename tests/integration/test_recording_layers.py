@@ -28,7 +28,8 @@ class Camera:
     ``carries_full`` says at which seconds its uplink carries the larger one; with ``tells`` it says so when not.
     """
 
-    def __init__(self, world, seconds, carries_full=lambda media_s: True, tells=True, loses_keyframes=None):
+    def __init__(self, world, seconds, carries_full=lambda media_s: True, tells=True, loses_keyframes=None, late_s=0.0):
+        self.late_s = late_s  # so long it takes until the first packet of a full keyframe comes, for it was lost
         self.loses_keyframes = loses_keyframes or (lambda media_s: False)
         self.world, self.began_s, self.carries_full, self.tells = world, world.now_s, carries_full, tells
         self.asked = []
@@ -67,7 +68,8 @@ class Camera:
             self.seqs[ssrc] += 1
             if ssrc == FULL_SSRC and frame.keyframe and self.loses_keyframes(frame.at_s):
                 continue
-            self.world.arrive(self.world.now_s + 0.03, CAMERA, data)
+            late_s = self.late_s if ssrc == FULL_SSRC and frame.keyframe and payload is payloads[0] else 0.0
+            self.world.arrive(self.world.now_s + 0.03 + late_s, CAMERA, data)
 
     def send_rtcp(self, data):
         for packet in parse_rtcp(data):
@@ -119,6 +121,17 @@ def test_a_recorder_that_comes_late_has_the_best_layer_resumed(tmp_path):
     assert seen[-1][0] == pytest.approx(19.9, abs=0.05)
     live = [at_s for at_s, _ in seen if at_s > 10.0]
     assert live[0] < 10.8 and len(live) >= 92
+
+
+def test_a_better_layer_whose_keyframe_was_lost_at_first_is_not_late_ever_after(tmp_path):
+    world = World(tmp_path, seed=1)
+    Camera(world, 10.0, lambda media_s: media_s >= 4.0, late_s=0.25)
+    world.run(1011.0)
+    seen = sizes(world.finish())
+    full = [at_s for at_s, size in seen if size == SIZES[FULL_SSRC]]
+    # It was taken while the smaller layer went on; each is 30 ms on its way.
+    assert full[:3] == pytest.approx([4.731, 4.732, 4.733], abs=0.002), "it is shown as soon as it is there"
+    assert full[3:] == pytest.approx([n / RATE + 0.03 for n in range(48, 100)], abs=0.005)
 
 
 def test_a_keyframe_is_asked_for_when_a_better_layer_comes_without_one(tmp_path):

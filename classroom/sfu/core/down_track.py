@@ -39,6 +39,7 @@ MAX_REPEATED = 256  # packets that are looked at for a probe
 PADDING_BYTES = 255
 # What was captured so much longer or shorter ago than it took to come is timed by its arrival: a clock was set.
 MAX_CAPTURE_SKEW_S = 1.0
+STALE_S = 0.5  # so much behind, the latest pictures of a layer are not those of another one of the same camera
 
 INSIDE, FRAME_START, TIMED = range(3)  # places of a packet in a frame, by the extensions that it carries
 
@@ -208,7 +209,11 @@ class DownTrack:
             between_s = captured_s - self._last_captured_s
             if abs(between_s - elapsed_s) < MAX_CAPTURE_SKEW_S:
                 elapsed_s = between_s
-        elapsed_s = max(CATCH_UP_S, elapsed_s - pictures_before * CATCH_UP_S)
+        elapsed_s -= pictures_before * CATCH_UP_S
+        # A keyframe of another layer may come later than pictures that were taken after it. True times say so: else all
+        # that follows would be late by as much. No two pictures that follow each other have the same time.
+        if self.realtime or not up.video or abs(elapsed_s) < CATCH_UP_S:
+            elapsed_s = max(CATCH_UP_S, elapsed_s)
         return (next_ts + round(elapsed_s * self.clock_rate_hz)) & 0xFFFF_FFFF
 
     def stop(self, now: float, *, rewind: bool = False) -> None:
@@ -226,14 +231,19 @@ class DownTrack:
             self._last_captured_s = up.clock.captured_s(up.last_ts)
             self.up = None
 
-    def can_begin_with(self, packet: RtpPacket) -> bool:
-        """Whether cached pictures from this one on are of use.
+    def can_begin_with(self, up: UpTrack, cached: Sequence[RtpPacket]) -> bool:
+        """Whether these pictures in the cache of ``up``, from a keyframe to its latest, are of use.
 
-        To a sink that wants their true times only if they are later than all that it has: other layers may have been
-        stopped long ago.
+        Not where other layers of the same camera have shown later ones: it was stopped then. A sink that wants true
+        times must not have had any that is later than the first of them.
         """
         newest_s = self._last_out_at_s if self.up is None else self.up.last_received_at_s
-        return self.realtime or newest_s is None or packet.received_at_s >= newest_s
+        if newest_s is None:
+            return True
+        if not self.realtime:
+            return cached[0].received_at_s >= newest_s
+        other_layer = self.numbers.runs[-1].up.publication is up.publication
+        return not other_layer or cached[-1].received_at_s >= newest_s - STALE_S
 
     def may_catch_up(self, now: float) -> bool:
         """Whether a lost picture is to be mended from the cache."""

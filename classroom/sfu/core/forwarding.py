@@ -253,7 +253,7 @@ class Forwarding:
         size_bytes = sum(len(packet.data) for packet in cached)
         waiting, up.waiting = up.waiting, []
         for down in waiting:
-            if down.catch_up_bytes < size_bytes or not down.can_begin_with(cached[0]):
+            if down.catch_up_bytes < size_bytes or not down.can_begin_with(up, cached):
                 up.waiting.append(down)
             else:
                 self._start(down, up, cached, now, catch_up=True)

@@ -46,7 +46,6 @@ TICK_S = 0.1
 REPORT_INTERVAL_S = 1.0
 MEASURE_INTERVAL_S = 10.0
 MAX_NACK_SEQS = 250  # in one packet, so that it fits a datagram even when no two of them share a bit mask
-STALE_S = 0.5  # so much behind, the latest pictures of a layer are not those of another one of the same camera
 
 
 class LessonMedia:
@@ -484,13 +483,9 @@ class LessonMedia:
                 self._forwarding.unplug(down, now)
             else:
                 layers = [] if slot.media is None else slot.media.layers
-                catch_up_bytes = receiver.catch_up_bytes
-                if down.up is not None and down.up in layers:
-                    if up.last_received_at_s < down.up.last_received_at_s - STALE_S:
-                        catch_up_bytes = 0  # it was paused: what is cached of it is older than what has been shown
-                    if layers.index(up) < layers.index(down.up):
-                        self._forwarding.unplug(down, now)  # the link cannot carry it even until the next keyframe
-                self._forwarding.plug(down, up, now, catch_up_bytes)
+                if down.up in layers and layers.index(up) < layers.index(down.up):
+                    self._forwarding.unplug(down, now)  # the link cannot carry it even until the next keyframe
+                self._forwarding.plug(down, up, now, receiver.catch_up_bytes)
 
     def __repr__(self) -> str:
         return (

@@ -212,6 +212,18 @@ def test_time_never_stands_still():
     assert parse_rtp(written(down, other)).ts == round(CATCH_UP_S * 90_000)
 
 
+@pytest.mark.parametrize(("realtime", "expected"), [(True, round(CATCH_UP_S * 90_000)), (False, -18_000)])
+def test_to_a_recorder_a_keyframe_that_came_late_has_its_true_time(realtime, expected):
+    """Else all that follows would be late by as much; what is shown never goes back."""
+    one, two = up_track(), up_track()
+    down = started(one, feed(one, 100, 0, 1.0), realtime=realtime, first_ts=90_000)
+    down.stop(1.0)
+    two.clock.arrived(0, 1000.8)  # taken 200 ms before what the other layer showed last, and lost at first
+    late = feed(two, 1, 0, 1.1)
+    down.start(two, [late], 1.1)
+    assert parse_rtp(written(down, late)).ts == 90_000 + expected
+
+
 def test_stopping_what_has_not_started_changes_nothing():
     down = down_track(first_seq=10)
     down.stop(1.0)

@@ -76,6 +76,9 @@ def test_the_time_that_the_publisher_wrote_stays_as_it_is_also_when_its_packet_c
     feed(up, *packets)
     captured = [int.from_bytes(told[ts], "big") for ts in (0, 6000, 3000)]
     assert [p.captured_ntp for p in packets] == [captured[0], 0, 0, captured[1], captured[2]]
+    cut = packet(6, 9000, extensions=[(3, told[6000][:4])])
+    feed(up, cut)
+    assert cut.captured_ntp == 0, "half a time is none"
     other = up_track()
     again = packet(1, 0, extensions=[(3, told[0])])
     feed(other, again)
