@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from classroom.recording.lesson_file import LessonRecord
     from classroom.recording.staging import Request
 
+STEADY_S = 0.5  # a picture that stays longer may hide others
 ANCHOR_EVERY = 50  # frames; clocks do not drift in a second or two
 _LONGEST_SILENCE = 960 + 480 + 240 + 120
 _SILENCES = {(len(data), zlib.crc32(data)) for stereo in (False, True) for data, _ in silence(_LONGEST_SILENCE, stereo)}
@@ -60,7 +62,31 @@ def compare(
     alignment = align(stored.samples, frames, timescale_hz, by_all_tracks, never if video else is_silence)
     end = round(end_s * timescale_hz)
     missing = [index for index, found in enumerate(alignment.stored) if found < 0 and 0 <= alignment.at[index] < end]
+    missing = _without_taken(missing, stored, alignment, round(STEADY_S * timescale_hz))
     return Comparison(stored, frames, alignment, missing)
+
+
+def _without_taken(missing: Sequence[int], stored: StoredTrack, alignment: Alignment, steady: int) -> list[int]:
+    """Without the frames whose moment somebody else has shown: a second agent keeps a copy of what never was on air.
+
+    They lie between two samples that were captured, follow each other without a break, and are none of this copy. A
+    copy that has such frames, and none that the track has, does not belong to it at all.
+    """
+    if not missing:
+        return []
+    starts = [sample.start for sample in stored.samples]
+    ours = {*alignment.stored, *alignment.instead, *alignment.twice}
+
+    def taken(index: int) -> bool:
+        if alignment.instead[index] >= 0:
+            return False
+        before = bisect_right(starts, alignment.at[index]) - 1
+        if before < 0 or before + 1 >= len(starts) or stored.samples[before].duration > steady:
+            return False
+        return all(stored.samples[at].captured_ntp and at not in ours for at in (before, before + 1))
+
+    left = [index for index in missing if not taken(index)]
+    return [] if len(left) < len(missing) and ours == {-1} else left
 
 
 def never(sample: StoredSample) -> bool:

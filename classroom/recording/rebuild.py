@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_GAP = TypeAdapter(Gap)
+_GAP, _GAPS = TypeAdapter(Gap), TypeAdapter(list[Gap])
 _SEGMENTS = "[0-9]" * 6 + "*.m4s"
 
 
@@ -82,11 +82,16 @@ def _tell(record: LessonRecord, event: _Event) -> None:
             record.state = RecordingState(data.get("state", RecordingState.FAILED))
         except ValueError:
             record.state = RecordingState.RECORDING
-    elif event.event == "gap" and (track := record.track(str(data.get("track")))) is not None:
-        try:
+    elif event.event == "track_repaired":
+        record.state = RecordingState.COMPLETE
+    track = record.track(str(data.get("track")))
+    try:
+        if track is not None and event.event == "gap":
             track.gaps.append(_GAP.validate_python({**data, "end_s": event.at_s}))
-        except ValidationError:
-            pass  # a gap of which nobody knows where it is
+        elif track is not None and event.event == "track_repaired":
+            track.gaps = _GAPS.validate_python(data.get("gaps"))
+    except ValidationError:
+        pass  # a gap of which nobody knows where it is
 
 
 def _tracks(folder: Path) -> dict[str, Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from classroom.live.errors import BadDelivery, DiskShort
@@ -119,7 +119,9 @@ def splice_recording(folder: Path, stagings: Sequence[Staging], end_s: float) ->
                 raise recording_live()
             _enter(record, parts)
             for part in parts:
-                events.add("track_repaired", record.duration_s, {"track": part.record.name, "frames": len(part.staged)})
+                gaps = [asdict(gap) for gap in part.record.gaps]
+                data = {"track": part.record.name, "frames": len(part.staged), "gaps": gaps}
+                events.add("track_repaired", record.duration_s, data)
         made.clear()
     write_master(folder, record)
     return record, waiting

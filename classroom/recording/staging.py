@@ -7,6 +7,7 @@ identity and bytes, append-only, each of which checks itself.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import struct
@@ -27,6 +28,8 @@ from classroom.sfu.core.sps import BadParameterSet
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 FOLDER = ".deliveries"
 MAX_FRAME_BYTES = (4 << 20) - IDENTITY.size  # one that is larger fits into no request
@@ -59,14 +62,21 @@ class Staging:
     """The delivery of one track. Not for two threads at once; methods block and may raise OSError."""
 
     def __init__(self, holding: Path, track: str) -> None:
-        """Read what is there; a record that a crash left unfinished is cut off."""
+        """Read what is there; a record that a crash left unfinished is cut off.
+
+        What the disk has spoilt is removed: whoever delivers still has it, and is asked again.
+        """
         self.track = track
         self._path = holding / FOLDER / track
         self.request: Request | None = None
         self.inventory = Inventory(b"")
         self.staged: dict[int, Staged] = {}  # by time of capture
         self._end = 0
-        self._read()
+        try:
+            self._read()
+        except (ValueError, KeyError, TypeError, BadDelivery) as error:
+            logger.warning("the delivery %s is damaged and begins anew: %s", self._path, error)
+            self.remove()
 
     @property
     def received_bytes(self) -> int:
