@@ -12,6 +12,7 @@ from classroom.recording.alignment import Alignment, CaptureMap, align
 from classroom.recording.bmff import AUDIO_TIMESCALE_HZ, VIDEO_TIMESCALE_HZ
 from classroom.recording.opus import silence
 from classroom.recording.stored_track import StoredTrack, read_track
+from classroom.sfu.core.ntp import FRACTION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from classroom.recording.lesson_file import LessonRecord
     from classroom.recording.staging import Request
 
+CLOSEST_S = 0.0009  # nothing is captured faster than each millisecond; there would be no room for it
 STEADY_S = 0.5  # a picture that stays longer may hide others
 ANCHOR_EVERY = 50  # frames; clocks do not drift in a second or two
 _LONGEST_SILENCE = 960 + 480 + 240 + 120
@@ -61,7 +63,13 @@ def compare(
 
     alignment = align(stored.samples, frames, timescale_hz, by_all_tracks, never if video else is_silence)
     end = round(end_s * timescale_hz)
-    missing = [index for index, found in enumerate(alignment.stored) if found < 0 and 0 <= alignment.at[index] < end]
+    missing = [
+        index
+        for index, found in enumerate(alignment.stored)
+        if found < 0
+        and 0 <= alignment.at[index] < end
+        and (index == 0 or frames[index].captured_ntp - frames[index - 1].captured_ntp >= CLOSEST_S * FRACTION)
+    ]
     missing = _without_taken(missing, stored, alignment, round(STEADY_S * timescale_hz))
     return Comparison(stored, frames, alignment, missing)
 

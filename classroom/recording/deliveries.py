@@ -222,6 +222,8 @@ class Deliveries:
             record.repair = self._repair(folder, before)
 
     def _note_progress(self, folder: Path) -> None:
+        if read_lesson(folder).state is not RecordingState.REPAIRING:
+            return  # a recorder has the lock for as long as it records
         try:
             with editing(folder) as (record, _):
                 if record.repair is not None:

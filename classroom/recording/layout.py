@@ -45,7 +45,8 @@ def lay_pictures(frames: Sequence[Placed], begin: int, end: int | None) -> list[
         return []
     starts = [frame.at for frame in frames]
     starts[0] = begin
-    _spread(starts, [_SHORTEST_PICTURE] * len(starts), begin, end)
+    shortest = _SHORTEST_PICTURE if end is None else min(_SHORTEST_PICTURE, (end - begin) // len(frames))
+    _spread(starts, [shortest] * len(starts), begin, end)
     ends = [*starts[1:], end if end is not None else starts[-1] + usual_picture(starts)]
     return [Laid(start, stop - start, index) for index, (start, stop) in enumerate(zip(starts, ends, strict=True))]
 
@@ -58,7 +59,7 @@ def lay_sound(frames: Sequence[Placed], begin: int, end: int | None) -> list[Lai
     starts = [frame.at for frame in frames]
     squeeze = _SQUEEZE
     least = [frame.duration - squeeze for frame in frames]
-    while end is not None and frames and sum(least) > end - begin:
+    while end is not None and frames and sum(least) > end - begin and max(least) > 1:
         squeeze *= 2
         least = [max(1, frame.duration - squeeze) for frame in frames]
     _spread(starts, least, begin, end)

@@ -10,6 +10,7 @@ from classroom.model import Label, RecordingState
 from classroom.recording.lesson_file import read_lesson
 from classroom.recording.repair import repair_recordings
 from classroom.recording.staging import FOLDER
+from classroom.sfu.core.ntp import FRACTION
 from tests.unit.recording.delivering import Copy, agent_now, ask, assert_contiguous, assert_whole, deliver, track_frames
 from tests.unit.recording.lesson_source import EPOCH_S, Wire, encode_video
 from tests.unit.recording.playback import pictures
@@ -154,3 +155,19 @@ def test_a_delivery_to_a_recording_whose_record_was_lost_before_it(tmp_path):
     deliver(deliveries_in(tmp_path), kept, agent_now(LATER_S, CLOCK_S))
     for copy in kept:
         assert_whole(folder, copy)
+
+
+@pytest.mark.parametrize("apart_s", [1e-9, 0.001])
+@pytest.mark.parametrize("name", ["camera", "mic"])
+def test_thousands_of_frames_where_there_is_room_for_one(tmp_path, name, apart_s):
+    """They must not occupy the server for ever, nor keep others from delivering."""
+    wire = camera() if name == "camera" else mic()
+    (copy,) = copies(wire)
+    folder = record_until(tmp_path, [wire], 13.0)
+    began_ntp, data = copy.frames[130]
+    many = [(began_ntp + round((1 + n) * apart_s * FRACTION), data) for n in range(3000)]
+    flood = Copy(name, sorted([*copy.frames[100:200], *many]))
+    flood.frames = [frame for n, frame in enumerate(flood.frames) if n == 0 or frame[0] > flood.frames[n - 1][0]]
+    deliver(deliveries_in(tmp_path), [flood], NOW_NTP)
+    assert_contiguous(folder)
+    assert read_lesson(folder).state is RecordingState.COMPLETE
