@@ -184,7 +184,8 @@ class DownTrack:
         self.started_at_s = now
         numbers = self.numbers
         runs = _pictures(packets) if catch_up and self.realtime else [packets]
-        at_s = now if self.realtime else packets[0].received_at_s
+        # The first one may have been sent again; those behind it tell better when it was on its way.
+        at_s = now if self.realtime else min(packet.received_at_s for packet in packets)
         out_ts = self._resumed_ts(up, runs[-1][0], at_s, pictures_before=len(runs) - 1)
         step = round(CATCH_UP_S * self.clock_rate_hz)
         bursts = []
