@@ -21,7 +21,7 @@ from classroom.recording.inventory import Inventory, spans
 from classroom.recording.lesson_file import DamagedRecording, LessonRecord, Repair, read_lesson
 from classroom.recording.playlist import iso_time
 from classroom.recording.splice_plan import decodable
-from classroom.recording.splicing import RESERVE_BYTES, check_space, splice_recording
+from classroom.recording.splicing import RESERVE_BYTES, Unstorable, check_space, splice_recording
 from classroom.recording.staging import MAX_FRAME_BYTES, Request, Staging, deliveries_of
 from classroom.sfu.core.ntp import FRACTION
 
@@ -105,12 +105,23 @@ class Deliveries:
                 raise recording_live()
             stagings = [self._staging(folder, track) for track in deliveries_of(folder)]
             waiting: set[str] = set()
-            if any(staging.staged for staging in stagings):
-                record, waiting = splice_recording(folder, stagings, _end_s(record))
+            refused: Unstorable | None = None
+            while any(staging.staged for staging in stagings):
+                try:
+                    record, waiting = splice_recording(folder, stagings, _end_s(record))
+                except Unstorable as error:  # it must not keep the others out
+                    logger.warning("lesson=%s %s: %s", lesson, error.track, error)
+                    refused = error
+                    self._remove(next(s for s in stagings if s.track == error.track), folder)
+                    continue
                 self._spliced_at_s[folder] = time.monotonic()
                 logger.info("lesson=%s what was delivered has been put into %s", lesson, folder.name)
-            elif record.state is RecordingState.REPAIRING:
-                record = _give_up(folder)
+                break
+            else:
+                if record.state is RecordingState.REPAIRING:
+                    record = _give_up(folder)
+                if refused is not None:
+                    raise refused
             for staging in stagings:
                 if staging.track not in waiting:
                     self._remove(staging, folder)

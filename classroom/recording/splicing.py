@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 RESERVE_BYTES = 512 << 20  # of the disk, for the lessons that are being recorded
 
 
+class Unstorable(BadDelivery):
+    """What was delivered of ``track`` can be in no recording."""
+
+    def __init__(self, text: str, track: str) -> None:
+        super().__init__(text)
+        self.track = track
+
+
 @dataclass(slots=True)
 class _Part:
     """A track that changes, and how."""
@@ -100,7 +108,7 @@ def splice_recording(folder: Path, stagings: Sequence[Staging], end_s: float) ->
 
     Until the last moment nothing that exists is touched, so that a crash leaves the former recording. ``end_s`` is
     where the recording ends on the axis. Blocks. Raises RecordingLive when a recorder goes on with the recording
-    meanwhile, BadDelivery, DiskShort, DamagedRecording, OSError.
+    meanwhile, Unstorable, DiskShort, DamagedRecording, OSError.
     """
     before = read_lesson(folder)
     parts = [_part(folder, before, staging, end_s) for staging in stagings if staging.request is not None]
@@ -204,7 +212,8 @@ def _write(folder: Path, record: LessonRecord, part: _Part, made: list[Path]) ->
     try:
         written = write_generation(target, stored, part.windows, part, part.video, record.epoch_s)
     except BadParameterSet as error:
-        raise BadDelivery(f"这些图像无法存储。 These pictures cannot be stored: {error}") from None
+        text = f"这些图像无法存储。 These pictures cannot be stored: {error}"
+        raise Unstorable(text, part.record.name) from None
     part.record.gaps = remaining_gaps(part.record.gaps, part.windows, former, part.timescale_hz, part.video)
     part.record.folder = target.name
     describe(part.record, written)

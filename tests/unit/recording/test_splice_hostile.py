@@ -5,13 +5,23 @@ from dataclasses import replace
 
 import pytest
 
-from classroom.live.errors import UnknownRecording
+from classroom.live.errors import BadDelivery, UnknownRecording
+from classroom.media.h264 import to_length_prefixed
 from classroom.model import Label, RecordingState
 from classroom.recording.lesson_file import read_lesson
 from classroom.recording.repair import repair_recordings
 from classroom.recording.staging import FOLDER
 from classroom.sfu.core.ntp import FRACTION
-from tests.unit.recording.delivering import Copy, agent_now, ask, assert_contiguous, assert_whole, deliver, track_frames
+from tests.unit.recording.delivering import (
+    LESSON,
+    Copy,
+    agent_now,
+    ask,
+    assert_contiguous,
+    assert_whole,
+    deliver,
+    track_frames,
+)
 from tests.unit.recording.lesson_source import EPOCH_S, Wire, encode_video
 from tests.unit.recording.playback import pictures
 from tests.unit.recording.test_splice import (
@@ -171,3 +181,25 @@ def test_thousands_of_frames_where_there_is_room_for_one(tmp_path, name, apart_s
     deliver(deliveries_in(tmp_path), [flood], NOW_NTP)
     assert_contiguous(folder)
     assert read_lesson(folder).state is RecordingState.COMPLETE
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_pictures_that_nothing_can_show_do_not_keep_the_others_out(tmp_path, alone):
+    """A classroom delivers keyframes without parameter sets: it is told so, and the lesson's own tracks are mended."""
+    wire = camera()
+    (copy,) = copies(wire)
+    outage(wire, 4.0, 6.0)
+    folder = record_until(tmp_path, [wire], 13.0)
+    bare = to_length_prefixed([nal for nal in encode_video(2.0)[0].nals if nal[0] & 0x1F == 5])
+    wicked = Copy("camera-1a2b3c4d", [(captured_ntp, bare) for captured_ntp, _ in copy.frames[:40]])
+    deliveries = deliveries_in(tmp_path)
+    wanted = ask(deliveries, wicked, NOW_NTP)
+    deliveries.take_frames(LESSON, wanted.holding, wicked.track, wicked.bodies(wanted.wanted)[0])
+    if alone:
+        with pytest.raises(BadDelivery):
+            deliveries.complete(LESSON, wanted.holding)
+    deliver(deliveries, [copy], NOW_NTP)
+    assert_whole(folder, copy)
+    record = read_lesson(folder)
+    assert record.state is RecordingState.COMPLETE and [track.name for track in record.tracks] == ["camera"]
+    assert list((folder / FOLDER).iterdir()) == []
