@@ -18,7 +18,7 @@ from classroom.recording.derived import INDEX_FILE, INDEX_FOLDER
 from classroom.recording.event_log import EVENTS_FILE
 from classroom.recording.folders import all_recordings, holding_key, holdings
 from classroom.recording.happenings import people
-from classroom.recording.lesson_file import LESSON_FILE, read_lesson
+from classroom.recording.lesson_file import LESSON_FILE, DamagedRecording, read_lesson
 from classroom.recording.library import manifest, origin_s
 from classroom.recording.metadata_file import METADATA_FILE, read_metadata, write_metadata
 
@@ -146,6 +146,8 @@ def read_entry(folder: Path, name: str, seen: str) -> RecordingEntry:
     Raises OSError, DamagedRecording, InvalidLessonId.
     """
     told = manifest(folder)
+    if told["lesson"] != folder.name.partition(".")[0]:
+        raise DamagedRecording(f"课程编号与文件夹名称不符。 It says it is of the lesson {told['lesson']}; is it a copy?")
     shift_s = -origin_s(folder)
     said: list[Passage] = [Passage(Kind.PEOPLE, None, name) for name in people(told["events"])]
     for chapter in told["chapters"]:

@@ -1,10 +1,12 @@
 """Where recordings are: ``<root>/<yyyy>/<mm>/<lesson-id>/``, and ``<lesson-id>.2`` when a lesson is held again.
 
-A dot cannot occur in a lesson id, so the number of the holding never looks like another lesson.
+A dot cannot occur in a lesson id, so the number of the holding never looks like another lesson. A folder of any other
+name (``maths.bak``, which somebody has put aside) is not a recording.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_SUFFIX = re.compile(r"\.(?:[2-9]|[1-9][0-9]{1,5})")
+
 
 def all_folders(root: Path) -> Iterator[Path]:
     """The folders that may be recordings, also those without a record, oldest month first."""
@@ -26,7 +30,9 @@ def all_folders(root: Path) -> Iterator[Path]:
 
 def all_recordings(root: Path) -> Iterator[Path]:
     """The folders of all recordings, oldest month first."""
-    return (folder for folder in all_folders(root) if (folder / LESSON_FILE).is_file())
+    for folder in all_folders(root):
+        if _is_called_as_one(folder) and (folder / LESSON_FILE).is_file():
+            yield folder
 
 
 def holdings(root: Path, lesson_id: str) -> list[Path]:
@@ -37,7 +43,8 @@ def holdings(root: Path, lesson_id: str) -> list[Path]:
         return []
     months = root.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]")
     found = [folder for month in months for folder in (month / lesson_id, *month.glob(f"{lesson_id}.*"))]
-    numbered = [(f.parent.parent.name, f.parent.name, _number(f), f) for f in found if (f / LESSON_FILE).is_file()]
+    found = [folder for folder in found if _is_called_as_one(folder) and (folder / LESSON_FILE).is_file()]
+    numbered = [(folder.parent.parent.name, folder.parent.name, _number(folder), folder) for folder in found]
     return [entry[-1] for entry in sorted(numbered)]
 
 
@@ -72,6 +79,14 @@ def new_folder(root: Path, lesson_id: str, at_s: float) -> Path:
         return folder
 
 
+def _is_called_as_one(folder: Path) -> bool:
+    lesson_id, dot, number = folder.name.partition(".")
+    try:
+        parse_lesson_id(lesson_id)
+    except InvalidLessonId:
+        return False
+    return not dot or _SUFFIX.fullmatch(dot + number) is not None
+
+
 def _number(folder: Path) -> int:
-    suffix = folder.name.partition(".")[2]
-    return int(suffix) if suffix.isdigit() else 1
+    return int(folder.name.partition(".")[2] or 1)

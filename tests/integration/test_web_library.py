@@ -239,6 +239,17 @@ async def test_a_database_that_goes_away_and_comes_back(tmp_path, monkeypatch):
         await asyncio.to_thread(database.close)
 
 
+@pytest.mark.parametrize("copy", ["maths.bak", "maths-copy", "maths.1", "maths.²", "maths.02", "数学 副本"])
+async def test_a_copy_that_somebody_put_beside_a_recording_is_in_nobodys_way(here, tmp_path, copy):
+    folder = hold(tmp_path)
+    shutil.copytree(folder, folder.with_name(copy))
+    hold(tmp_path, "zoology")
+    found = await until_found(here, 2)
+    assert sorted(item["lesson"] for item in found["items"]) == ["maths", "zoology"]
+    manifest = await told(await here.ask("GET", "/api/lessons/maths/recording", operator()))
+    assert manifest["holding"] == "2026-09-1"
+
+
 async def test_the_manifest_tells_all_that_is_known(doors, tmp_path):
     folder = hold(tmp_path)
     told_of_index = index(folder)
