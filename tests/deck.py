@@ -121,7 +121,8 @@ def encode(
         f":vbv-bufsize={bit_rate // 1000}",
     }  # fmt: skip
     for index, (at_s, picture) in enumerate(frames(rate, width_px, height_px, shown)):
-        frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
+        planes = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), np.uint8)
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts = index
         (packet,) = encoder.encode(frame)
         yield at_s, bytes(packet), packet.is_keyframe
@@ -288,7 +289,7 @@ def _texture(seed: int) -> Image:
 def photograph(seed: int, t: float = 0.0) -> Image:
     """A picture without edges of text; with a time, a video whose camera moves."""
     x, y = round(480 + 470 * np.sin(0.9 * t)), round(270 + 260 * np.cos(1.3 * t))
-    return np.ascontiguousarray(_texture(seed)[y : y + HEIGHT_PX, x : x + WIDTH_PX])
+    return np.ascontiguousarray(_texture(seed)[y : y + HEIGHT_PX, x : x + WIDTH_PX], np.uint8)
 
 
 @lru_cache(maxsize=16)
@@ -305,7 +306,7 @@ def clock(second: int) -> Image:
 def blend(old: Image, new: Image, share: float) -> Image:
     """A fade."""
     share = min(1.0, share)
-    return cv2.addWeighted(old, 1 - share, new, share, 0) if share < 1 else new
+    return np.asarray(cv2.addWeighted(old, 1 - share, new, share, 0), np.uint8) if share < 1 else new
 
 
 def wipe(old: Image, new: Image, share: float) -> Image:

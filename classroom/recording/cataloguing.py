@@ -147,7 +147,9 @@ def read_entry(folder: Path, name: str, seen: str) -> RecordingEntry:
     """
     told = manifest(folder)
     if told["lesson"] != folder.name.partition(".")[0]:
-        raise DamagedRecording(f"课程编号与文件夹名称不符。 It says it is of the lesson {told['lesson']}; is it a copy?")
+        raise DamagedRecording(
+            f"课程编号与文件夹名称不符，可能是副本。 It says it is of the lesson {told['lesson']}; is it a copy?"
+        )
     shift_s = -origin_s(folder)
     said: list[Passage] = [Passage(Kind.PEOPLE, None, name) for name in people(told["events"])]
     for chapter in told["chapters"]:
