@@ -184,7 +184,12 @@ def _progress(told: Manifest) -> float | None:
     if told["state"] == "repairing" and repair is not None and repair["wanted_bytes"] > 0:
         return min(1.0, repair["received_bytes"] / repair["wanted_bytes"])
     index = told["index"]
-    if told["state"] == RecordingState.RECORDING or index is None or index["state"] == "done" or not told["duration_s"]:
+    if (
+        told["state"] == RecordingState.RECORDING
+        or index is None
+        or index["state"] != "running"
+        or not told["duration_s"]
+    ):
         return None
     return min(1.0, index["indexed_to_s"] / told["duration_s"])
 

@@ -29,6 +29,7 @@ class IndexState(StrEnum):
 
     RUNNING = "running"  # it grows with the recording, or is being made
     DONE = "done"  # it says all there is to say of a recording that has ended
+    FAILED = "failed"  # it was given up, and why is in the log; it is tried again when the recording changes
 
 
 class Speaker(StrEnum):

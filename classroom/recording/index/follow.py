@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
+import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING
@@ -12,7 +14,14 @@ from classroom.recording.folders import all_recordings
 from classroom.recording.index.dictation import Dictation
 from classroom.recording.index.recording import KEPT_S, RecordingIndex, remove_unnamed
 from classroom.recording.index.text import TextReader
-from classroom.recording.index_file import CAPTIONS_FOLDER, INDEX_FILE, INDEX_FOLDER, IndexState, read_index
+from classroom.recording.index_file import (
+    CAPTIONS_FOLDER,
+    INDEX_FILE,
+    INDEX_FOLDER,
+    IndexState,
+    read_index,
+    write_index,
+)
 from classroom.recording.lesson_file import LESSON_FILE, read_lesson
 
 if TYPE_CHECKING:
@@ -25,13 +34,15 @@ logger = logging.getLogger(__name__)
 
 LOOK_S = 1.0  # how often recordings are looked at; a segment takes two seconds to come
 TURN = 8  # segments of one recording before another has its turn
+WEDGED_S = 600.0  # a turn takes seconds; a process that is stuck in one says where and ends, to be started again
 
 
 class Follower:
     """Indexes the recordings under ``root``, or those of one lesson.
 
     Those that grow have turns by turns; of those that have ended one is open at a time, and only while nothing grows
-    that is not indexed. A recording that cannot be indexed is logged once and left alone until it changes.
+    that is not indexed. A recording that cannot be indexed, or has killed the process twice (attempt.py), is logged
+    once and left alone until it changes.
     """
 
     def __init__(self, root: Path, lesson: LessonId | None = None, dictation: Dictation | None = None) -> None:
@@ -93,6 +104,7 @@ class Follower:
 
     def _guarded(self, folder: Path) -> bool:
         """Give a recording its turn; whatever is wrong with it stays its own affair."""
+        faulthandler.dump_traceback_later(WEDGED_S, exit=True, file=sys.__stderr__ or 2)
         try:
             return self._advance(folder)
         except (OSError, ClassroomError) as error:
@@ -100,6 +112,8 @@ class Follower:
         except Exception:
             logger.exception("a fault of ours; %s is not indexed", folder)
             self._give_up(folder, _newest_ns(folder), None)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
         return True
 
     def _advance(self, folder: Path) -> bool:
@@ -111,8 +125,10 @@ class Follower:
         while steps < TURN and index.step():
             steps += 1
         if steps == TURN or not index.ended:
+            index.rest()
             return steps > 0
         index.finish()
+        index.rest()
         del self._open[folder]
         self._to_sweep.append((time.monotonic() + 1.5 * KEPT_S, folder))
         self._seen[folder] = _newest_ns(folder)
@@ -128,9 +144,18 @@ class Follower:
             logger.warning("%s: %s", folder, error)
 
     def _give_up(self, folder: Path, mark: int, error: Exception | None) -> None:
-        self._open.pop(folder, None)
+        index = self._open.pop(folder, None)
         self._seen[folder] = mark
         self._given_up.add(folder)
+        try:
+            if index is not None:
+                index.rest()
+            record = read_index(folder)
+            if record is not None and record.state is IndexState.RUNNING:
+                record.state = IndexState.FAILED
+                write_index(folder, record)
+        except OSError:
+            pass  # it goes on to say that it is being made
         if error is not None:
             logger.warning("录像 %s 无法建立索引。 The recording %s cannot be indexed: %s", folder, folder, error)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classroom.model import Label, RecordingState, TrackKind
+from classroom.recording.index.attempt import ATTEMPT_FILE, Attempt
 from classroom.recording.index.captions import store_captions, supplied_captions
 from classroom.recording.index.dictation import LANGUAGE
 from classroom.recording.index.media import DamagedMedia, load_segment, segments_after
@@ -35,7 +36,7 @@ from classroom.recording.index_file import (
     read_index,
     write_index,
 )
-from classroom.recording.lesson_file import read_lesson
+from classroom.recording.lesson_file import LESSON_FILE, read_lesson
 from classroom.recording.master import MIC
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ class _Track:
 class RecordingIndex:
     """Makes and extends the index of a recording. Everything blocks.
 
-    Raises OSError and DamagedRecording; what is on disk then is the index as it was last published. A segment that
-    cannot be decoded is left out.
+    Raises OSError, DamagedRecording and Poisonous; what is on disk then is the index as it was last published. A
+    segment that cannot be decoded is left out.
     """
 
     def __init__(self, folder: Path, reader: TextReader, dictation: Dictation) -> None:
@@ -83,6 +84,9 @@ class RecordingIndex:
         self._dictation = dictation
         self._transcript: Transcript | None = None
         self._lesson = read_lesson(folder)
+        # The record of a lesson that goes on is written all the time: that is no change.
+        self._attempt = Attempt(self._index, (folder / LESSON_FILE).stat().st_mtime_ns if self.ended else 0)
+        self._attempt.at("open")
         self._memory, self._arrays = load_state(self._index)
         if any(self._now_in(name) != each.folder for name, each in self._memory.tracks.items()):
             self._memory, self._arrays = Remembered(), {}
@@ -95,6 +99,7 @@ class RecordingIndex:
         self._tracks: dict[str, _Track] = {}
         self._damaged: set[str] = set()
         self._published_s = self._saved_s = self.indexed_to_s
+        self._attempt.rest()
 
     @property
     def indexed_to_s(self) -> float:
@@ -108,6 +113,7 @@ class RecordingIndex:
             return False
         track = min(waiting, key=lambda each: each.progress.end_s)
         file, progress = track.waiting.pop(0), track.progress
+        self._attempt.at(f"{progress.folder}/{file.path.name}")
         progress.done = file.number
         try:
             segment = load_segment(file, video=isinstance(track.part, Screen))
@@ -144,6 +150,7 @@ class RecordingIndex:
 
     def finish(self) -> None:
         """Everything is indexed and the recording has ended: say so."""
+        self._attempt.at("finish")
         for track in self._open_tracks():
             if isinstance(track.part, Screen):
                 track.part.finish()
@@ -152,6 +159,10 @@ class RecordingIndex:
         self.save()
         self._old = None
         self.publish(done=True)
+
+    def rest(self) -> None:
+        """Say that nothing is being done for now."""
+        self._attempt.rest()
 
     def save(self) -> None:
         """Remember everything, to go on from here."""
@@ -288,7 +299,7 @@ class RecordingIndex:
 
 def remove_unnamed(folder: Path, record: IndexRecord) -> None:
     """Remove files that the index of a recording has not named for ``KEPT_S``. Blocks. Raises OSError."""
-    named = {chapter.thumbnail for chapter in record.chapters} | {record.cover, STATE_FILE, INDEX_FILE}
+    named = {chapter.thumbnail for chapter in record.chapters} | {record.cover, STATE_FILE, INDEX_FILE, ATTEMPT_FILE}
     named |= set(record.strip.sheets if record.strip else ()) | {each.file for each in record.captions}
     for path in (folder / INDEX_FOLDER).iterdir():
         if path.name not in named and time.time() - path.stat().st_mtime >= KEPT_S:

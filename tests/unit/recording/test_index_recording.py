@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import subprocess
 import sys
 from fractions import Fraction
 from itertools import pairwise
@@ -270,6 +271,70 @@ def test_a_damaged_recording_is_said_once_and_others_are_indexed(tmp_path, caplo
     assert read_index(good).state is IndexState.DONE
     assert len([each for each in caplog.records if "cannot be indexed" in each.message]) == 1
     assert not (bad / "index").exists()
+
+
+DEADLY = """
+import os, signal, sys, threading
+from pathlib import Path
+from classroom.recording.index import follow, recording
+load = recording.load_segment
+def deadly(file, video):
+    if str(file.path).endswith("bad/slides/000003.m4s"):
+        {death}
+    return load(file, video)
+recording.load_segment = deadly
+follow.WEDGED_S = float(sys.argv[2])
+follower = follow.Follower(Path(sys.argv[1]))
+while follower.turn():
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    "death", ["os.kill(os.getpid(), signal.SIGSEGV)", "threading.Event().wait()"], ids=["crashes", "is stuck"]
+)
+def test_a_recording_that_kills_the_process_twice_is_skipped_and_said(tmp_path, caplog, death):
+    made = record(tmp_path, lesson()[:1])
+    bad = made.rename(made.with_name("bad"))
+    told_of = read_lesson(bad)
+    told_of.id = "bad"
+    write_lesson(bad, told_of)
+    good = record(tmp_path, lesson()[:1])
+
+    def run(wedged_s):
+        command = [sys.executable, "-c", DEADLY.format(death=death), str(tmp_path), str(wedged_s)]
+        return subprocess.run(command, capture_output=True, check=False)
+
+    first, second, third_time = run(3), run(3), run(600)
+    assert first.returncode != 0 and second.returncode != 0
+    assert third_time.returncode == 0, third_time.stderr
+    assert "处理到 slides/000003.m4s 时程序两次中断" in third_time.stderr.decode()
+    assert read_index(good).state is IndexState.DONE
+    # What has changed is tried again.
+    os.utime(bad / "lesson.json")
+    work(Follower(tmp_path))
+    assert read_index(bad).state is IndexState.DONE
+    assert not (bad / "index" / "attempt.json").exists()
+
+
+def test_what_ends_a_server_is_not_held_against_a_recording(tmp_path):
+    folder = record(tmp_path, lesson()[:1])
+    for parent in (7, 8, 9):
+        (folder / "index").mkdir(exist_ok=True)
+        note = {"parent": parent, "at": "slides/000003.m4s", "died_at": "slides/000003.m4s", "deaths": 1}
+        (folder / "index" / "attempt.json").write_text(json.dumps(note))
+        indexing = recording_module.RecordingIndex(folder, TextReader(), Dictation.with_model(None))
+        assert indexing.step()
+
+
+def test_an_index_that_was_given_up_does_not_say_that_it_is_being_made(tmp_path):
+    folder = record(tmp_path, lesson()[:1])
+    indexing = recording_module.RecordingIndex(folder, TextReader(), Dictation.with_model(None))
+    assert indexing.step()
+    indexing.publish(done=False)
+    (folder / "slides").rename(folder / "gone")
+    work(Follower(tmp_path))
+    assert read_index(folder).state is IndexState.FAILED
 
 
 def test_what_is_indexed_is_not_indexed_again(tmp_path):
