@@ -43,6 +43,7 @@ class Action(StrEnum):
     PUBLISH = "publish"
     RECEIVE = "receive"
     FOLLOW = "follow"  # control WebSocket, state of the lesson, its recording
+    EDIT = "edit"  # what is said about it, captions, links to its recording
     DELIVER = "deliver"  # frames of its own that never reached the recording
 
 
@@ -60,6 +61,7 @@ _REFUSALS = {
     Action.PUBLISH: "这个令牌只能观看，不能发送。 This token may watch, not publish.",
     Action.RECEIVE: "这个令牌不能观看。 This token may not watch.",
     Action.FOLLOW: "这个令牌不能进入课堂。 This token may not follow the lesson.",
+    Action.EDIT: "只有主讲教师或管理员可以修改和分享。 Only a teacher of the lesson or an operator may edit and share.",
     Action.DELIVER: "这个令牌不能补传录像。 This token may not deliver to the recording.",
 }
 

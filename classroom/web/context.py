@@ -206,7 +206,7 @@ def admit_editor(request: web.Request) -> LessonId:
     lesson = parse_lesson_id(request.match_info["lesson"])
     reader = request.app[CONTEXT].verify_reader(_bearer(request), address_of(request))
     if isinstance(reader, Claims):
-        reader.require(Action.CONDUCT, lesson)
+        reader.require(Action.EDIT, lesson)
     elif isinstance(reader, ViewerKey):
         raise Forbidden("这个链接只能观看。 This link is for watching only.")
     return lesson

@@ -20,23 +20,37 @@ if TYPE_CHECKING:
 
 FOR_EVER, ASK_AGAIN = "private, max-age=31536000, immutable", "private, no-cache"
 _HOLDING = re.compile(r"(\d{4}-\d{2}-\d{1,9})/")
+_RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-[0-9]{1,18})", re.IGNORECASE)
 
 
 class RangedFile(FileResponse):
     """A file with ranges and conditions (RFC 9110 §13, §14).
 
     aiohttp knows dates only in If-Range. With an entity tag of other contents the range does not count (§13.1.5): the
-    rest of a segment that has grown meanwhile would not fit what the client has.
+    rest of a segment that has grown meanwhile would not fit what the client has. Nor do several ranges, other units, or
+    nonsense (§14.2), which it would answer by 416. A refusal is for nobody to keep.
     """
 
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
-        """Answer the request, as one for the whole file if its range is of other contents."""
-        if_range = request.headers.get(hdrs.IF_RANGE, "").strip()
-        if hdrs.RANGE in request.headers and if_range.endswith('"') and if_range != await asyncio.to_thread(self._tag):
+        """Answer the request, as one for the whole file if its range does not count."""
+        if hdrs.RANGE in request.headers and not await self._counts(request):
             headers = request.headers.copy()
             del headers[hdrs.RANGE]
             request = request.clone(headers=headers)
         return await super().prepare(request)
+
+    def set_status(self, status: int, reason: str | None = None) -> None:
+        """See web.Response."""
+        super().set_status(status, reason)
+        if status >= 400:
+            self.headers[hdrs.CACHE_CONTROL] = "no-store"
+
+    async def _counts(self, request: BaseRequest) -> bool:
+        match = _RANGE.fullmatch(request.headers[hdrs.RANGE].strip())
+        if match is None or (match[2] and int(match[2]) < int(match[1])):
+            return False
+        if_range = request.headers.get(hdrs.IF_RANGE, "").strip()
+        return not if_range.endswith('"') or if_range == await asyncio.to_thread(self._tag)
 
     def _tag(self) -> str:
         """The tag that aiohttp gives this file; no weak one is ever equal to it."""

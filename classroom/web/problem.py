@@ -17,6 +17,7 @@ from classroom.model import ClassroomError, InvalidLessonId
 from classroom.sfu import negotiate
 from classroom.sfu import session as sfu
 from classroom.web.auth import BadToken, Forbidden
+from classroom.web.responses import NO_STORE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -90,6 +91,7 @@ def problem(status: int, code: str, detail: str, headers: dict[str, str] | None 
         "code": code,
     }
     text = json.dumps(body, ensure_ascii=False)
+    headers = {**NO_STORE, **(headers or {})}
     return web.Response(status=status, text=text, content_type="application/problem+json", headers=headers)
 
 
@@ -126,6 +128,9 @@ async def problems(
         code, detail = _HTTP.get(error.status, (f"http_{error.status}", error.reason))
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return problem(error.status, code, detail, allow)
+    except web.RequestPayloadError:
+        text = "内容的压缩或分块有误。 The body cannot be decoded; see its Content-Encoding."
+        return problem(400, "bad_request", text)
     except Exception:
         logger.exception("a fault of the server in %s %s", request.method, request.path)
         return problem(500, "internal", "服务器内部错误。 The server has a fault; its log says more.")

@@ -162,6 +162,7 @@ async def test_what_the_door_refuses(tmp_path):
             (await agent.frames(camera, holding, large), 413, "too_large"),
             (await agent.inventory(camera, b"nonsense"), 422, "bad_frames"),
             (await agent.inventory(camera, bomb, **{"Content-Encoding": "gzip"}), 413, "too_large"),
+            (await agent.inventory(camera, b"no gzip", **{"Content-Encoding": "gzip"}), 400, "bad_request"),
             (await agent.ask("PUT", "/camera.2/inventory", params=query), 400, "bad_request"),
             (await agent.ask("PUT", "/camera/inventory", params={**query, "kind": "audio"}), 400, "bad_request"),
             (await agent.ask("PUT", "/camera/inventory", params={**query, "now": "-1"}), 400, "bad_request"),

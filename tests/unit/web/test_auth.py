@@ -159,7 +159,7 @@ def test_there_are_no_tokens_for_roles_of_the_server():
 @pytest.mark.parametrize(
     ("role", "allowed"),
     [
-        (Role.TEACHER, "open conduct publish receive follow deliver"),
+        (Role.TEACHER, "open conduct publish receive follow edit deliver"),
         (Role.CAPTURE, "open publish receive follow deliver"),
         (Role.CLASSROOM, "publish receive follow deliver"),
         (Role.OBSERVER, "receive follow"),
