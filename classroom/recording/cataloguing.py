@@ -14,10 +14,10 @@ from classroom.catalogue.database import CatalogueUnavailable
 from classroom.catalogue.passages import Kind, Passage
 from classroom.model import ClassroomError, RecordingState, parse_lesson_id
 from classroom.recording.captions import CAPTIONS_FOLDER, read_captions
-from classroom.recording.derived import INDEX_FILE, INDEX_FOLDER
 from classroom.recording.event_log import EVENTS_FILE
 from classroom.recording.folders import all_recordings, holding_key, holdings
 from classroom.recording.happenings import people
+from classroom.recording.index_file import INDEX_FILE, INDEX_FOLDER
 from classroom.recording.lesson_file import LESSON_FILE, DamagedRecording, read_lesson
 from classroom.recording.library import manifest, origin_s
 from classroom.recording.metadata_file import METADATA_FILE, read_metadata, write_metadata

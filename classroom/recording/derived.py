@@ -1,150 +1,125 @@
-"""``index/index.json``: what was derived from a recording, as far as it is there and can be understood.
-
-The index is written by another process and can always be made again, so a part of it that is damaged is a part that is
-not there. Times in the file are on the axis of the recording; ``shift_s`` takes them to those of the manifest.
-"""
+"""The index of a recording as its manifest tells it: in its time, files by their path in the folder. Pure."""
 
 from __future__ import annotations
 
-import json
-import logging
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, TypedDict
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
-from typing_extensions import TypedDict  # what pydantic reads before Python 3.12
+from classroom.recording.index_file import INDEX_FOLDER
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-logger = logging.getLogger(__name__)
-
-INDEX_FOLDER, INDEX_FILE = "index", "index.json"
-MAX_BYTES = 16 << 20
-_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$")]
-_Seconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
-_Size = Annotated[int, Field(ge=1, le=10_000)]
-
-T = TypeVar("T")
+    from classroom.recording.index_file import IndexRecord
 
 
 class Chapter(TypedDict):
-    """What one page of the slides was on the screen for; ``thumbnail`` is a file in ``index/``."""
+    """What one page of the slides was on the screen for."""
 
-    start_s: _Seconds
-    end_s: _Seconds
-    thumbnail: Annotated[_Name | None, BeforeValidator(lambda name: name or None)]
+    start_s: float
+    end_s: float
+    thumbnail: str | None
     text: str
     title: str
 
 
 class Strip(TypedDict):
-    """Small pictures at equal intervals, row by row on sheets; ``sheets`` are files in ``index/``."""
+    """Small pictures at equal intervals, row by row on sheets."""
 
-    interval_s: Annotated[float, Field(gt=0, le=1e4)]
-    width_px: _Size
-    height_px: _Size
-    columns: _Size
-    rows: _Size
-    sheets: list[_Name]
+    interval_s: float
+    width_px: int
+    height_px: int
+    columns: int
+    rows: int
+    sheets: list[str]
 
 
 class Loudness(TypedDict):
     """By how much playback is to be louder."""
 
-    gain_db: Annotated[float, Field(ge=-60, le=60)]
+    gain_db: float
 
 
 class Voice(TypedDict):
     """Who speaks when, and for how long altogether."""
 
-    spans: list[tuple[_Seconds, _Seconds, Literal["teacher", "classroom"]]]
-    teacher_s: _Seconds
-    classroom_s: _Seconds
-    silence_s: _Seconds
-
-
-class IndexedCaptions(TypedDict):
-    """Captions that were made from the sound; ``file`` is in ``index/``."""
-
-    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
-    file: _Name
-    source: Literal["supplied", "speech"]
+    spans: list[tuple[float, float, str]]
+    teacher_s: float
+    classroom_s: float
+    silence_s: float
 
 
 class Progress(TypedDict):
     """How far the index is."""
 
     state: str
-    indexed_to_s: _Seconds
+    indexed_to_s: float
     ocr: str
     speech: str
 
 
-class Index(TypedDict):
-    """The parts that are there."""
+class CaptionsEntry(TypedDict):
+    """Captions; ``url`` is a path in the folder."""
 
-    progress: Progress
+    language: str
+    url: str
+    source: str
+
+
+class Derived(TypedDict):
+    """What a manifest tells of the index. What it has not found, or not yet, is empty or None."""
+
     chapters: list[Chapter]
     cover: str | None
     strip: Strip | None
     loudness: Loudness | None
     voice: Voice | None
-    captions: list[IndexedCaptions]
+    captions: list[CaptionsEntry]
+    index: Progress | None
 
 
-_CHAPTERS, _STRIP, _VOICE = TypeAdapter(list[Chapter]), TypeAdapter(Strip), TypeAdapter(Voice)
-_CAPTIONS, _LOUDNESS = TypeAdapter(list[IndexedCaptions]), TypeAdapter(Loudness)
-_COVER, _PROGRESS = TypeAdapter(_Name), TypeAdapter(Progress)
-
-
-def read_index(folder: Path, shift_s: float, sound: str) -> Index | None:
-    """The index of a recording with ``shift_s`` added to all times; None without one. Blocks.
-
-    ``sound`` is the track whose loudness counts.
-    """
-    path = folder / INDEX_FOLDER / INDEX_FILE
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"over {MAX_BYTES} bytes")
-        told = json.loads(path.read_bytes())
-        if not isinstance(told, dict):
-            raise TypeError("no object")
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        logger.warning("%s cannot be read: %s", path, error)
-        return None
+def derived(record: IndexRecord | None, shift_s: float, sound: str) -> Derived:
+    """Tell an index with ``shift_s`` added to all times; ``sound`` is the track whose loudness counts."""
+    if record is None:
+        return Derived(chapters=[], cover=None, strip=None, loudness=None, voice=None, captions=[], index=None)
 
     def at(seconds: float) -> float:
         return round(max(0.0, seconds + shift_s), 3)
 
-    def part(adapter: TypeAdapter[T], value: Any) -> T | None:
-        if value is None:
-            return None
-        try:
-            return adapter.validate_python(value)
-        except ValidationError as error:
-            logger.warning("%s: %s", path, error.errors(include_url=False, include_input=False)[0]["msg"])
-            return None
-
-    chapters = part(_CHAPTERS, told.get("chapters")) or []
-    for chapter in chapters:
-        chapter["start_s"], chapter["end_s"] = at(chapter["start_s"]), at(chapter["end_s"])
-    voice = part(_VOICE, told.get("voice"))
-    if voice is not None:
-        voice["spans"] = [(at(start_s), at(end_s), who) for start_s, end_s, who in voice["spans"]]
-    loudness = told.get("loudness")
-    progress = {"state": "running", "indexed_to_s": 0.0, "ocr": "off", "speech": "off"}
-    how_far = part(_PROGRESS, {**progress, **{name: told[name] for name in progress if name in told}})
-    if how_far is None:
-        return None
-    how_far["indexed_to_s"] = at(how_far["indexed_to_s"])
-    return Index(
-        progress=how_far,
-        chapters=chapters,
-        cover=part(_COVER, told.get("cover")),
-        strip=part(_STRIP, told.get("strip")),
-        loudness=part(_LOUDNESS, loudness.get(sound) if isinstance(loudness, dict) else None),
-        voice=voice,
-        captions=part(_CAPTIONS, told.get("captions")) or [],
+    strip, loudness, voice = record.strip, record.loudness.get(sound), record.voice
+    return Derived(
+        chapters=[
+            Chapter(
+                start_s=at(it.start_s), end_s=at(it.end_s), thumbnail=_path(it.thumbnail), text=it.text, title=it.title
+            )
+            for it in record.chapters
+        ],
+        cover=_path(record.cover),
+        strip=None
+        if strip is None
+        else Strip(
+            interval_s=strip.interval_s,
+            width_px=strip.width_px,
+            height_px=strip.height_px,
+            columns=strip.columns,
+            rows=strip.rows,
+            sheets=[f"{INDEX_FOLDER}/{sheet}" for sheet in strip.sheets],
+        ),
+        loudness=None if loudness is None else Loudness(gain_db=loudness.gain_db),
+        voice=None
+        if voice is None
+        else Voice(
+            spans=[(at(start_s), at(end_s), who.value) for start_s, end_s, who in voice.spans],
+            teacher_s=voice.teacher_s,
+            classroom_s=voice.classroom_s,
+            silence_s=voice.silence_s,
+        ),
+        captions=[
+            CaptionsEntry(language=it.language, url=f"{INDEX_FOLDER}/{it.file}", source=it.source)
+            for it in record.captions
+        ],
+        index=Progress(
+            state=record.state.value, indexed_to_s=at(record.indexed_to_s), ocr=record.ocr, speech=record.speech
+        ),
     )
+
+
+def _path(name: str | None) -> str | None:
+    return f"{INDEX_FOLDER}/{name}" if name else None

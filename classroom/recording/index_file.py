@@ -2,26 +2,37 @@
 
 The indexing process writes it (classroom/recording/index/), everybody else reads. Files that it names are in the
 same folder, are never written again under the same name, and stay for a while after it has ceased to name them.
+It can always be made again, so a part of it that is damaged is a part that is not there yet.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from classroom.recording.files import replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+logger = logging.getLogger(__name__)
+
 INDEX_FOLDER = "index"
 INDEX_FILE = "index.json"
-CAPTIONS_FOLDER = "captions"  # of the recording: supplied ones, <language>.vtt
 FORMAT = 1
+MAX_BYTES = 16 << 20
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$")]
+_NameOrNone = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-][A-Za-z0-9._-]{0,99})?$")]
+_Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
+_Seconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
+_Interval = Annotated[float, Field(gt=0, le=1e4)]
+_Size = Annotated[int, Field(ge=1, le=10_000)]
+_Gain = Annotated[float, Field(ge=-60, le=60)]
 
 
 class IndexState(StrEnum):
@@ -43,9 +54,9 @@ class Speaker(StrEnum):
 class Chapter:
     """A page of the slides while it was shown. ``thumbnail`` is empty until there is one, ``text`` without OCR."""
 
-    start_s: float
-    end_s: float
-    thumbnail: str = ""
+    start_s: _Seconds
+    end_s: _Seconds
+    thumbnail: _NameOrNone = ""
     text: str = ""
     title: str = ""
 
@@ -54,12 +65,12 @@ class Chapter:
 class Strip:
     """Small pictures for hovering: cell *n*, by rows over all sheets, shows the time from ``n * interval_s`` on."""
 
-    interval_s: float
-    width_px: int
-    height_px: int
-    columns: int
-    rows: int
-    sheets: list[str] = field(default_factory=list)
+    interval_s: _Interval
+    width_px: _Size
+    height_px: _Size
+    columns: _Size
+    rows: _Size
+    sheets: list[_Name] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -67,25 +78,25 @@ class TrackLoudness:
     """EBU R128 of a track, and what to add to it at playback."""
 
     integrated_lufs: float
-    gain_db: float
+    gain_db: _Gain
 
 
 @dataclass(slots=True)
 class Voice:
     """Who speaks when. A moment in which both speak counts for both; ``silence_s`` is when nobody does."""
 
-    spans: list[tuple[float, float, Speaker]] = field(default_factory=list)
-    teacher_s: float = 0.0
-    classroom_s: float = 0.0
-    silence_s: float = 0.0
+    spans: list[tuple[_Seconds, _Seconds, Speaker]] = field(default_factory=list)
+    teacher_s: _Seconds = 0.0
+    classroom_s: _Seconds = 0.0
+    silence_s: _Seconds = 0.0
 
 
 @dataclass(slots=True)
 class Captions:
-    """A WebVTT file, relative to the folder of the recording, and where it comes from."""
+    """A WebVTT file of the index, and where it comes from."""
 
-    language: str
-    file: str
+    language: _Language
+    file: _Name
     source: Literal["supplied", "speech"]
 
 
@@ -97,10 +108,10 @@ class IndexRecord:
     """
 
     state: IndexState = IndexState.RUNNING
-    indexed_to_s: float = 0.0
+    indexed_to_s: _Seconds = 0.0
     source: dict[str, str] = field(default_factory=dict)
     chapters: list[Chapter] = field(default_factory=list)
-    cover: str | None = None
+    cover: _Name | None = None
     strip: Strip | None = None
     loudness: dict[str, TrackLoudness] = field(default_factory=dict)
     voice: Voice | None = None
@@ -111,15 +122,38 @@ class IndexRecord:
 
 
 _RECORD = TypeAdapter(IndexRecord)
+_PARTS = {"chapters", "cover", "strip", "loudness", "voice", "captions"}
 
 
 def read_index(recording: Path) -> IndexRecord | None:
-    """The index of a recording's folder; None when there is none, or none of this format. Blocks. Raises OSError."""
+    """The index of a recording's folder; None when there is none that can be understood, which is logged. Blocks.
+
+    One of which a part is damaged is told without it, as one that is still being made.
+    """
+    path = recording / INDEX_FOLDER / INDEX_FILE
     try:
-        record = _RECORD.validate_json((recording / INDEX_FOLDER / INDEX_FILE).read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"over {MAX_BYTES} bytes")
+        told = json.loads(path.read_bytes())
+        if not isinstance(told, dict):
+            raise TypeError("no object")
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    return record if record.format == FORMAT else None
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        logger.warning("%s cannot be read: %s", path, error)
+        return None
+    if told.get("format", FORMAT) != FORMAT:
+        return None
+    try:
+        return _RECORD.validate_python(told)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False)
+        logger.warning("%s is damaged: %s", path, faults[0]["msg"])
+        damaged = {str(fault["loc"][0]) for fault in faults}
+    if not damaged <= _PARTS:
+        return None
+    whole = {name: part for name, part in told.items() if name not in damaged}
+    return _RECORD.validate_python({**whole, "state": IndexState.RUNNING})
 
 
 def write_index(recording: Path, record: IndexRecord) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from classroom.catalogue.metadata import Metadata
 from classroom.recording.captions import CAPTIONS_FOLDER, supplied_languages
-from classroom.recording.derived import INDEX_FOLDER, Chapter, Index, Loudness, Progress, Strip, Voice, read_index
+from classroom.recording.derived import CaptionsEntry, Chapter, Derived, derived
 from classroom.recording.folders import holding_key, holdings
 from classroom.recording.happenings import read_events
+from classroom.recording.index_file import INDEX_FOLDER, read_index
 from classroom.recording.lesson_file import LessonRecord, Repair, TrackRecord, read_lesson
 from classroom.recording.master import CAMERA, MASTER, MIC
 from classroom.recording.metadata_file import read_metadata, shown_title
@@ -39,14 +40,6 @@ class RepairEntry(TypedDict):
     received_bytes: int
 
 
-class CaptionsEntry(TypedDict):
-    """Captions; ``url`` is a path in the folder."""
-
-    language: str
-    url: str
-    source: str
-
-
 class TrackEntry(TypedDict):
     """One playable track; times count from the beginning of the earliest one."""
 
@@ -62,10 +55,10 @@ class TrackEntry(TypedDict):
     gaps: list[GapEntry]
 
 
-class Manifest(TypedDict):
+class Manifest(Derived):
     """What the replay page needs; paths are relative to the folder of the recording.
 
-    Times count from the beginning of the earliest track. What the index has not found, or not yet, is empty or None.
+    Times count from the beginning of the earliest track.
     """
 
     lesson: str
@@ -80,14 +73,7 @@ class Manifest(TypedDict):
     tracks: list[TrackEntry]
     master: str | None
     metadata: dict[str, Any]
-    chapters: list[Chapter]
-    cover: str | None
-    strip: Strip | None
-    loudness: Loudness | None
-    voice: Voice | None
-    captions: list[CaptionsEntry]
     events: list[dict[str, Any]]
-    index: Progress | None
 
 
 def find_recording(root: Path, lesson_id: str) -> Path | None:
@@ -109,11 +95,8 @@ def manifest(folder: Path) -> Manifest:
     has_master = any(track.name in (CAMERA, MIC) for track, _, _ in playable) and (folder / MASTER).is_file()
     said = read_metadata(folder)
     metadata = Metadata() if said is None else said.metadata
-    index = read_index(folder, -origin_s, MIC)
+    found = derived(read_index(folder), -origin_s, MIC)
     tracks = [_entry(track, origin_s, start_s, codec) for track, start_s, codec in playable]
-    chapters = [] if index is None else index["chapters"]
-    for chapter in chapters:
-        chapter["thumbnail"] = _indexed(chapter["thumbnail"])
     return Manifest(
         lesson=record.id,
         holding=holding_key(folder),
@@ -127,14 +110,14 @@ def manifest(folder: Path) -> Manifest:
         tracks=tracks,
         master=MASTER if has_master else None,
         metadata=metadata.as_json(),
-        chapters=chapters,
-        cover=None if index is None else _indexed(index["cover"]),
-        strip=None if index is None else _strip(index["strip"]),
-        loudness=None if index is None else index["loudness"],
-        voice=None if index is None else index["voice"],
-        captions=caption_files(folder, index),
-        events=_timeline(folder, origin_s, tracks, chapters),
-        index=None if index is None else index["progress"],
+        chapters=found["chapters"],
+        cover=found["cover"],
+        strip=found["strip"],
+        loudness=found["loudness"],
+        voice=found["voice"],
+        captions=_captions(folder, found["captions"]),
+        events=_timeline(folder, origin_s, tracks, found["chapters"]),
+        index=found["index"],
     )
 
 
@@ -144,17 +127,11 @@ def origin_s(folder: Path) -> float:
     return min((start_s for _, start_s, _ in _playable(folder, record)), default=0.0)
 
 
-def caption_files(folder: Path, index: Index | None) -> list[CaptionsEntry]:
+def _captions(folder: Path, found: list[CaptionsEntry]) -> list[CaptionsEntry]:
     """Captions that people supplied, and in other languages those of the index. Blocks."""
     supplied = supplied_languages(folder)
-    found = [CaptionsEntry(language=it, url=f"{CAPTIONS_FOLDER}/{it}.vtt", source="supplied") for it in supplied]
-    if index is not None:
-        found += [
-            CaptionsEntry(language=it["language"], url=f"{INDEX_FOLDER}/{it['file']}", source=it["source"])
-            for it in index["captions"]
-            if it["source"] == "speech" and it["language"] not in supplied
-        ]
-    return found
+    told = [CaptionsEntry(language=it, url=f"{CAPTIONS_FOLDER}/{it}.vtt", source="supplied") for it in supplied]
+    return told + [it for it in found if it["source"] == "speech" and it["language"] not in supplied]
 
 
 def _playable(folder: Path, record: LessonRecord) -> list[tuple[TrackRecord, float, str]]:
@@ -163,14 +140,6 @@ def _playable(folder: Path, record: LessonRecord) -> list[tuple[TrackRecord, flo
         for track in record.tracks
         if track.start_s is not None and track.codec is not None and (folder / track.folder / PLAYLIST).is_file()
     ]
-
-
-def _indexed(name: str | None) -> str | None:
-    return None if name is None else f"{INDEX_FOLDER}/{name}"
-
-
-def _strip(strip: Strip | None) -> Strip | None:
-    return None if strip is None else {**strip, "sheets": [f"{INDEX_FOLDER}/{sheet}" for sheet in strip["sheets"]]}
 
 
 def _timeline(folder: Path, origin_s: float, tracks: list[TrackEntry], chapters: list[Chapter]) -> list[dict[str, Any]]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from classroom.media.webvtt import write_webvtt
 from classroom.recording.captions import CAPTIONS_FOLDER, put_captions, read_captions
-from classroom.recording.derived import INDEX_FOLDER
 from classroom.recording.folders import find_holding, holding_key, holdings
+from classroom.recording.index_file import INDEX_FOLDER
 from classroom.recording.lesson_file import DamagedRecording
 from classroom.recording.library import manifest, media_file, origin_s
 from classroom.recording.metadata_file import write_metadata

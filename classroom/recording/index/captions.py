@@ -7,8 +7,9 @@ import zlib
 from typing import TYPE_CHECKING
 
 from classroom.media.webvtt import BadCaptions, parse_language, parse_webvtt, write_webvtt
+from classroom.recording.captions import CAPTIONS_FOLDER
 from classroom.recording.files import replace_file
-from classroom.recording.index_file import CAPTIONS_FOLDER, INDEX_FOLDER, Captions
+from classroom.recording.index_file import INDEX_FOLDER, Captions
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,12 +10,12 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from classroom.model import ClassroomError, RecordingState
+from classroom.recording.captions import CAPTIONS_FOLDER
 from classroom.recording.folders import all_recordings
 from classroom.recording.index.dictation import Dictation
 from classroom.recording.index.recording import KEPT_S, RecordingIndex, remove_unnamed
 from classroom.recording.index.text import TextReader
 from classroom.recording.index_file import (
-    CAPTIONS_FOLDER,
     INDEX_FILE,
     INDEX_FOLDER,
     IndexState,

@@ -219,6 +219,19 @@ def test_a_damaged_state_begins_anew(tmp_path, damage):
     assert index(tmp_path) == found
 
 
+@pytest.mark.parametrize("damage", [{"chapters": [{"start_s": -1}]}, {"cover": "../lesson.json"}, {"strip": []}])
+def test_an_index_of_which_a_part_is_damaged_is_told_without_it_and_made_again(tmp_path, caplog, damage):
+    folder = record(tmp_path, lesson()[:2])
+    found = index(tmp_path)
+    path = folder / "index" / "index.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **damage}))
+    damaged = read_index(folder)
+    [part] = damage
+    assert not getattr(damaged, part) and "is damaged" in caplog.text
+    assert (damaged.state, damaged.voice, damaged.source) == (IndexState.RUNNING, found.voice, found.source)
+    assert index(tmp_path) == found
+
+
 def test_a_splice_is_noticed_and_the_old_index_stays_until_the_new_is_made(tmp_path):
     folder = record(tmp_path, lesson()[:1])
     follower = Follower(tmp_path)
