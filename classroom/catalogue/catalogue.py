@@ -24,7 +24,7 @@ from classroom.catalogue.library import (
     Sort,
     in_order,
 )
-from classroom.catalogue.metadata import DatedMetadata, Metadata
+from classroom.catalogue.metadata import DatedMetadata, Metadata, MetadataChanged
 from classroom.catalogue.passages import Kind, Passage, id_range, numbered, storable
 from classroom.catalogue.schema import lessons, passages, recordings
 from classroom.catalogue.terms import phrases, terms
@@ -92,9 +92,21 @@ class Catalogue:
         async with self._database.reading() as connection:
             return await _metadata(connection, lesson)
 
-    async def set_metadata(self, lesson: LessonId, metadata: Metadata, at: datetime) -> None:
-        """Say something about a lesson, recorded or not. Its recordings are found by it when they are put again."""
+    async def set_metadata(
+        self, lesson: LessonId, metadata: Metadata, at: datetime, over: Collection[str] | None = None
+    ) -> None:
+        """Say something about a lesson, recorded or not. Its recordings are found by it when they are put again.
+
+        ``over`` are tags of what may be written over, None: whatever is there. Raises MetadataChanged.
+        """
         async with self._database.writing() as connection:
+            known = await _metadata(connection, lesson)
+            there = Metadata() if known is None else known.metadata
+            if over is not None and there.tag not in over:
+                raise MetadataChanged(
+                    "这节课的信息刚刚被别人改过，请重新打开后再改。 "
+                    "Somebody else has just changed what is said about this lesson; open it again."
+                )
             await _set_metadata(connection, lesson, DatedMetadata(metadata, at))
 
     # --- what is on disk -----------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,6 +20,10 @@ GRADES = (
     "高一", "高二", "高三",
 )  # fmt: skip
 VOLUMES = ("上册", "下册", "全一册", "必修一", "必修二", "必修三", "选择性必修一", "选择性必修二", "选择性必修三")
+
+
+class MetadataChanged(ClassroomError):
+    """Somebody else has said something meanwhile: what was to be written over is not what is there."""
 
 
 class BadMetadata(ClassroomError):
@@ -69,6 +75,11 @@ class Metadata:
     def as_json(self) -> dict[str, Any]:
         """The fields as they stand in JSON."""
         return {**asdict(self), "keywords": list(self.keywords)}
+
+    @property
+    def tag(self) -> str:
+        """The same for the same words: who changes them says with it what they saw."""
+        return hashlib.sha256(json.dumps(self.as_json()).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

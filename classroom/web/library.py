@@ -130,17 +130,28 @@ async def metadata(request: web.Request) -> web.Response:
     """What is said about a lesson: empty fields when nobody has said anything."""
     admit_reader(request, None)
     said = await request.app[CONTEXT].catalogue.metadata(LessonId(request.match_info["lesson"]))
-    return json_response((Metadata() if said is None else said.metadata).as_json())
+    return _told(Metadata() if said is None else said.metadata)
 
 
 async def put_metadata(request: web.Request) -> web.Response:
-    """Say what a lesson is about, all of it at once; it need not have been recorded yet."""
+    """Say what a lesson is about, all of it at once; it need not have been recorded yet.
+
+    ``If-Match`` with the tag of what was read keeps one of two who edit at once from undoing what the other said.
+    """
     lesson = admit_editor(request)
     context = request.app[CONTEXT]
     told = parse_metadata(await read_text(request, "application/json", "bad_request"))
     now = datetime.now(UTC)
     said = DatedMetadata(told, now.replace(microsecond=now.microsecond // 1000 * 1000))  # as precise as the files
-    await context.catalogue.set_metadata(lesson, said.metadata, said.updated_at)
+    match = request.if_match
+    over = None if match is None or any(tag.value == "*" for tag in match) else {tag.value for tag in match}
+    await context.catalogue.set_metadata(lesson, said.metadata, said.updated_at, over)
     await asyncio.to_thread(context.recordings.put_metadata, lesson, said)
     await context.look_at(lesson)
-    return json_response(told.as_json())
+    return _told(told)
+
+
+def _told(metadata: Metadata) -> web.Response:
+    response = json_response(metadata.as_json())
+    response.etag = metadata.tag
+    return response

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from classroom.catalogue.database import CatalogueUnavailable
-from classroom.catalogue.metadata import BadMetadata
+from classroom.catalogue.metadata import BadMetadata, MetadataChanged
 from classroom.live import errors as live
 from classroom.media.webvtt import BadCaptions
 from classroom.model import ClassroomError, InvalidLessonId
@@ -42,6 +42,7 @@ _CODES: dict[type[ClassroomError], tuple[int, str]] = {
     negotiate.BadOffer: (400, "bad_sdp"),
     negotiate.BadFragment: (400, "bad_fragment"),
     BadMetadata: (422, "bad_metadata"),
+    MetadataChanged: (412, "metadata_changed"),
     BadCaptions: (422, "bad_captions"),
     CatalogueUnavailable: (503, "catalogue_unavailable"),
     BadToken: (401, "unauthorized"),

@@ -126,6 +126,21 @@ async def test_what_cannot_be_asked_is_refused(here, query):
     assert (response.status, (await response.json())["code"]) == (400, "bad_query")
 
 
+async def test_of_two_who_edit_at_once_the_second_is_told(doors, tmp_path):
+    await until_found(doors, 0)
+    path = "/api/lessons/maths/metadata"
+    tag = (await doors.ask("GET", path, operator())).headers["ETag"]
+    first = await doors.ask("PUT", path, operator(), json=METADATA, headers={"If-Match": tag})
+    second = await doors.ask("PUT", path, operator(), json={"title": "别的"}, headers={"If-Match": tag})
+    answer = await told(second, 412)
+    assert first.status == 200 and answer["code"] == "metadata_changed" and "别人" in answer["detail"]
+    now = await doors.ask("GET", path, operator())
+    assert (now.headers["ETag"], (await now.json())["title"]) == (first.headers["ETag"], METADATA["title"])
+    for condition in (now.headers["ETag"], "*"):
+        again = await doors.ask("PUT", path, operator(), json={"title": "别的"}, headers={"If-Match": condition})
+        assert again.status == 200
+
+
 async def test_metadata_are_kept_beside_the_recording(doors, tmp_path):
     folder = hold(tmp_path)
     await until_found(doors, 1)

@@ -116,15 +116,23 @@ export async function fetchLibrary(query: Query, token: string, signal?: AbortSi
   return (await response.json()) as Library;
 }
 
-/** Throws Problem. */
-export async function fetchMetadata(lesson: string, token: string): Promise<Metadata> {
+/** What is said, and the tag by which it is known when it is written over. Throws Problem. */
+export async function fetchMetadata(
+  lesson: string,
+  token: string,
+): Promise<{ metadata: Metadata; tag: string | undefined }> {
   const response = await ask(`${lessonPath(lesson)}/metadata`, { token });
-  return (await response.json()) as Metadata;
+  return { metadata: (await response.json()) as Metadata, tag: response.headers.get("ETag") ?? undefined };
 }
 
-/** Throws Problem. */
-export async function saveMetadata(lesson: string, metadata: Metadata, token: string): Promise<void> {
-  await ask(`${lessonPath(lesson)}/metadata`, { token, method: "PUT", body: metadata });
+/** Throws Problem; its code is `metadata_changed` when it is not `over` that would be written over. */
+export async function saveMetadata(
+  lesson: string,
+  metadata: Metadata,
+  over: string | undefined,
+  token: string,
+): Promise<void> {
+  await ask(`${lessonPath(lesson)}/metadata`, { token, method: "PUT", body: metadata, over });
 }
 
 /** A link that opens this lesson (one holding of it, or whichever is the latest) and nothing else. Throws Problem. */
