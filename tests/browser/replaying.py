@@ -14,8 +14,9 @@ SAMPLE = ("--camera", "sample", "--slides", "sample")
 
 # Kept from before the page's own scripts run. `mediaTime` is that of the frame that is on the screen, which
 # `currentTime` is not. A frame of the slides drifts by how far it lies from the camera's time at the moment it appears.
+# `apart_s` is how far the clocks of both are apart at each frame of the camera: no busy machine's late frames in it.
 PROBE = """(() => {
-  const probe = { first_ms: {}, shown: {}, drifts_s: [], starts_s: {} };
+  const probe = { first_ms: {}, shown: {}, drifts_s: [], apart_s: [], starts_s: {} };
   window.replayProbe = probe;
   const fetched = window.fetch;
   window.fetch = async (...asked) => {
@@ -32,6 +33,11 @@ PROBE = """(() => {
       const at_s = mediaTime + (probe.starts_s[label] ?? 0);
       probe.first_ms[label] ??= performance.now();
       const camera = probe.shown.camera;
+      if (label === "camera" && !video.paused && !video.seeking) {
+        const slides = document.querySelector('video[data-slot="slides"]');
+        const slides_s = slides.currentTime + (probe.starts_s.slides ?? 0);
+        if (!slides.seeking) probe.apart_s.push(slides_s - video.currentTime - (probe.starts_s.camera ?? 0));
+      }
       if (label === "slides" && camera && !video.paused && !video.seeking && now - camera.now_ms < 500) {
         const element = document.querySelector('video[data-slot="camera"]');
         if (!element.paused && !element.seeking) {
@@ -59,6 +65,7 @@ SEEK = """async (digit) => {
   const to_s = (end_s * digit) / 10;
   const from_ms = performance.now();
   document.body.dispatchEvent(new KeyboardEvent("keydown", { key: String(digit), bubbles: true }));
+  replayProbe.apart_s = [];
   const right = ({ at_s, now_ms } = {}) => now_ms >= from_ms && Math.abs(at_s - to_s) < 0.25;
   while (!right(replayProbe.shown.camera) || !right(replayProbe.shown.slides)) {
     await new Promise(requestAnimationFrame);

@@ -10,21 +10,42 @@ describe("follow", () => {
   });
 
   it("slows down what is ahead and hurries what is behind", () => {
-    expect(follow(50, slides(50.05))).toMatchObject({ kind: "play", nudge: expect.closeTo(0.8) as number });
-    expect(follow(50, slides(49.95))).toMatchObject({ kind: "play", nudge: expect.closeTo(1.2) as number });
+    expect(follow(50, slides(50.03))).toEqual({ kind: "play", nudge: 0.75 });
+    expect(follow(50, slides(49.97))).toEqual({ kind: "play", nudge: 1.25 });
   });
 
   it("hurries more for more, and never beyond a half", () => {
-    expect(follow(50, slides(49.3))).toMatchObject({ nudge: 1.5 });
-    expect(follow(50, slides(50.9))).toMatchObject({ nudge: 0.5 });
+    expect(follow(50, slides(49.9))).toEqual({ kind: "play", nudge: 1.5 });
+    expect(follow(50, slides(49.3))).toEqual({ kind: "play", nudge: 1.5 });
+  });
+
+  it("lets what is far ahead wait until the leader is past", () => {
+    expect(follow(50, slides(50.05))).toEqual({ kind: "play", nudge: 0 });
+    expect(follow(50, slides(50.001, 0))).toEqual({ kind: "play", nudge: 0 });
+    expect(follow(50, slides(49.999, 0))).toEqual({ kind: "play", nudge: 0 });
+    expect(follow(50, slides(49.99, 0))).toEqual({ kind: "play", nudge: 1 });
+  });
+
+  it("keeps slides within 80 ms of a voice that creeps before it goes, at any speed", () => {
+    const look_s = 1 / 60;
+    for (const speed of [1, 2]) {
+      for (const creeps_s of [0, 0.05, 0.1, 0.3]) {
+        let [leader_s, position_s, nudge] = [50, 50, 0];
+        for (let at_s = 0; at_s < 2; at_s += look_s) {
+          const action = follow(leader_s, slides(position_s, nudge));
+          if (action.kind !== "play") throw new Error(action.kind);
+          ({ nudge } = action);
+          leader_s += look_s * speed * (at_s < creeps_s ? 0.2 : 1);
+          position_s += look_s * speed * nudge;
+          expect(Math.abs(position_s - leader_s)).toBeLessThanOrEqual(0.08);
+        }
+      }
+    }
   });
 
   it("once correcting, goes on until it is close", () => {
-    expect(follow(50, slides(50.012, 0.95))).toMatchObject({
-      kind: "play",
-      nudge: expect.closeTo(0.95) as number,
-    });
-    expect(follow(50, slides(50.009, 0.95))).toEqual({ kind: "play", nudge: 1 });
+    expect(follow(50, slides(50.012, 0.75))).toEqual({ kind: "play", nudge: 0.75 });
+    expect(follow(50, slides(50.009, 0.75))).toEqual({ kind: "play", nudge: 1 });
   });
 
   it("seeks when nudging would take too long", () => {

@@ -37,10 +37,10 @@ const TICKS_PER_VIEW = 2;
 const END_S = 0.05;
 /** A first picture is shown so much before its time: sources never start in the same instant. */
 const EARLY_S = 5;
-/** A seek may land this far from where it was meant to. */
-const MOVED_S = 0.002;
 /** After a seek both start together; a voice does not wait longer than this for its slides. */
 const GATHER_MS = 1_500;
+/** So long after a start the slides are looked at with every picture of the screen. */
+const START_MS = 500;
 
 export class ReplayPlayer {
   readonly #main: Deck;
@@ -56,8 +56,7 @@ export class ReplayPlayer {
   #ticked_ms = performance.now();
   /** Until when the leader waits for the slides; 0 when it does not. */
   #gatherUntil_ms = 0;
-  /** Where the leader was told to go on from; null once it moves. Sound starts late, and the slides wait for it. */
-  #start_s: number | null = null;
+  #started_ms = -Infinity;
   #soon = 0;
 
   constructor(
@@ -117,7 +116,6 @@ export class ReplayPlayer {
     this.#position_s = Math.min(Math.max(position_s, this.#plan.start_s), this.#plan.end_s);
     this.#main.seek(this.#position_s);
     this.#slides?.seek(this.#position_s);
-    this.#nudge = 1;
     this.#gather();
     this.#update();
   }
@@ -134,11 +132,14 @@ export class ReplayPlayer {
   set rate(rate: number) {
     this.#rate = rate;
     this.#main.element.playbackRate = rate;
+    this.#update(false);
   }
 
+  /** Start together. Sound starts late and creeps at first; slides would be off at once, so they wait for the leader. */
   #gather(): void {
     this.#gatherUntil_ms = performance.now() + GATHER_MS;
-    this.#start_s = this.#position_s;
+    this.#slides?.pause();
+    this.#nudge = 0;
   }
 
   /** Whether the leader still waits, so that both start from one place at one time. */
@@ -147,20 +148,17 @@ export class ReplayPlayer {
     const slides = this.#slides;
     const together =
       slides === null || !slides.covers(this.#position_s) || (slides.ready && this.#main.ready);
-    if (together || performance.now() > this.#gatherUntil_ms) this.#gatherUntil_ms = 0;
-    return this.#gatherUntil_ms !== 0;
+    const now_ms = performance.now();
+    if (!together && now_ms <= this.#gatherUntil_ms) return true;
+    this.#gatherUntil_ms = 0;
+    this.#started_ms = now_ms;
+    return false;
   }
 
-  /** Whether the leader has begun to move; until then it is looked at with every picture of the screen. */
-  #moving(): boolean {
-    if (this.#start_s === null) return true;
-    if (this.#position_s > this.#start_s + MOVED_S) {
-      this.#start_s = null;
-      return true;
-    }
+  /** With the next picture of the screen: while something is corrected, a tick is long. */
+  #lookSoon(): void {
     cancelAnimationFrame(this.#soon);
     this.#soon = requestAnimationFrame(() => this.#update(false));
-    return false;
   }
 
   #tick(): void {
@@ -194,7 +192,7 @@ export class ReplayPlayer {
       if (element.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) this.#position_s = main.position_s;
       if (!this.#playing) return false;
       main.play(this.#rate);
-      return main.ready && this.#moving();
+      return main.ready;
     }
     if (!this.#playing) return false;
     if (this.#position_s >= this.#plan.end_s - END_S) {
@@ -227,7 +225,9 @@ export class ReplayPlayer {
       slides.seek(action.to_s);
     } else if (leading) {
       this.#nudge = action.nudge;
-      slides.play(this.#rate * action.nudge);
+      if (action.nudge === 0) slides.pause();
+      else slides.play(this.#rate * action.nudge);
+      if (action.nudge !== 1 || performance.now() < this.#started_ms + START_MS) this.#lookSoon();
     } else {
       slides.pause();
       // Standing still, the right picture is a seek away, and nobody hears it.

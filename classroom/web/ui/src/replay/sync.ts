@@ -6,11 +6,15 @@ const HOLD_S = 0.02;
 const SETTLED_S = 0.01;
 /** Beyond this nudging would take too long. */
 const SEEK_S = 1;
+/** This far ahead the slides stand still until the leader is there: the quickest way, and nobody hears it. */
+const AHEAD_S = 0.04;
+/** Who waits for the leader goes on when it is past by more than a seek is off. */
+const PAST_S = 0.002;
 /** Drift is worked off in about this time; slides are mute, so their pace may change a lot unheard. */
 const WITHIN_S = 0.25;
 const MAX_NUDGE = 0.5;
-/** A new pace costs the browser something: not for every small change. */
-const NUDGE_STEP = 0.05;
+/** A new pace costs the browser a frame or two: not for every small change. */
+const NUDGE_STEP = 0.25;
 
 export interface Follower {
   /** Where the follower is, on the lesson's axis. */
@@ -18,7 +22,7 @@ export interface Follower {
   /** Its span on that axis. */
   start_s: number;
   end_s: number;
-  /** Its present playback rate divided by the leader's: 1 when it is not being corrected. */
+  /** Its present playback rate divided by the leader's: 1 when it is not being corrected, 0 when it waits. */
   nudge: number;
 }
 
@@ -35,6 +39,7 @@ export function follow(leader_s: number, follower: Follower): SyncAction {
   const drift_s = follower.position_s - leader_s;
   const off_s = Math.abs(drift_s);
   if (off_s > SEEK_S) return { kind: "seek", to_s: leader_s };
+  if (drift_s > (follower.nudge === 0 ? -PAST_S : AHEAD_S)) return { kind: "play", nudge: 0 };
   const correcting = follower.nudge !== 1;
   if (off_s <= (correcting ? SETTLED_S : HOLD_S)) return { kind: "play", nudge: 1 };
   const steps = Math.ceil(Math.min(MAX_NUDGE, off_s / WITHIN_S) / NUDGE_STEP - 1e-9);
