@@ -1,7 +1,7 @@
 /** The library: lessons that were recorded, and how to find them (docs/protocol.md §5). */
 
 import { ask } from "./http";
-import type { HoldingState } from "./recording";
+import type { RecordingState } from "./messages.gen";
 
 /** 学段→年级→学科→版本→册次→章节, in the order in which each narrows the next; then who taught it. */
 export const FACETS = [
@@ -60,7 +60,7 @@ export interface LibraryItem {
   district: string;
   started_at: string | null;
   duration_s: number;
-  state: HoldingState;
+  state: RecordingState;
   detail: string | null;
   /** Of a repair, 0 to 1. */
   progress: number | null;

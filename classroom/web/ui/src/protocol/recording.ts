@@ -26,9 +26,6 @@ export interface RecordingTrack {
   gaps: Gap[];
 }
 
-/** A recording is repaired after its lesson, when its publisher delivers what did not arrive. */
-export type HoldingState = RecordingState | "repairing";
-
 /** What one slide was on the screen for. */
 export interface Chapter {
   start_s: number;
@@ -77,7 +74,7 @@ export interface Recording {
   lesson: string;
   holding: string | null;
   title: string;
-  state: HoldingState;
+  state: RecordingState;
   detail: string | null;
   repair: { wanted_bytes: number; received_bytes: number } | null;
   started_at: string | null;
