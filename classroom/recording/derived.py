@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from classroom.recording.index_file import INDEX_FOLDER
+from classroom.recording.index_file import INDEX_FOLDER, IndexState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from classroom.recording.index_file import IndexRecord
 
 
@@ -75,14 +77,19 @@ class Derived(TypedDict):
     index: Progress | None
 
 
-def derived(record: IndexRecord | None, shift_s: float, sound: str) -> Derived:
-    """Tell an index with ``shift_s`` added to all times; ``sound`` is the track whose loudness counts."""
+def derived(record: IndexRecord | None, shift_s: float, sound: str, folders: Mapping[str, str]) -> Derived:
+    """Tell an index with ``shift_s`` added to all times; ``sound`` is the track whose loudness counts.
+
+    ``folders`` are those that the tracks are in now. An index that was made of others is ``running``: the recording
+    has been spliced since, and is indexed again.
+    """
     if record is None:
         return Derived(chapters=[], cover=None, strip=None, loudness=None, voice=None, captions=[], index=None)
 
     def at(seconds: float) -> float:
         return round(max(0.0, seconds + shift_s), 3)
 
+    spliced = any(folders.get(name) != where for name, where in record.source.items())
     strip, loudness, voice = record.strip, record.loudness.get(sound), record.voice
     return Derived(
         chapters=[
@@ -116,7 +123,10 @@ def derived(record: IndexRecord | None, shift_s: float, sound: str) -> Derived:
             for it in record.captions
         ],
         index=Progress(
-            state=record.state.value, indexed_to_s=at(record.indexed_to_s), ocr=record.ocr, speech=record.speech
+            state=(IndexState.RUNNING if spliced else record.state).value,
+            indexed_to_s=at(record.indexed_to_s),
+            ocr=record.ocr,
+            speech=record.speech,
         ),
     )
 

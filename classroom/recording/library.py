@@ -95,7 +95,7 @@ def manifest(folder: Path) -> Manifest:
     has_master = any(track.name in (CAMERA, MIC) for track, _, _ in playable) and (folder / MASTER).is_file()
     said = read_metadata(folder)
     metadata = Metadata() if said is None else said.metadata
-    found = derived(read_index(folder), -origin_s, MIC)
+    found = derived(read_index(folder), -origin_s, MIC, {track.name: track.folder for track in record.tracks})
     tracks = [_entry(track, origin_s, start_s, codec) for track, start_s, codec in playable]
     return Manifest(
         lesson=record.id,

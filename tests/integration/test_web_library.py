@@ -425,6 +425,14 @@ async def test_a_disk_that_takes_no_metadata_does_not_hide_them(tmp_path, monkey
         await until_found(doors, 1, q="王秀英")
 
 
+async def test_an_index_of_what_was_there_before_a_splice_is_not_done(doors, tmp_path):
+    folder = hold(tmp_path)
+    for source, state in (("camera", "done"), ("camera.1", "running")):
+        index(folder, source={"camera": source})
+        manifest = await told(await doors.ask("GET", "/api/lessons/maths/recording", operator()))
+        assert (manifest["index"]["state"], len(manifest["chapters"])) == (state, 1)
+
+
 async def test_how_far_index_and_repair_are(doors, tmp_path):
     folder = hold(tmp_path)
     index(folder, state="running", indexed_to_s=6.0)
