@@ -1,5 +1,6 @@
 """API, recordings, pages, metrics and headers over real sockets."""
 
+import gzip
 import json
 import os
 import shutil
@@ -222,6 +223,7 @@ async def test_pages_assets_and_their_caching(tmp_path):
     (ui / "index.html").write_text("<title>联体课堂</title>")
     (ui / "mark.svg").write_text("<svg/>")
     (ui / "assets" / "app-1a2b.js").write_text("1")
+    (ui / "assets" / "app-1a2b.js.gz").write_bytes(gzip.compress(b"1"))
     (tmp_path / "secret.js").write_text("secret")
     async with running(tmp_path / "data", ui=ui) as doors:
         for path in ("/", "/teacher", "/terminal", "/replay/maths"):
@@ -237,6 +239,9 @@ async def test_pages_assets_and_their_caching(tmp_path):
         response = await doors.ask("GET", "/assets/app-1a2b.js")
         assert (response.status, response._body) == (200, b"1")
         assert "immutable" in response.headers["Cache-Control"]
+        assert response.headers["Content-Encoding"] == "gzip"
+        plain = await doors.ask("GET", "/assets/app-1a2b.js", headers={"Accept-Encoding": "identity"})
+        assert (plain._body, plain.headers.get("Content-Encoding")) == (b"1", None)
         assert (await doors.ask("GET", "/mark.svg")).status == 200
         for path in ("/assets/none.js", "/assets/..%2F..%2Fsecret.js", "/nothing", "/api/nothing"):
             assert await code(await doors.ask("GET", path)) == (404, "not_found")

@@ -1,10 +1,28 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import vue from "@vitejs/plugin-vue";
 import { defineConfig } from "vitest/config";
+import type { Plugin } from "vite";
 
 const server = "http://127.0.0.1:8080";
 
+/** Puts `x.js.gz` beside each `x.js`, which the server sends in its place: a third of the bytes for a village's line. */
+function compressed(): Plugin {
+  return {
+    name: "compressed",
+    apply: "build",
+    writeBundle({ dir = "dist" }) {
+      const assets = join(dir, "assets");
+      for (const name of readdirSync(assets).filter((name) => /\.(js|css|svg)$/.test(name))) {
+        writeFileSync(join(assets, `${name}.gz`), gzipSync(readFileSync(join(assets, name)), { level: 9 }));
+      }
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [vue()],
+  plugins: [vue(), compressed()],
   define: {
     // Everything here, and in the libraries, is composed in setup().
     __VUE_OPTIONS_API__: "false",
