@@ -35,6 +35,8 @@ const TICK_MS = 50;
 const TICKS_PER_VIEW = 2;
 /** The very end of a file is reached when so little is left. */
 const END_S = 0.05;
+/** A seek lands a little before where it was meant to, which must not show as a second less. */
+const LANDED_S = 0.002;
 /** A first picture is shown so much before its time: sources never start in the same instant. */
 const EARLY_S = 5;
 /** After a seek both start together; a voice does not wait longer than this for its slides. */
@@ -189,7 +191,9 @@ export class ReplayPlayer {
         return false;
       }
       // What counts is the leader's own clock; while it stalls, so does the lesson.
-      if (element.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) this.#position_s = main.position_s;
+      const moved = Math.abs(main.position_s - this.#position_s) > LANDED_S;
+      if (moved && element.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA)
+        this.#position_s = main.position_s;
       if (!this.#playing) return false;
       main.play(this.#rate);
       return main.ready;
