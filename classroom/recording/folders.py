@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_KEY = re.compile(r"([0-9]{4})-([0-9]{2})-([1-9][0-9]{0,5})")
 _SUFFIX = re.compile(r"\.(?:[2-9]|[1-9][0-9]{1,5})")
 
 
@@ -37,9 +38,7 @@ def all_recordings(root: Path) -> Iterator[Path]:
 
 def holdings(root: Path, lesson_id: str) -> list[Path]:
     """The recordings of one lesson, the latest last. Empty for a text that cannot be a lesson id."""
-    try:
-        parse_lesson_id(lesson_id)
-    except InvalidLessonId:
+    if not _is_lesson_id(lesson_id):
         return []
     months = root.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]")
     found = [folder for month in months for folder in (month / lesson_id, *month.glob(f"{lesson_id}.*"))]
@@ -55,10 +54,15 @@ def holding_key(folder: Path) -> str:
 
 def find_holding(root: Path, lesson_id: str, holding: str | None) -> Path | None:
     """The folder of a holding by its key, of the latest one without; None when there is none."""
-    found = holdings(root, lesson_id)
-    if holding is not None:
-        found = [folder for folder in found if holding_key(folder) == holding]
-    return found[-1] if found else None
+    if holding is None:
+        found = holdings(root, lesson_id)
+        return found[-1] if found else None
+    # The key says where it is: players ask for a file every second or two, and a library may have 10 000 folders.
+    match = _KEY.fullmatch(holding)
+    if match is None or not _is_lesson_id(lesson_id):
+        return None
+    folder = root / match[1] / match[2] / (lesson_id if match[3] == "1" else f"{lesson_id}.{match[3]}")
+    return folder if _is_called_as_one(folder) and (folder / LESSON_FILE).is_file() else None
 
 
 def new_folder(root: Path, lesson_id: str, at_s: float) -> Path:
@@ -81,11 +85,15 @@ def new_folder(root: Path, lesson_id: str, at_s: float) -> Path:
 
 def _is_called_as_one(folder: Path) -> bool:
     lesson_id, dot, number = folder.name.partition(".")
+    return _is_lesson_id(lesson_id) and (not dot or _SUFFIX.fullmatch(dot + number) is not None)
+
+
+def _is_lesson_id(text: str) -> bool:
     try:
-        parse_lesson_id(lesson_id)
+        parse_lesson_id(text)
     except InvalidLessonId:
         return False
-    return not dot or _SUFFIX.fullmatch(dot + number) is not None
+    return True
 
 
 def _number(folder: Path) -> int:
