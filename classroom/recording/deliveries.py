@@ -17,7 +17,7 @@ from classroom.recording.editing import editing, recording_live
 from classroom.recording.folders import all_recordings, holding_key, holdings
 from classroom.recording.generations import remove_unreferenced
 from classroom.recording.holding import RESUME_WITHIN_S
-from classroom.recording.inventory import Inventory, spans
+from classroom.recording.inventory import FrameIdentity, Inventory, spans
 from classroom.recording.lesson_file import DamagedRecording, LessonRecord, Repair, read_lesson
 from classroom.recording.playlist import iso_time
 from classroom.recording.splice_plan import decodable
@@ -36,6 +36,9 @@ ABANDONED_S = 24 * 3600.0  # a repair that nobody continues is none
 FORGOTTEN_S = 30 * 24 * 3600.0  # delivery tokens are good for so long
 KEEP_FORMER_S = 600.0  # players may still read the former generation
 PROGRESS_S = 2.0
+# What no source of ours reaches: whoever may deliver must not fill the disk with it.
+MAX_BPS = {TrackKind.VIDEO: 10_000_000, TrackKind.AUDIO: 1_000_000}
+_AT_ONCE_S = 10.0  # a short piece may be a large keyframe
 STAGINGS_IN_MEMORY = 12  # an inventory of a lesson takes some 50 MB
 _SAME_DAYS_S = 24 * 3600.0  # a holding that is farther away than this is not looked at
 DETAIL = (
@@ -208,6 +211,7 @@ class Deliveries:
         missing = [index for index in comparison.missing if inventory.frames[index].size_bytes <= MAX_FRAME_BYTES]
         if not missing and not staging.staged:
             return Wanted(holding_key(folder), [], 0, live)
+        _refuse_excess(request.kind, [inventory.frames[index] for index in missing])
         if staging.request is not None and staging.request.kind is not request.kind:
             raise BadDelivery(f"{track} 曾是另一种轨。 The track {track} was of another kind before.")
         asked = Request(request.label, request.kind, request.now_ntp, request.received_at_s, spans(missing))
@@ -259,6 +263,17 @@ class Deliveries:
             return None
         went_on_s = 0.0 if record.repair is None else datetime.fromisoformat(record.repair.continued_at).timestamp()
         return record if self._wall() - went_on_s <= ABANDONED_S else _give_up(folder)
+
+
+def _refuse_excess(kind: TrackKind, missing: list[FrameIdentity]) -> None:
+    """Raise BadDelivery when there is more of it than time for it."""
+    if missing:
+        span_s = (missing[-1].captured_ntp - missing[0].captured_ntp) / FRACTION + _AT_ONCE_S
+        if sum(frame.size_bytes for frame in missing) * 8 > MAX_BPS[kind] * span_s:
+            raise BadDelivery(
+                f"补传内容超过 {MAX_BPS[kind] // 1_000_000} Mbit/s，不予接收。 "
+                f"What is to be delivered is over {MAX_BPS[kind] // 1_000_000} Mbit/s; it is not taken."
+            )
 
 
 def _give_up(folder: Path) -> LessonRecord:

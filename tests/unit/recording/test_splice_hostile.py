@@ -7,11 +7,12 @@ import pytest
 
 from classroom.live.errors import BadDelivery, UnknownRecording
 from classroom.media.h264 import to_length_prefixed
-from classroom.model import Label, RecordingState
+from classroom.model import Label, RecordingState, TrackKind
+from classroom.recording.inventory import IDENTITY
 from classroom.recording.lesson_file import read_lesson
 from classroom.recording.repair import repair_recordings
 from classroom.recording.staging import FOLDER
-from classroom.sfu.core.ntp import FRACTION
+from classroom.sfu.core.ntp import FRACTION, unix_to_ntp
 from tests.unit.recording.delivering import (
     LESSON,
     Copy,
@@ -203,3 +204,18 @@ def test_pictures_that_nothing_can_show_do_not_keep_the_others_out(tmp_path, alo
     record = read_lesson(folder)
     assert record.state is RecordingState.COMPLETE and [track.name for track in record.tracks] == ["camera"]
     assert list((folder / FOLDER).iterdir()) == []
+
+
+def test_more_than_a_camera_can_have_sent_is_not_wanted(tmp_path):
+    wires = [camera(), mic()]
+    outage(wires[0], 4.0, 8.0)
+    kept = copies(*wires)
+    record_until(tmp_path, wires, 13.0)
+    deliveries = deliveries_in(tmp_path)
+    first = unix_to_ntp(EPOCH_S + 5.0 + CLOCK_S)
+    flood = [IDENTITY.pack(first + n * FRACTION // 25, 1_000_000, n) for n in range(50)]  # 200 Mbit/s
+    with pytest.raises(BadDelivery, match="10 Mbit/s"):
+        deliveries.take_inventory(LESSON, "camera", Label.CAMERA, TrackKind.VIDEO, NOW_NTP, b"".join(flood))
+    deliver(deliveries, kept, NOW_NTP)
+    for copy in kept:
+        assert_whole(next(tmp_path.glob("*/*/maths")), copy)
