@@ -22,16 +22,18 @@ _KEY = re.compile(r"([0-9]{4})-([0-9]{2})-([1-9][0-9]{0,5})")
 _SUFFIX = re.compile(r"\.(?:[2-9]|[1-9][0-9]{1,5})")
 
 
-def all_folders(root: Path) -> Iterator[Path]:
-    """The folders that may be recordings, also those without a record, oldest month first."""
-    for folder in sorted(root.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/*")):
-        if folder.is_dir():
-            yield folder
+def all_folders(root: Path, latest_months: int | None = None) -> Iterator[Path]:
+    """The folders that may be recordings, also those without a record, of all months or the latest, oldest first."""
+    months = sorted(path for path in root.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]") if path.is_dir())
+    for month in months if latest_months is None else months[-latest_months:]:
+        for folder in sorted(month.iterdir()):
+            if folder.is_dir():
+                yield folder
 
 
-def all_recordings(root: Path) -> Iterator[Path]:
-    """The folders of all recordings, oldest month first."""
-    for folder in all_folders(root):
+def all_recordings(root: Path, latest_months: int | None = None) -> Iterator[Path]:
+    """The folders of all recordings, of all months or the latest, oldest first."""
+    for folder in all_folders(root, latest_months):
         if _is_called_as_one(folder) and (folder / LESSON_FILE).is_file():
             yield folder
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOOK_S = 1.0  # how often recordings are looked at; a segment takes two seconds to come
+LATEST_MONTHS = 2  # in which what grows can be
+LOOK_AT_ALL_S = 60.0  # what has long ended changes seldom, and there may be 10 000 of it
 TURN = 8  # segments of one recording before another has its turn
 WEDGED_S = 600.0  # a turn takes seconds; a process that is stuck in one says where and ends, to be started again
 
@@ -53,6 +55,7 @@ class Follower:
         self._open: dict[Path, RecordingIndex] = {}
         self._given_up: set[Path] = set()
         self._to_sweep: deque[tuple[float, Path]] = deque()  # when to look for files that nobody reads any more
+        self._look_at_all_s = float("-inf")  # monotonic
         self._seen: dict[Path, int] = {}  # what each recording was like when it was taken up, finished or given up
 
     def follow(self, stop: Event) -> None:
@@ -81,7 +84,10 @@ class Follower:
     def _take_up(self) -> None:
         """Open what is new or has changed."""
         waiting = any(index.ended for index in self._open.values())
-        for folder in all_recordings(self._root):
+        look_at_all = not waiting and time.monotonic() >= self._look_at_all_s
+        if look_at_all:
+            self._look_at_all_s = time.monotonic() + LOOK_AT_ALL_S
+        for folder in all_recordings(self._root, None if look_at_all else LATEST_MONTHS):
             if self._lesson is not None and folder.name.partition(".")[0] != self._lesson:
                 continue
             mark = _newest_ns(folder)
@@ -132,6 +138,7 @@ class Follower:
         del self._open[folder]
         self._to_sweep.append((time.monotonic() + 1.5 * KEPT_S, folder))
         self._seen[folder] = _newest_ns(folder)
+        self._look_at_all_s = float("-inf")  # it is the next one's turn
         logger.info("%s is indexed", folder)
         return True
 
@@ -145,6 +152,7 @@ class Follower:
 
     def _give_up(self, folder: Path, mark: int, error: Exception | None) -> None:
         index = self._open.pop(folder, None)
+        self._look_at_all_s = float("-inf")
         self._seen[folder] = mark
         self._given_up.add(folder)
         try:

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from fractions import Fraction
@@ -254,6 +255,15 @@ def test_a_splice_is_noticed_and_the_old_index_stays_until_the_new_is_made(tmp_p
     assert (after.state, after.source) == (IndexState.DONE, {"slides": "slides.2"})
     assert after.indexed_to_s < before.indexed_to_s
     assert after.chapters[:4] == before.chapters[:4]
+
+
+def test_what_ended_long_ago_is_indexed_too_one_after_the_other(tmp_path):
+    folder = record(tmp_path, lesson()[:1])
+    former = [tmp_path / "2025" / month / "maths" for month in ("01", "02", "03")]
+    for path in former:
+        shutil.copytree(folder, path)
+    work(Follower(tmp_path))
+    assert {read_index(path).state for path in (folder, *former)} == {IndexState.DONE}
 
 
 def test_a_damaged_segment_is_left_out_and_said_once(tmp_path, caplog):
