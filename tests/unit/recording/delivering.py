@@ -7,20 +7,24 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import pytest
+
 from classroom.media.h264 import to_length_prefixed
-from classroom.model import Label, LessonId, TrackKind
+from classroom.model import Label, LessonId, RecordingState, TrackKind
 from classroom.recording.comparison import is_silence
+from classroom.recording.deliveries import Deliveries
 from classroom.recording.inventory import IDENTITY, FrameIdentity
 from classroom.recording.lesson_file import read_lesson
 from classroom.recording.stored_track import read_track
 from classroom.sfu.core.ntp import FRACTION, unix_to_ntp
+from tests.unit.recording.lesson_source import EPOCH_S, Wire, encode_audio, encode_video, feed, in_order, open_recording
+from tests.unit.recording.playback import beeps, flashes, pictures, sound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from classroom.recording.deliveries import Deliveries, Wanted
-    from tests.unit.recording.lesson_source import Wire
+    from classroom.recording.deliveries import Wanted
 
 LESSON = LessonId("maths")
 REQUEST_BYTES = 4 << 20
@@ -131,3 +135,63 @@ def assert_whole(folder: Path, copy: Copy, tolerance_s: float = 0.00101) -> None
         apart_s = (later_ntp - ntp) / FRACTION
         if apart_s < 1.0:
             assert abs((later_start - start) / rate_hz - apart_s) <= tolerance_s, (ntp, start / rate_hz)
+
+
+CLOCK_S = 1234.5  # how wrong the clock of the agent is
+LATER_S = EPOCH_S + 1000.0
+NOW_NTP = agent_now(LATER_S, CLOCK_S)
+
+
+def camera(seconds=12.0, at_s=0.5, **options):
+    return Wire("camera", encode_video(seconds), EPOCH_S + at_s, ssrc=1, capture_clock_s=CLOCK_S, **options)
+
+
+def mic(seconds=12.0, at_s=0.5, **options):
+    return Wire("mic", encode_audio(seconds), EPOCH_S + at_s, ssrc=2, capture_clock_s=CLOCK_S, **options)
+
+
+def drop(wire, lost):
+    """Lose the packets that came at times (seconds since the epoch) of which ``lost`` says so.
+
+    Never a report: those that the recorder gets are made by the SFU.
+    """
+    wire.deliveries = [
+        (at_s, thing) for at_s, thing in wire.deliveries if isinstance(thing, bytes) or not lost(at_s - EPOCH_S)
+    ]
+
+
+def outage(wire, begin_s, end_s):
+    drop(wire, lambda at_s: begin_s <= at_s < end_s)
+
+
+def record_until(root, wires, end_s, state=RecordingState.COMPLETE):
+    archive = open_recording(root, EPOCH_S)
+    feed(archive, in_order(wires))
+    archive.finish(state, EPOCH_S + end_s)
+    return archive.folder
+
+
+def deliveries_in(root, later_s=LATER_S):
+    return Deliveries(root, lambda: later_s)
+
+
+def copies(*wires):
+    return [Copy.of(wire) for wire in wires]
+
+
+def assert_plays(folder, seconds, at_s=0.5):
+    """FFmpeg decodes all of it, with flashes and beeps where they were."""
+    record = read_lesson(folder)
+    seen = pictures(folder / record.track("camera").folder / "index.m3u8")
+    start_s, samples = sound(folder / record.track("mic").folder / "index.m3u8")
+    assert flashes(seen) == pytest.approx([at_s + n for n in range(1, int(seconds))], abs=0.002)
+    heard = beeps(start_s, samples)[-len(flashes(seen)) :]
+    assert heard == pytest.approx([at_s + n + 0.0065 for n in range(1, int(seconds))], abs=0.005)
+
+
+def lossy(tmp_path, state=RecordingState.COMPLETE):
+    wires = [camera(), mic()]
+    kept = copies(*wires)
+    for wire in wires:
+        outage(wire, 4.1, 6.6)
+    return record_until(tmp_path, wires, 13.0, state), kept

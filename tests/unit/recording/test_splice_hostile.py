@@ -14,29 +14,27 @@ from classroom.recording.repair import repair_recordings
 from classroom.recording.staging import FOLDER
 from classroom.sfu.core.ntp import FRACTION, unix_to_ntp
 from tests.unit.recording.delivering import (
+    CLOCK_S,
+    LATER_S,
     LESSON,
+    NOW_NTP,
     Copy,
     agent_now,
     ask,
     assert_contiguous,
     assert_whole,
-    deliver,
-    track_frames,
-)
-from tests.unit.recording.lesson_source import EPOCH_S, Wire, encode_video
-from tests.unit.recording.playback import pictures
-from tests.unit.recording.test_splice import (
-    CLOCK_S,
-    LATER_S,
-    NOW_NTP,
     camera,
     copies,
+    deliver,
     deliveries_in,
     drop,
     mic,
     outage,
     record_until,
+    track_frames,
 )
+from tests.unit.recording.lesson_source import EPOCH_S, Wire, encode_video
+from tests.unit.recording.playback import pictures
 
 
 def test_the_copy_of_another_agent_of_the_same_lesson_is_not_put_between_the_pictures(tmp_path):
