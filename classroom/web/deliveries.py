@@ -35,9 +35,8 @@ _HOLDING = re.compile(r"\d{4}-\d{2}-\d{1,6}")
 _KINDS = {Label.MIC: TrackKind.AUDIO}
 _MAX_NTP = (1 << 64) - 1
 _BUSY = web.AppKey("deliveries", Counter[LessonId])
-_HEAVY = web.AppKey(
-    "heavy", asyncio.Semaphore
-)  # comparing and splicing, one at a time: the others wait, not their threads
+# Comparing and splicing, one at a time: the others wait, not their threads.
+_HEAVY = web.AppKey("heavy", asyncio.Semaphore)
 
 T = TypeVar("T")
 
