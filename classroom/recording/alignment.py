@@ -24,7 +24,6 @@ PAUSE_S = 1.0  # nothing was captured for so long: the clock may have been set m
 STEP_S, DRIFT = 0.1, 0.001  # unless it differs by no more than the archive's errors and the drift of a clock
 NEAR_S = 0.5  # a sample that does not say when it was captured is a frame of the copy if its bytes and its time are
 SAME_S = 0.005  # or what is left of it, if its time is
-LED_S = 0.05
 APART_S = 1.0
 
 
@@ -90,17 +89,20 @@ def align(
     timescale_hz: int,
     elsewhere: Callable[[], CaptureMap],
     is_filler: Callable[[StoredSample], bool],
+    *,
+    led: bool,
 ) -> Alignment:
     """Find the frames of a copy among the samples of the track.
 
     Both in order of time. ``elsewhere`` is asked for where frames belong with no other near that is there;
-    ``is_filler`` says which samples are the recorder's own silence.
+    ``is_filler`` says which samples are the recorder's own silence; ``led`` that the first sample may begin before it
+    was captured, because another track does.
     """
     alignment = _identify(samples, frames)
-    _place(alignment, samples, frames, timescale_hz, elsewhere)
+    _place(alignment, samples, frames, timescale_hz, elsewhere, led=led)
     unnamed = [position for position, sample in enumerate(samples) if not sample.captured_ntp and not is_filler(sample)]
     if unnamed and _recognise(alignment, samples, frames, unnamed, timescale_hz):
-        _place(alignment, samples, frames, timescale_hz, elsewhere)
+        _place(alignment, samples, frames, timescale_hz, elsewhere, led=led)
     return alignment
 
 
@@ -164,15 +166,17 @@ def _place(
     frames: Sequence[FrameIdentity],
     timescale_hz: int,
     elsewhere: Callable[[], CaptureMap],
+    *,
+    led: bool,
 ) -> None:
     alignment.at = {}
     anchors = [index for index in range(len(frames)) if alignment.anchor(index) >= 0]
     starts = {index: samples[alignment.anchor(index)].start for index in anchors}
     place = _Placing(frames, starts, timescale_hz, elsewhere)
-    if anchors and alignment.anchor(anchors[0]) == 0:
-        # The first picture may have been led in: made to begin with the sound.
+    if led and anchors and alignment.anchor(anchors[0]) == 0:
+        # The difference to those behind it is not drift that they would share.
         captured_at = place.first_at(anchors)
-        if captured_at - starts[anchors[0]] > LED_S * timescale_hz:
+        if captured_at - starts[anchors[0]] > SAME_S * timescale_hz:
             starts[anchors[0]] = alignment.first_at = captured_at
     for left, right in pairwise([-1, *anchors, len(frames)]):
         if right - left > 1:

@@ -13,7 +13,7 @@ from classroom.recording.bmff import AUDIO_TIMESCALE_HZ, VIDEO_TIMESCALE_HZ
 from classroom.recording.event_log import EventLog
 from classroom.recording.files import remove_temporaries, replace_file, sync_folder
 from classroom.recording.lesson_file import LESSON_FILE, LessonRecord, TrackRecord, read_lesson, write_lesson
-from classroom.recording.master import CAMERA, MASTER, MIC, rendition
+from classroom.recording.master import CAMERA, MASTER, MIC, PARTNERS, rendition
 from classroom.recording.playlist import Rendition, iso_time, master_playlist
 from classroom.recording.stream import Stream
 from classroom.recording.track import AudioTrack, Gap, VideoTrack
@@ -210,7 +210,7 @@ class LessonArchive:
             record.gaps.append(gap)
             self._events.add("gap", gap.end_s, {"track": record.name, "start_s": gap.start_s, "reason": gap.reason})
 
-        partner = {CAMERA: MIC, MIC: CAMERA}.get(record.name)
+        partner = PARTNERS.get(record.name)
 
         def lead_from_s() -> float | None:
             other = None if partner is None else self._tracks.get(partner)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from classroom.model import TrackKind
 from classroom.recording.alignment import Alignment, CaptureMap, align
 from classroom.recording.bmff import AUDIO_TIMESCALE_HZ, VIDEO_TIMESCALE_HZ
+from classroom.recording.master import PARTNERS
 from classroom.recording.opus import silence
 from classroom.recording.stored_track import StoredTrack, read_track
 from classroom.sfu.core.ntp import FRACTION
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from classroom.recording.staging import Request
 
 CLOSEST_S = 0.0009  # nothing is captured faster than each millisecond; there would be no room for it
+START_S = 0.0001  # ticks differ, and the record has rounded them
 STEADY_S = 0.5  # a picture that stays longer may hide others
 ANCHOR_EVERY = 50  # frames; clocks do not drift in a second or two
 _LONGEST_SILENCE = 960 + 480 + 240 + 120
@@ -61,7 +63,9 @@ def compare(
         anchors = _anchors(folder, record, name, request)
         return CaptureMap(anchors, request.now_ntp, request.received_at_s - record.epoch_s)
 
-    alignment = align(stored.samples, frames, timescale_hz, by_all_tracks, never if video else is_silence)
+    filler = never if video else is_silence
+    led = _is_led(record, name, stored, timescale_hz)
+    alignment = align(stored.samples, frames, timescale_hz, by_all_tracks, filler, led=led)
     end = round(end_s * timescale_hz)
     missing = [
         index
@@ -95,6 +99,15 @@ def _without_taken(missing: Sequence[int], stored: StoredTrack, alignment: Align
 
     left = [index for index in missing if not taken(index)]
     return [] if len(left) < len(missing) and ours == {-1} else left
+
+
+def _is_led(record: LessonRecord, name: str, stored: StoredTrack, timescale_hz: int) -> bool:
+    """Whether the track begins at the same instant as its partner, which one of the two then was made to do."""
+    partner = PARTNERS.get(name)
+    other = None if partner is None else record.track(partner)
+    if other is None or other.start_s is None or stored.start is None:
+        return False
+    return abs(stored.start / timescale_hz - other.start_s) <= START_S
 
 
 def never(sample: StoredSample) -> bool:

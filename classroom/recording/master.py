@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MASTER = "master.m3u8"
 # The pair that it plays: the lesson's main publications are called like their labels.
 CAMERA, MIC = "camera", "mic"
+PARTNERS = {CAMERA: MIC, MIC: CAMERA}  # begin at the same instant
 
 
 def rendition(track: TrackRecord) -> Rendition:

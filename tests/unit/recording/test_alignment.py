@@ -24,8 +24,8 @@ def sample(at_s, start, what=1, captured=True, duration=100):
     return StoredSample(start, duration, True, ntp(at_s) if captured else 0, what, 10, 0)
 
 
-def aligned(samples, frames, anchors=()):
-    return align(samples, frames, HZ, lambda: CaptureMap(anchors, ntp(0), 99.0), lambda s: s.crc32 == 0)
+def aligned(samples, frames, anchors=(), *, led=False):
+    return align(samples, frames, HZ, lambda: CaptureMap(anchors, ntp(0), 99.0), lambda s: s.crc32 == 0, led=led)
 
 
 def test_what_lies_between_two_that_are_there_is_placed_in_proportion():
@@ -94,9 +94,15 @@ def test_by_others_is_by_the_one_that_is_nearest_or_by_the_time_of_the_request()
 
 
 def test_the_first_picture_may_have_been_led_in():
-    found = aligned([sample(0.3, 100, duration=600), sample(0.4, 700)], [frame(n / 10) for n in range(5)])
+    found = aligned([sample(0.3, 100, duration=600), sample(0.4, 700)], [frame(n / 10) for n in range(5)], led=True)
     assert found.first_at == 600
     assert found.at == {0: 300, 1: 400, 2: 500}
+
+
+def test_a_picture_that_was_led_in_by_less_than_its_own_length_does_not_bend_the_time_of_those_behind_it():
+    found = aligned([sample(0.0, 54, duration=946), sample(0.9, 1000)], [frame(n / 10) for n in range(10)], led=True)
+    assert found.first_at == 100
+    assert found.at == {n: 100 + 100 * n for n in range(1, 9)}
 
 
 @pytest.mark.parametrize(
