@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from classroom.model import (  # noqa: TC001 - pydantic reads the annotations
+from classroom.model import (
+    FloorMode,
     Label,
     LessonState,
     RecordingState,
@@ -28,7 +29,9 @@ class LessonView:
     """A lesson as participants see it. Times are ISO 8601 in UTC.
 
     ``programme`` names the publication that is shown as the programme, None for the main one; ``floor`` are the ids of
-    the participants who are heard and seen by all.
+    the participants who are heard and seen by all; ``muted`` those who are not heard even in a discussion; ``hands``
+    those who have raised theirs, in order. ``ends_at`` is when the bell is due, ``interactive`` whether linked
+    classrooms send picture and sound.
     """
 
     id: str
@@ -40,11 +43,50 @@ class LessonView:
     recording_detail: str | None
     programme: str | None = None
     floor: list[str] = field(default_factory=list)
+    mode: FloorMode = FloorMode.LISTEN
+    muted: list[str] = field(default_factory=list)
+    hands: list[str] = field(default_factory=list)
+    ends_at: str | None = None
+    interactive: bool = True
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """How the link of a participant is: ``word`` is good, fair or poor; ``cause`` as in classroom/live/link.py."""
+
+    word: str
+    cause: str
+    rtt_ms: int
+    loss_percent: float
+    down_kbps: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportView:
+    """What a terminal says of itself. ``faults`` are sentences for people; None is what it does not know.
+
+    ``rung`` is what its link leaves of the lesson (docs/adaptation.md); ``behind_s`` how far it is behind the live
+    lesson.
+    """
+
+    children: int | None = None
+    camera: bool | None = None
+    microphone: bool | None = None
+    loudspeaker: bool | None = None
+    sending: bool = False
+    rung: str = ""
+    behind_s: float = 0.0
+    faults: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class ParticipantView:
-    """Someone or something in a lesson; ``receiving`` and ``publishing`` say whether media is connected."""
+    """Someone or something in a lesson; ``receiving`` and ``publishing`` say whether media is connected.
+
+    ``asked`` counts how often the teacher called on it, ``spoke_s`` how long it has had the floor, ``last_asked_at``
+    when it lost or got it last: the fair-floor meter.
+    """
 
     id: str
     role: Role
@@ -53,6 +95,11 @@ class ParticipantView:
     online: bool
     publishing: bool
     receiving: bool
+    asked: int = 0
+    spoke_s: int = 0
+    last_asked_at: str | None = None
+    link: LinkView | None = None
+    report: ReportView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +119,16 @@ class PublicationView:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """First message of a client, within 5 s: who it is. ``name`` is shown to the teacher."""
+    """First message of a client, within 5 s: who it is. ``name`` is shown to the teacher.
+
+    A client whose connection broke tells the ``stream`` it had and the last ``seq`` it got: within a minute it is told
+    what it has missed, else everything anew.
+    """
 
     token: Annotated[str, Field(max_length=4096)]
     name: Text = ""
+    stream: Annotated[str, Field(max_length=64)] | None = None
+    seq: int = 0
     type: Literal["hello"] = "hello"
 
 
@@ -106,13 +159,131 @@ class Direct:
 
 
 @dataclass(frozen=True, slots=True)
+class CallOn:
+    """Teacher: show this participant as the programme and let it be heard, alone or ``beside`` those who are."""
+
+    id: CommandId
+    participant_id: Text
+    beside: bool = False
+    type: Literal["call_on"] = "call_on"
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnFloor:
+    """Teacher: take the floor back from this participant, from all with null; the programme is the main picture again.
+
+    A participant may give back its own.
+    """
+
+    id: CommandId
+    participant_id: Text | None = None
+    type: Literal["return_floor"] = "return_floor"
+
+
+@dataclass(frozen=True, slots=True)
+class SetMode:
+    """Teacher: 听课 or 讨论."""
+
+    id: CommandId
+    mode: FloorMode
+    type: Literal["set_mode"] = "set_mode"
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """Teacher: this participant, or with null everybody but the teacher, is not heard, or may be again."""
+
+    id: CommandId
+    participant_id: Text | None
+    muted: bool
+    type: Literal["mute"] = "mute"
+
+
+@dataclass(frozen=True, slots=True)
+class Spotlight:
+    """Teacher: show a publication (by name) as the programme without changing who is heard; null is the main one."""
+
+    id: CommandId
+    programme: Text | None
+    type: Literal["spotlight"] = "spotlight"
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseHand:
+    """Classroom: raise its hand, or take it down; the teacher may take down that of ``participant_id``."""
+
+    id: CommandId
+    raised: bool
+    participant_id: Text | None = None
+    type: Literal["raise_hand"] = "raise_hand"
+
+
+@dataclass(frozen=True, slots=True)
+class SendNote:
+    """Teacher: a short message to a participant, to all classrooms with null. Who is away gets it on coming back."""
+
+    id: CommandId
+    text: Annotated[str, Field(min_length=1, max_length=120)]
+    participant_id: Text | None = None
+    type: Literal["send_note"] = "send_note"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPage:
+    """Teacher or capture agent: page ``page`` of the slides is shown now, counted from 1."""
+
+    id: CommandId
+    page: Annotated[int, Field(ge=1, le=10_000)]
+    type: Literal["turn_page"] = "turn_page"
+
+
+@dataclass(frozen=True, slots=True)
+class SetVolume:
+    """Teacher: how loud the loudspeakers of a participant are, 0 to 100."""
+
+    id: CommandId
+    participant_id: Text
+    volume: Annotated[int, Field(ge=0, le=100)]
+    type: Literal["set_volume"] = "set_volume"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Classroom: what it says of itself; replaces what it said before. Not answered."""
+
+    children: Annotated[int, Field(ge=0, le=1000)] | None = None
+    camera: bool | None = None
+    microphone: bool | None = None
+    loudspeaker: bool | None = None
+    sending: bool = False
+    rung: Annotated[str, Field(max_length=40)] = ""
+    behind_s: Annotated[float, Field(ge=0, le=36_000)] = 0.0
+    faults: Annotated[list[Text], Field(max_length=8)] = field(default_factory=list)
+    type: Literal["report"] = "report"
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """Either side may ask whether the other is there; clients do so every 5 s."""
 
     type: Literal["ping"] = "ping"
 
 
-ClientMessage = Annotated[Hello | StartLesson | EndLesson | Direct | Ping, Field(discriminator="type")]
+Command = (
+    StartLesson
+    | EndLesson
+    | Direct
+    | CallOn
+    | ReturnFloor
+    | SetMode
+    | Mute
+    | Spotlight
+    | RaiseHand
+    | SendNote
+    | TurnPage
+    | SetVolume
+)
+ClientMessage = Annotated[Hello | Command | Report | Ping, Field(discriminator="type")]
 
 
 # --- server to client ------------------------------------------------------------------------------------------
@@ -120,9 +291,13 @@ ClientMessage = Annotated[Hello | StartLesson | EndLesson | Direct | Ping, Field
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole state; replaces whatever the client knew. ``you`` is the receiver's own participant id."""
+    """The whole state; replaces whatever the client knew. ``you`` is the receiver's own participant id.
+
+    ``stream`` names what this and the following deltas are numbered in; it outlives the connection by a minute.
+    """
 
     seq: int
+    stream: str
     you: str
     server_time: str
     lesson: LessonView
@@ -187,6 +362,33 @@ class SessionEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """To whom it is meant for: a short message of the teacher."""
+
+    seq: int
+    text: str
+    at: str
+    type: Literal["note"] = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSet:
+    """To whom it is meant for: how loud to be, 0 to 100."""
+
+    seq: int
+    volume: int
+    type: Literal["volume_set"] = "volume_set"
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Answer to a hello that named its stream: what was missed follows, nothing twice."""
+
+    stream: str
+    type: Literal["resumed"] = "resumed"
+
+
+@dataclass(frozen=True, slots=True)
 class Ack:
     """The command with this id was carried out (or had been already)."""
 
@@ -219,6 +421,9 @@ ServerMessage = Annotated[
     | PublicationChanged
     | PublicationRemoved
     | SessionEnded
+    | Note
+    | VolumeSet
+    | Resumed
     | Ack
     | ErrorMessage
     | Ping

@@ -26,6 +26,30 @@ class Role(StrEnum):
     NODE = "node"
 
 
+class AccountRole(StrEnum):
+    """What somebody who signs in is."""
+
+    OPERATOR = "operator"  # 管理员 of a district, or of all of them
+    SCHOOL_ADMIN = "school_admin"  # 学校管理员
+    TEACHER = "teacher"  # 主讲教师
+    ASSISTANT = "assistant"  # 辅助教师
+    RESEARCHER = "researcher"  # 教研员
+
+
+class DeviceKind(StrEnum):
+    """What stands in a classroom and signs in by itself."""
+
+    TERMINAL = "terminal"
+    CAPTURE = "capture"
+
+
+class FloorMode(StrEnum):
+    """Who may speak without being asked."""
+
+    LISTEN = "listen"  # 听课: whoever is called on
+    DISCUSS = "discuss"  # 讨论: everybody whom the teacher has not muted
+
+
 class TrackKind(StrEnum):
     """The two kinds of media; the values are those of an SDP m-line."""
 

@@ -279,7 +279,7 @@ class LiveLesson:
 
     def snapshot(self, you: ParticipantId, wall: datetime) -> Snapshot:
         """The whole state, for one participant."""
-        return Snapshot(UNNUMBERED, you, iso(wall), self.view(), self.participants(), self.publications())
+        return Snapshot(UNNUMBERED, "", you, iso(wall), self.view(), self.participants(), self.publications())
 
     # --- inside ------------------------------------------------------------------------------------------------
 

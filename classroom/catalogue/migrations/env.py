@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
+import classroom.catalogue.accounts.schema
+import classroom.catalogue.region.schema  # noqa: F401 - the tables are known when they have been read
 from classroom.catalogue.schema import tables
 
 context.configure(

@@ -17,7 +17,7 @@ class State:
 
     def snapshot(self) -> Snapshot:
         view = LessonView("maths", self.title, LessonState.LIVE, None, None, RecordingState.OFF, None)
-        return Snapshot(0, "you", "2026-09-01T12:00:00.000Z", view)
+        return Snapshot(0, "", "you", "2026-09-01T12:00:00.000Z", view)
 
 
 def left(who: str) -> ParticipantLeft:

@@ -19,6 +19,12 @@ export function lesson(fields: Partial<LessonView> = {}): LessonView {
     recording_detail: null,
     programme: null,
     floor: [],
+    mode: "listen",
+    muted: [],
+    hands: [],
+    ends_at: null,
+    interactive: true,
+    page: null,
     ...fields,
   };
 }
@@ -33,6 +39,11 @@ export function participant(id: string, fields: Partial<ParticipantView> = {}): 
     online: true,
     publishing: false,
     receiving: false,
+    asked: 0,
+    spoke_s: 0,
+    last_asked_at: null,
+    link: null,
+    report: null,
     ...fields,
   };
 }
@@ -50,6 +61,7 @@ export function snapshot(fields: Partial<Snapshot> = {}): Snapshot {
   return {
     type: "snapshot",
     seq: 1,
+    stream: "s",
     you: "me",
     server_time: "2026-11-23T01:30:00+00:00",
     lesson: lesson(),

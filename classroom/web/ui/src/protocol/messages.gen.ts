@@ -2,6 +2,8 @@
 
 export type Role = "teacher" | "classroom" | "capture" | "observer" | "recorder" | "node";
 
+export type FloorMode = "listen" | "discuss";
+
 export type TrackKind = "audio" | "video";
 
 export type Label = "camera" | "slides" | "screen" | "mic";
@@ -20,6 +22,31 @@ export interface LessonView {
   recording_detail: string | null;
   programme: string | null;
   floor: string[];
+  mode: FloorMode;
+  muted: string[];
+  hands: string[];
+  ends_at: string | null;
+  interactive: boolean;
+  page: number | null;
+}
+
+export interface LinkView {
+  word: string;
+  cause: string;
+  rtt_ms: number;
+  loss_percent: number;
+  down_kbps: number;
+}
+
+export interface ReportView {
+  children: number | null;
+  camera: boolean | null;
+  microphone: boolean | null;
+  loudspeaker: boolean | null;
+  sending: boolean;
+  rung: string;
+  behind_s: number;
+  faults: string[];
 }
 
 export interface ParticipantView {
@@ -30,6 +57,11 @@ export interface ParticipantView {
   online: boolean;
   publishing: boolean;
   receiving: boolean;
+  asked: number;
+  spoke_s: number;
+  last_asked_at: string | null;
+  link: LinkView | null;
+  report: ReportView | null;
 }
 
 export interface PublicationView {
@@ -44,6 +76,8 @@ export interface PublicationView {
 export interface Hello {
   token: string;
   name?: string;
+  stream?: string | null;
+  seq?: number;
   type: "hello";
 }
 
@@ -64,14 +98,101 @@ export interface Direct {
   type: "direct";
 }
 
+export interface CallOn {
+  id: string;
+  participant_id: string;
+  beside?: boolean;
+  type: "call_on";
+}
+
+export interface ReturnFloor {
+  id: string;
+  participant_id?: string | null;
+  type: "return_floor";
+}
+
+export interface SetMode {
+  id: string;
+  mode: FloorMode;
+  type: "set_mode";
+}
+
+export interface Mute {
+  id: string;
+  participant_id: string | null;
+  muted: boolean;
+  type: "mute";
+}
+
+export interface Spotlight {
+  id: string;
+  programme: string | null;
+  type: "spotlight";
+}
+
+export interface RaiseHand {
+  id: string;
+  raised: boolean;
+  participant_id?: string | null;
+  type: "raise_hand";
+}
+
+export interface SendNote {
+  id: string;
+  text: string;
+  participant_id?: string | null;
+  type: "send_note";
+}
+
+export interface TurnPage {
+  id: string;
+  page: number;
+  type: "turn_page";
+}
+
+export interface SetVolume {
+  id: string;
+  participant_id: string;
+  volume: number;
+  type: "set_volume";
+}
+
+export interface Report {
+  children?: number | null;
+  camera?: boolean | null;
+  microphone?: boolean | null;
+  loudspeaker?: boolean | null;
+  sending?: boolean;
+  rung?: string;
+  behind_s?: number;
+  faults: string[];
+  type: "report";
+}
+
 export interface Ping {
   type: "ping";
 }
 
-export type ClientMessage = Hello | StartLesson | EndLesson | Direct | Ping;
+export type ClientMessage =
+  | Hello
+  | StartLesson
+  | EndLesson
+  | Direct
+  | CallOn
+  | ReturnFloor
+  | SetMode
+  | Mute
+  | Spotlight
+  | RaiseHand
+  | SendNote
+  | TurnPage
+  | SetVolume
+  | Report
+  | Ping;
 
 export interface Snapshot {
   seq: number;
+  stream: string;
   you: string;
   server_time: string;
   lesson: LessonView;
@@ -117,6 +238,24 @@ export interface SessionEnded {
   type: "session_ended";
 }
 
+export interface Note {
+  seq: number;
+  text: string;
+  at: string;
+  type: "note";
+}
+
+export interface VolumeSet {
+  seq: number;
+  volume: number;
+  type: "volume_set";
+}
+
+export interface Resumed {
+  stream: string;
+  type: "resumed";
+}
+
 export interface Ack {
   id: string;
   type: "ack";
@@ -141,6 +280,9 @@ export type ServerMessage =
   | PublicationChanged
   | PublicationRemoved
   | SessionEnded
+  | Note
+  | VolumeSet
+  | Resumed
   | Ack
   | ErrorMessage
   | Ping

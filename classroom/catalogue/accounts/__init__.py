@@ -1,0 +1,1 @@
+"""Who may sign in, with which rights; devices and their credentials; what was done by whom."""

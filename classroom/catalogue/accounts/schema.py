@@ -1,0 +1,70 @@
+"""The tables of accounts, sessions, devices and the audit log. No secret is stored, only what checks it."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, Table, UniqueConstraint
+
+from classroom.catalogue.schema import BigId, UtcDateTime, tables
+
+accounts = Table(
+    "accounts",
+    tables,
+    Column("id", BigId, primary_key=True),
+    Column("login", String(60), nullable=False, unique=True),  # lower case
+    Column("name", String(60), nullable=False),
+    Column("role", String(20), nullable=False),  # AccountRole
+    Column("person_id", BigId, ForeignKey("people.id", ondelete="SET NULL"), index=True),
+    Column("district_id", BigId, ForeignKey("districts.id", ondelete="RESTRICT"), index=True),  # an operator's scope
+    Column("school_id", BigId, ForeignKey("schools.id", ondelete="RESTRICT"), index=True),  # anybody else's
+    Column("password_hash", String(200)),  # argon2id; empty: signs in elsewhere
+    Column("must_change", Boolean, nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),  # wrong passwords in a row
+    Column("locked_until", UtcDateTime),
+    Column("disabled", Boolean, nullable=False),
+    Column("oidc_issuer", String(200)),
+    Column("oidc_subject", String(200)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("signed_in_at", UtcDateTime),
+    UniqueConstraint("oidc_issuer", "oidc_subject"),
+)
+
+account_sessions = Table(
+    "account_sessions",
+    tables,
+    Column("id_hash", String(64), primary_key=True),  # SHA-256 of the cookie
+    Column("account_id", BigId, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("address", String(64), nullable=False),
+)
+
+devices = Table(
+    "devices",
+    tables,
+    Column("id", String(16), primary_key=True),  # also who it is in a lesson: ParticipantId
+    Column("kind", String(10), nullable=False),  # DeviceKind: terminal, capture
+    Column("name", String(60), nullable=False),
+    Column("classroom_id", BigId, ForeignKey("classrooms.id", ondelete="RESTRICT"), nullable=False, index=True),
+    Column("credential_hash", String(64), nullable=False, unique=True),  # SHA-256 of 32 random bytes
+    Column("paired_at", UtcDateTime, nullable=False),
+    Column("paired_by", BigId, ForeignKey("accounts.id", ondelete="SET NULL")),
+    Column("revoked_at", UtcDateTime),
+    Column("seen_at", UtcDateTime),
+    Column("version", String(60), nullable=False, server_default=""),
+    Column("report", JSON),  # of its last self-test
+)
+
+audit = Table(
+    "audit",
+    tables,
+    Column("id", BigId, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("account_id", BigId),  # not a reference: the log outlives accounts
+    Column("actor", String(200), nullable=False),
+    Column("action", String(60), nullable=False),
+    Column("object", String(200), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("address", String(64), nullable=False),
+    Index(None, "at"),
+)

@@ -1,0 +1,1 @@
+"""Districts, schools, classrooms, people; who teaches whom, when and where."""
