@@ -76,6 +76,7 @@ class SlotWish(StrEnum):
     MIC = "mic"
     FLOOR = "floor"  # the picture of somebody who has the floor
     SPEAKER = "speaker"  # the sound of one of those who have the floor, the loudest
+    TILE = "tile"  # ``tile.<name>``: this publication, as small as it comes; a wall is made of them
 
 
 class LessonState(StrEnum):

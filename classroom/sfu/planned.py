@@ -76,6 +76,7 @@ def make_slots(plans: Sequence[SlotPlan], sink: Sink, log: SendLog) -> list[Slot
                 first_seq=secrets.randbits(15),
                 first_ts=secrets.randbits(32),
             ),
+            named=plan.named,
         )
         for plan in plans
     ]

@@ -56,14 +56,20 @@ def assign(
         elif slot.wish is SlotWish.FLOOR:
             slot.media = _keep_or_next(slot, on_floor, [s.media for s in receiver.slots if s is not slot])
         elif slot.wish is not SlotWish.SPEAKER:
-            slot.media = _by_wish(slot, there, direction)
+            slot.media = _by_wish(slot, there, direction, receiver.participant_id)
         slot.down.priority = _priority(slot)
 
 
-def _by_wish(slot: Slot, there: dict[PublicationId, IncomingMedia], direction: Direction) -> IncomingMedia | None:
+def _by_wish(
+    slot: Slot, there: dict[PublicationId, IncomingMedia], direction: Direction, you: ParticipantId
+) -> IncomingMedia | None:
     by_name = {_publication(media).name: media for media in there.values() if media.kind is slot.kind}
+    if slot.wish is SlotWish.TILE:
+        return by_name.get(slot.named)
     if slot.wish is SlotWish.PROGRAMME and direction.programme in by_name:
-        return by_name[direction.programme]
+        chosen = by_name[direction.programme]
+        if _participant(chosen) != you:  # who is called on goes on seeing the teacher
+            return chosen
     wish = SlotWish.MIC if slot.kind is TrackKind.AUDIO else slot.wish
     # The main publication of a label is the one that is called like it.
     return next((by_name[label] for label in _MAIN_LABELS[wish] if label in by_name), None)

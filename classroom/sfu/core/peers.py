@@ -120,7 +120,8 @@ class Publisher:
 class Slot:
     """A fixed place on a receiver's screen or loudspeaker. ``pinned`` overrides its wish.
 
-    With ``encoding`` it takes this one only, whatever the link carries.
+    A tile shows the publication that is called ``named``. With ``encoding`` it takes this one only, whatever the
+    link carries.
 
     ``media`` is what it shows, in the layer that its DownTrack takes; ``reason`` why that is not the best there is.
     """
@@ -132,6 +133,7 @@ class Slot:
     encoding: Encoding | None = None
     media: IncomingMedia | None = None
     steered: IncomingMedia | None = None  # of which its layer was chosen
+    named: str = ""
     reason: Reason = Reason.NONE
 
 

@@ -28,6 +28,7 @@ RESUME_S = 3.0
 GRACE_S = 2.0
 # The path is probed up to what everything at its best takes, and beyond the headroom that is asked for it.
 PROBED = HEADROOM * 1.1
+_RANKS = {SlotWish.FLOOR: 2, SlotWish.TILE: 3}
 
 
 class Supply(NamedTuple):
@@ -79,6 +80,8 @@ def choose_layers(receiver: Receiver, supplies: Supplies) -> list[tuple[Slot, Up
         media, down = slot.media, slot.down
         flowing = down.next_up or down.up
         supply = None if media is None else supplies.of(media)
+        if supply is not None and slot.wish is SlotWish.TILE:
+            supply = Supply(supply.layers[:1], supply.bitrates_bps[:1], Reason.NONE)
         if slot.encoding is not None:
             if slot.encoding.track is not flowing:
                 changes.append((slot, slot.encoding.track))
@@ -131,7 +134,7 @@ def _index(layers: list[UpTrack], track: UpTrack | None) -> int | None:
 
 
 def _rank(slot: Slot) -> int:
-    """What is sacrificed last has rank 0: slides, then the teacher's picture, then other classrooms."""
+    """What is sacrificed last has rank 0: slides, the teacher's picture, who has the floor, other classrooms."""
     if slot.down.priority is Priority.SLIDES:
         return 0
-    return 2 if slot.wish is SlotWish.FLOOR else 1
+    return _RANKS.get(slot.wish, 1)

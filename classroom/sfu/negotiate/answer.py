@@ -33,6 +33,7 @@ _STREAMS = {
     SlotWish.SLIDES: "slides",
     SlotWish.SCREEN: "slides",
     SlotWish.FLOOR: "floor",
+    SlotWish.TILE: "wall",
     SlotWish.SPEAKER: "floor",
 }
 
@@ -91,8 +92,8 @@ class UpPlan:
 class SlotPlan:
     """What we will send in one m-section: a slot with its fixed SSRCs.
 
-    ``red_pt`` when sound may also go as RFC 2198. With ``twcc_ext`` we estimate the path, with ``send_time_ext`` the
-    receiver does (REMB).
+    ``named`` is the publication that a tile shows. ``red_pt`` when sound may also go as RFC 2198. With ``twcc_ext`` we
+    estimate the path, with ``send_time_ext`` the receiver does (REMB).
     """
 
     mid: str
@@ -109,6 +110,7 @@ class SlotPlan:
     send_time_ext: int
     capture_time_ext: int
     playout_delay_ext: int
+    named: str = ""
 
 
 @dataclass(slots=True)
@@ -153,7 +155,7 @@ def answer_offer(
             result.ups.append(_up_plan(media, mid, kind, label or _default_label(kind, nth), agreed))
             section += ["a=recvonly", *_simulcast_lines(media, agreed)]
         else:
-            slot = _slot_plan(mid, kind, _wish(media, kind, nth), agreed, random32)
+            slot = _slot_plan(mid, kind, *_wish(media, kind, nth), agreed, random32)
             result.slots.append(slot)
             section += ["a=sendonly", *_source_lines(slot, cname)]
         section += _extension_lines(media, agreed)
@@ -196,16 +198,18 @@ def _label(media: MediaOffer, kind: TrackKind) -> Label | None:
     return label if (label is Label.MIC) == (kind is TrackKind.AUDIO) else None
 
 
-def _wish(media: MediaOffer, kind: TrackKind, nth: int) -> SlotWish:
+def _wish(media: MediaOffer, kind: TrackKind, nth: int) -> tuple[SlotWish, str]:
+    """What the slot is for; of a tile also the name of what it shows."""
+    label, dot, named = (media.label or "").partition(".")
     try:
-        wish = SlotWish(media.label or "")
+        wish = SlotWish(label) if (label == SlotWish.TILE) == bool(dot and named) else None
     except ValueError:
         wish = None
     if wish is not None and (wish in (SlotWish.MIC, SlotWish.SPEAKER)) == (kind is TrackKind.AUDIO):
-        return wish
+        return wish, named
     if kind is TrackKind.AUDIO:
-        return SlotWish.SPEAKER if nth else SlotWish.MIC
-    return SlotWish(_default_label(kind, nth)) if nth else SlotWish.PROGRAMME
+        return (SlotWish.SPEAKER if nth else SlotWish.MIC), ""
+    return (SlotWish(_default_label(kind, nth)) if nth else SlotWish.PROGRAMME), ""
 
 
 def _default_label(kind: TrackKind, nth: int) -> Label:
@@ -239,7 +243,9 @@ def _up_plan(media: MediaOffer, mid: str, kind: TrackKind, label: Label, agreed:
     )
 
 
-def _slot_plan(mid: str, kind: TrackKind, wish: SlotWish, agreed: Agreed, random32: Callable[[], int]) -> SlotPlan:
+def _slot_plan(
+    mid: str, kind: TrackKind, wish: SlotWish, named: str, agreed: Agreed, random32: Callable[[], int]
+) -> SlotPlan:
     return SlotPlan(
         mid=mid,
         kind=kind,
@@ -255,6 +261,7 @@ def _slot_plan(mid: str, kind: TrackKind, wish: SlotWish, agreed: Agreed, random
         send_time_ext=agreed.extension(EXT_SEND_TIME),
         capture_time_ext=agreed.extension(EXT_CAPTURE_TIME),
         playout_delay_ext=agreed.extension(EXT_PLAYOUT_DELAY),
+        named=named,
     )
 
 

@@ -81,6 +81,16 @@ def test_the_director_chooses_the_programme(programme, expected):
     assert shown([slot(VIDEO, SlotWish.PROGRAMME)], [CAMERA, EAST, MIC], Direction(programme)) == [expected]
 
 
+def test_who_is_on_the_programme_goes_on_seeing_the_main_picture():
+    assert shown([slot(VIDEO, SlotWish.PROGRAMME)], [CAMERA, MINE, EAST], Direction("camera-m")) == ["camera"]
+
+
+def test_a_tile_shows_what_it_is_named_for_whoever_has_the_floor():
+    slots = [slot(VIDEO, SlotWish.TILE, named="camera-w"), slot(VIDEO, SlotWish.TILE, named="camera-x")]
+    assert shown(slots, [CAMERA, EAST, WEST], Direction("camera-e", EVERYBODY)) == ["camera-w", None]
+    assert shown([slot(VIDEO, SlotWish.TILE, named="mic-w")], [WEST_MIC]) == [None]
+
+
 def test_nobody_sees_or_hears_itself():
     slots = [slot(VIDEO, SlotWish.FLOOR), slot(AUDIO, SlotWish.SPEAKER)]
     assert shown(slots, [MINE, MY_MIC], Direction(floor=EVERYBODY), ["mic-m"]) == [None, None]

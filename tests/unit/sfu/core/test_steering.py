@@ -104,6 +104,18 @@ def test_slides_then_the_teacher_then_others():
     assert [s.down.priority for s in slots] == [Priority.PICTURE, Priority.PICTURE, Priority.SLIDES]
 
 
+def test_a_tile_takes_the_smallest_whatever_the_link_carries():
+    tiles = [slot(media(), SlotWish.TILE), slot(media(), SlotWish.TILE)]
+    assert chosen(receiver(*tiles, estimate_bps=9e6)) == ["l", "l"]
+    assert chosen(receiver(slot(media(), SlotWish.TILE))) == ["l"]
+    assert [s.reason for s in tiles] == [Reason.NONE] * 2
+
+
+def test_tiles_are_given_up_before_who_has_the_floor():
+    slots = [slot(media(), SlotWish.TILE), slot(media(), SlotWish.FLOOR)]
+    assert chosen(receiver(*slots, estimate_bps=200_000)) == [None, "l"]
+
+
 def test_sound_is_not_weighed():
     sound = slot(media(Label.MIC, "l"), SlotWish.MIC)
     to = receiver(sound, slot(media()), estimate_bps=60_000)

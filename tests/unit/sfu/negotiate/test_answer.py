@@ -213,7 +213,7 @@ def test_an_offer_of_which_nothing_can_be_used(text, reason, publishing):
 
 LABELS = {
     None: [],
-    **{label: [f"a=label:{label}"] for label in (*SlotWish, "blackboard", "")},
+    **{label: [f"a=label:{label}"] for label in (*SlotWish, "blackboard", "", "tile.camera-1", "tile.", "mic.x")},
 }
 
 
@@ -234,6 +234,9 @@ LABELS = {
         pytest.param([("video", "mic"), ("audio", "camera")], ["camera", "mic"], ["programme", "mic"], id="wrong kind"),
         pytest.param([("video", "blackboard"), ("audio", "")], ["camera", "mic"], ["programme", "mic"],
                      id="unknown labels"),
+        pytest.param([("video", "tile.camera-1"), ("video", "tile"), ("video", "tile."), ("audio", "tile.camera-1")],
+                     ["camera", "slides", "screen", "mic"], ["tile", "slides", "screen", "mic"], id="tiles"),
+        pytest.param([("audio", "mic.x")], ["mic"], ["mic"], id="only a tile has a name"),
         pytest.param([("video", "programme"), ("video", "floor"), ("audio", "speaker")], ["camera", "slides", "mic"],
                      ["programme", "floor", "speaker"], id="places of a receiver"),
     ],
@@ -242,6 +245,11 @@ def test_labels(parts, publications, slots):
     text = offer(*(m_section(kind, str(n), *LABELS[label]) for n, (kind, label) in enumerate(parts)))
     assert [plan.label for plan in answered(text, True).ups] == publications
     assert [plan.wish for plan in answered(text, False).slots] == slots
+
+
+def test_a_tile_is_named_for_what_it_shows():
+    text = offer(m_section("video", "0", "a=label:tile.camera-9f3a"), m_section("video", "1"))
+    assert [plan.named for plan in answered(text, False).slots] == ["camera-9f3a", ""]
 
 
 def test_a_refused_m_line_does_not_count_for_labels():
