@@ -1,10 +1,8 @@
 /** What a receiver measures, out of getStats() (W3C webrtc-stats). Pure. */
 
-import type { Label } from "./messages.gen";
-
 /** Running totals of one slot; null counters were never reported. */
 export interface SlotTotals {
-  label: Label;
+  label: string;
   bytes: number;
   packets: number;
   lost: number;
@@ -14,7 +12,7 @@ export interface SlotTotals {
 }
 
 export interface SlotStats {
-  label: Label;
+  label: string;
   bitrate_bps: number;
   /** Share of packets lost since the last sample, 0..1. */
   loss: number;
@@ -39,7 +37,7 @@ export interface ReceiveStats {
 /** The totals of every slot; `labels` maps the mid of an m-section to its slot. */
 export function sampleReport(
   report: RTCStatsReport,
-  labels: ReadonlyMap<string, Label>,
+  labels: ReadonlyMap<string, string>,
   at_ms: number,
 ): ReceiveSample {
   const slots: SlotTotals[] = [];

@@ -1,10 +1,10 @@
 /** Receives a lesson for as long as it is wanted: starts WHEP sessions, watches them, starts again. */
 
 import { retryDelay_ms, type Backoff } from "./backoff";
-import type { Label } from "./messages.gen";
+import type { MediaTarget } from "./media_session";
 import { Problem } from "./problem";
 import { statsBetween, totalBytes, type ReceiveSample, type ReceiveStats } from "./receive_stats";
-import { WhepSession, type Slot, type WhepTarget } from "./whep_session";
+import { WhepSession, type Slot, type SlotTracks } from "./whep_session";
 
 /**
  * `idle`: not wanted. `connecting`: no media yet. `receiving`: bytes come in. `quiet`: connected, and nobody
@@ -15,7 +15,7 @@ export type ReceiveStatus = "idle" | "connecting" | "receiving" | "quiet" | "los
 export interface WhepEvents {
   status(status: ReceiveStatus, problem: Problem | null): void;
   /** The tracks of a session that begins, or null when it ends. */
-  tracks(tracks: ReadonlyMap<Label, MediaStreamTrack> | null): void;
+  tracks(tracks: SlotTracks | null): void;
   /** The session is about to be dropped: the last moment to keep its last picture. */
   closing(): void;
   stats(stats: ReceiveStats): void;
@@ -42,7 +42,7 @@ const REFUSED_MS = 10_000;
 export class WhepClient {
   readonly #slots: readonly Slot[];
   readonly #events: WhepEvents;
-  #target: WhepTarget | null = null;
+  #target: MediaTarget | null = null;
   #expected = false;
   #suspect = false;
   #session: WhepSession | null = null;
@@ -63,7 +63,7 @@ export class WhepClient {
   }
 
   /** Receive from here; a session that already runs goes on. */
-  start(target: WhepTarget): void {
+  start(target: MediaTarget): void {
     const wasIdle = this.#target === null;
     this.#target = target;
     if (wasIdle) this.#connect();

@@ -1,11 +1,10 @@
 /** The media of a lesson as reactive state: follows the control connection, keeps WHEP going while the lesson is live. */
 
 import { onScopeDispose, ref, shallowRef, watch, type Ref, type ShallowRef } from "vue";
-import type { Label } from "../protocol/messages.gen";
 import type { Problem } from "../protocol/problem";
 import type { ReceiveStats } from "../protocol/receive_stats";
 import { WhepClient, type ReceiveStatus } from "../protocol/whep";
-import type { Slot } from "../protocol/whep_session";
+import { isFilledBy, type Slot, type SlotTracks } from "../protocol/whep_session";
 import type { Lesson } from "./lesson";
 import type { Credentials } from "./token";
 
@@ -13,7 +12,7 @@ export interface Receiver {
   status: Readonly<Ref<ReceiveStatus>>;
   problem: Readonly<ShallowRef<Problem | null>>;
   /** The tracks of the present session; null while there is none. */
-  tracks: Readonly<ShallowRef<ReadonlyMap<Label, MediaStreamTrack> | null>>;
+  tracks: Readonly<ShallowRef<SlotTracks | null>>;
   /** Changes just before a session is dropped: now is the time to keep its last picture. */
   closings: Readonly<Ref<number>>;
   stats: Readonly<ShallowRef<ReceiveStats | null>>;
@@ -22,7 +21,7 @@ export interface Receiver {
 export function useReceiver(lesson: Lesson, { token }: Credentials, slots: readonly Slot[]): Receiver {
   const status = ref<ReceiveStatus>("idle");
   const problem = shallowRef<Problem | null>(null);
-  const tracks = shallowRef<ReadonlyMap<Label, MediaStreamTrack> | null>(null);
+  const tracks = shallowRef<SlotTracks | null>(null);
   const closings = ref(0);
   const stats = shallowRef<ReceiveStats | null>(null);
   const client = new WhepClient(slots, {
@@ -44,9 +43,12 @@ export function useReceiver(lesson: Lesson, { token }: Credentials, slots: reado
         client.stop(true);
         return;
       }
-      client.expectMedia(state.publications.some((p) => p.live && slots.some((s) => s.label === p.label)));
+      client.expectMedia(state.publications.some((p) => p.live && slots.some((slot) => isFilledBy(slot, p))));
       const participant = encodeURIComponent(state.you);
-      client.start({ url: `/whep/${encodeURIComponent(lesson.id)}?participant=${participant}`, token });
+      client.start({
+        url: `/whep/${encodeURIComponent(lesson.id)}?participant=${participant}`,
+        token: () => Promise.resolve(token),
+      });
       const cameBack = connectionBefore !== "connected" || stateBefore?.lesson.state !== "live";
       if (cameBack) client.retryNow();
     },
