@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aiohttp import web
 
 import classroom.web
+from classroom.catalogue.accounts.devices import Devices
+from classroom.catalogue.accounts.sessions import Sessions
 from classroom.catalogue.catalogue import Catalogue
 from classroom.catalogue.database import Database, database_url
 from classroom.indexing import IndexProcess
@@ -37,6 +39,7 @@ from classroom.sfu.transport.ports import local_addresses
 from classroom.sfu.workers.pool import WorkerPool
 from classroom.web.app import make_app
 from classroom.web.context import Context
+from classroom.web.identity import Identities
 from classroom.web.limits import RateLimit
 from classroom.web.secret import STATE, secret_of
 from classroom.worker import COMMAND
@@ -162,7 +165,8 @@ class Node:
         root = self._root = settings.recordings
         self.media, record = make_media(settings, time.time() - time.monotonic(), self._on_event)
         self._journal = Journal(root / STATE / "lessons.json")
-        self.catalogue = open_catalogue(settings)
+        self.database = open_database(settings)
+        self.catalogue = Catalogue(self.database)
         self.cataloguer = Cataloguer(root, self.catalogue)
         self._following: asyncio.Task[None] | None = None
         links = LinkMemory(root / STATE / "links.json")
@@ -180,6 +184,7 @@ class Node:
                 deliveries=Deliveries(root),
                 catalogue=self.catalogue,
                 look_at=self.cataloguer.look_at,
+                identities=Identities(Sessions(self.database), Devices(self.database), secret),
                 secret=secret,
                 bad_tokens=RateLimit(settings.bad_tokens_per_minute),
                 max_connections=settings.max_connections,
@@ -216,17 +221,17 @@ async def rebuild_catalogue(settings: Settings) -> int:
 
     Raises CatalogueUnavailable, BadDatabaseUrl.
     """
-    catalogue = open_catalogue(settings)
+    catalogue = Catalogue(open_database(settings))
     try:
         return await Cataloguer(settings.recordings, catalogue).rebuild()
     finally:
         await catalogue.close()
 
 
-def open_catalogue(settings: Settings) -> Catalogue:
-    """The catalogue in the database that is set. Raises BadDatabaseUrl."""
+def open_database(settings: Settings) -> Database:
+    """The database that is set, or SQLite in the data directory. Raises BadDatabaseUrl."""
     given = None if settings.database_url is None else settings.database_url.get_secret_value()
-    return Catalogue(Database(database_url(given, settings.recordings / STATE)))
+    return Database(database_url(given, settings.recordings / STATE))
 
 
 def _allow_many_files() -> None:

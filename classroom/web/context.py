@@ -24,7 +24,9 @@ from classroom.web.auth import (
     verify_token,
     verify_viewer_key,
 )
+from classroom.web.identity import bearer_of
 from classroom.web.limits import BODY_S, MAX_BODY_BYTES
+from classroom.web.principal import PRINCIPAL, AccountPrincipal
 from classroom.web.problem import Refusal
 
 if TYPE_CHECKING:
@@ -37,10 +39,11 @@ if TYPE_CHECKING:
     from classroom.live.service import LessonService
     from classroom.model import Label, TrackKind
     from classroom.sfu.core.stats import LessonStats
+    from classroom.web.identity import Identities
     from classroom.web.limits import RateLimit
 
 T = TypeVar("T")
-Reader = Claims | ViewerKey | Operator
+Reader = Claims | ViewerKey | Operator | AccountPrincipal
 
 
 class RecordedFile(Protocol):
@@ -117,6 +120,7 @@ class Context:
     deliveries: Deliveries
     catalogue: Catalogue
     look_at: Callable[[LessonId], Awaitable[None]]  # tell the catalogue what is on disk of this lesson
+    identities: Identities
     secret: str
     bad_tokens: RateLimit
     max_connections: int
@@ -170,30 +174,34 @@ CONTEXT = web.AppKey("context", Context)
 def admit(request: web.Request, action: Action) -> Claims:
     """Let a request in: raises InvalidLessonId, BadToken, Forbidden, Refusal (429)."""
     lesson = parse_lesson_id(request.match_info["lesson"])
-    claims = request.app[CONTEXT].verify(_bearer(request), address_of(request))
+    claims = request.app[CONTEXT].verify(bearer_of(request), address_of(request))
     claims.require(action, lesson)
     return claims
 
 
-def admit_operator(request: web.Request) -> Operator:
-    """Let a request of an operator in: raises BadToken, Refusal (429)."""
-    return request.app[CONTEXT].verify_operator(_bearer(request), address_of(request))
+def admit_operator(request: web.Request) -> Operator | AccountPrincipal:
+    """Let in an account that has the right, or the token of an operator: raises BadToken, Refusal (429)."""
+    if (account := _admitted(request)) is not None:
+        return account
+    return request.app[CONTEXT].verify_operator(bearer_of(request), address_of(request))
 
 
 def admit_reader(request: web.Request, holding: str | None, *, key_in_address: bool = False) -> Reader:
-    """Let in whoever may open a recording of the lesson: raises as ``admit`` does.
+    """Let in whoever may open a recording of the lesson, signed in or with a token: raises as ``admit`` does.
 
     ``key_in_address``: a viewer key may stand there, because <img> and <track> send no headers. Only a viewer key may:
     addresses are kept in histories.
     """
     lesson = parse_lesson_id(request.match_info["lesson"])
+    if (account := _admitted(request)) is not None:
+        return account
     context = request.app[CONTEXT]
     key = request.query.get("key") if key_in_address and "Authorization" not in request.headers else None
     reader: Reader
     if key is not None:
         reader = context.verify_viewer_key(key, address_of(request))
     else:
-        reader = context.verify_reader(_bearer(request), address_of(request))
+        reader = context.verify_reader(bearer_of(request), address_of(request))
     if isinstance(reader, Claims):
         reader.require(Action.FOLLOW, lesson)
     elif isinstance(reader, ViewerKey):
@@ -202,9 +210,11 @@ def admit_reader(request: web.Request, holding: str | None, *, key_in_address: b
 
 
 def admit_editor(request: web.Request) -> LessonId:
-    """Let in an operator, or a teacher of the lesson: raises as ``admit`` does."""
+    """Let in an operator, signed in or with a token, or a teacher of the lesson: raises as ``admit`` does."""
     lesson = parse_lesson_id(request.match_info["lesson"])
-    reader = request.app[CONTEXT].verify_reader(_bearer(request), address_of(request))
+    if _admitted(request) is not None:
+        return lesson
+    reader = request.app[CONTEXT].verify_reader(bearer_of(request), address_of(request))
     if isinstance(reader, Claims):
         reader.require(Action.EDIT, lesson)
     elif isinstance(reader, ViewerKey):
@@ -214,12 +224,13 @@ def admit_editor(request: web.Request) -> LessonId:
 
 def admit_deliverer(request: web.Request) -> Deliverer:
     """Let a delivery in: raises BadToken, Forbidden, Refusal (429)."""
-    return request.app[CONTEXT].verify_deliverer(_bearer(request), address_of(request))
+    return request.app[CONTEXT].verify_deliverer(bearer_of(request), address_of(request))
 
 
-def _bearer(request: web.Request) -> str:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
+def _admitted(request: web.Request) -> AccountPrincipal | None:
+    """The account that the gate has let in; None when it came with a token, or with nothing."""
+    principal = request.get(PRINCIPAL)
+    return principal if isinstance(principal, AccountPrincipal) else None
 
 
 def address_of(request: web.BaseRequest) -> str:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aiohttp import web
 
 from classroom.web.context import CONTEXT
 from classroom.web.problem import Refusal
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PAGES = ("/", "/teacher", "/terminal", "/library", "/replay/{lesson}", "/replay/{lesson}/{holding}")
 
@@ -26,12 +21,10 @@ Run <code>make run</code> in the project's directory: it builds them and starts 
 """
 
 
-def routes(ui: Path) -> list[web.AbstractRouteDef]:
-    """The page routes, and the files that the build put beside ``index.html``."""
-    found: list[web.AbstractRouteDef] = [web.get(path, page) for path in PAGES]
-    found.append(web.get("/assets/{name}", asset))
-    beside = sorted(path.name for path in ui.iterdir() if path.is_file()) if ui.is_dir() else []
-    return found + [web.get(f"/{name}", beside_index) for name in beside if name != "index.html"]
+def routes() -> list[web.RouteDef]:
+    """The page routes, and the files that the build put beside ``index.html``: a page has no dot in its name."""
+    found = [web.get(path, page) for path in PAGES]
+    return [*found, web.get("/assets/{name}", asset), web.get(r"/{name:[\w-]+\.[\w.-]+}", beside_index)]
 
 
 async def page(request: web.Request) -> web.StreamResponse:
@@ -44,12 +37,17 @@ async def page(request: web.Request) -> web.StreamResponse:
 
 async def asset(request: web.Request) -> web.StreamResponse:
     """A built file whose name changes with its contents."""
-    path = request.app[CONTEXT].ui / "assets" / request.match_info["name"]
-    if path.name != request.match_info["name"] or not path.is_file():
-        raise Refusal(404, "not_found", "没有这个地址。 There is nothing at this address.")
-    return web.FileResponse(path, headers={"Cache-Control": "public, max-age=31536000, immutable"})
+    return _built(request, "assets", "public, max-age=31536000, immutable")
 
 
 async def beside_index(request: web.Request) -> web.StreamResponse:
     """A file of the build with a fixed name, such as an icon."""
-    return web.FileResponse(request.app[CONTEXT].ui / request.path[1:], headers={"Cache-Control": "no-cache"})
+    return _built(request, "", "no-cache")
+
+
+def _built(request: web.Request, folder: str, caching: str) -> web.StreamResponse:
+    name = request.match_info["name"]
+    path = request.app[CONTEXT].ui / folder / name
+    if path.name != name or name == "index.html" or not path.is_file():
+        raise Refusal(404, "not_found", "没有这个地址。 There is nothing at this address.")
+    return web.FileResponse(path, headers={"Cache-Control": caching})

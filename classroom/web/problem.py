@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from classroom.catalogue.accounts.scope import OutOfScope
 from classroom.catalogue.database import CatalogueUnavailable
 from classroom.catalogue.metadata import BadMetadata, MetadataChanged
 from classroom.live import errors as live
@@ -45,6 +46,7 @@ _CODES: dict[type[ClassroomError], tuple[int, str]] = {
     MetadataChanged: (412, "metadata_changed"),
     BadCaptions: (422, "bad_captions"),
     CatalogueUnavailable: (503, "catalogue_unavailable"),
+    OutOfScope: (403, "out_of_scope"),
     BadToken: (401, "unauthorized"),
     Forbidden: (403, "forbidden"),
     live.NotYours: (403, "forbidden"),

@@ -1,0 +1,86 @@
+"""Who acts: an account that is signed in, or a device that was paired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from classroom.web.problem import Refusal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from classroom.catalogue.accounts.scope import Scope
+    from classroom.model import AccountRole, DeviceKind, ParticipantId
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPrincipal:
+    """Somebody who has signed in; ``scope``: the schools within reach, ``expires_at``: when the session ends."""
+
+    account_id: int
+    login: str
+    name: str
+    role: AccountRole
+    person_id: int | None
+    district_id: int | None
+    school_id: int | None
+    scope: Scope
+    must_change: bool
+    expires_at: datetime
+
+    @property
+    def expires_at_s(self) -> int:
+        """The end of the session in seconds since 1970."""
+        return int(self.expires_at.timestamp())
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePrincipal:
+    """A device in its classroom."""
+
+    device_id: ParticipantId
+    kind: DeviceKind
+    classroom_id: int
+    name: str
+
+
+Principal = AccountPrincipal | DevicePrincipal
+
+PRINCIPAL: web.RequestKey[Principal | None] = web.RequestKey("principal", object)  # type: ignore[arg-type]
+
+
+def principal_of(request: web.Request) -> Principal:
+    """Who acts, as the gate has found out; raises Refusal (401) where it admits strangers and this is one."""
+    principal: Principal | None = request.get(PRINCIPAL)
+    if principal is None:
+        raise not_signed_in()
+    return principal
+
+
+def account_of(request: web.Request) -> AccountPrincipal:
+    """Who has signed in; raises Refusal (401) for a device or a stranger."""
+    principal = principal_of(request)
+    if not isinstance(principal, AccountPrincipal):
+        raise not_signed_in()
+    return principal
+
+
+def device_of(request: web.Request) -> DevicePrincipal:
+    """Which device it is; raises Refusal (401) for an account or a stranger."""
+    principal = principal_of(request)
+    if not isinstance(principal, DevicePrincipal):
+        raise not_paired()
+    return principal
+
+
+def not_signed_in() -> Refusal:
+    """Nobody has signed in, or the session is over."""
+    return Refusal(401, "not_signed_in", "请先登录。 Please sign in.")
+
+
+def not_paired() -> Refusal:
+    """It is no device, or was one and has been revoked."""
+    return Refusal(401, "not_paired", "这台设备没有绑定，或已被解除绑定。 This device is not paired, or not any more.")

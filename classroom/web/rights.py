@@ -1,0 +1,101 @@
+"""Which door needs which right, and which account has it: the only place. A door that is not here is shut."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from classroom.model import AccountRole
+
+
+class Right(StrEnum):
+    """What a request needs."""
+
+    PUBLIC = "public"  # nothing
+    PAIRING = "pairing"  # nothing but patience: its handler limits the rate
+    BEARER = "bearer"  # a token of a lesson, which the handler checks: the rights of those are in auth.py
+    DEVICE = "device"  # to be a device
+    OWN_SESSION = "own_session"  # to be signed in, also with a password that has to be changed first
+    SIGNED_IN = "signed_in"
+    LESSON_TOKEN = "lesson.token"  # to be a device, too
+    LIBRARY_READ = "library.read"  # or a bearer token, which the handler checks
+    LIBRARY_EDIT = "library.edit"  # as well
+    LESSONS_WATCH = "lessons.watch"  # as well
+    REGION_READ = "region.read"
+    REGION_WRITE = "region.write"
+    TIMETABLE_WRITE = "timetable.write"
+    TERMINALS_MANAGE = "terminals.manage"
+    ACCOUNTS_WRITE = "accounts.write"
+    AUDIT_READ = "audit.read"
+
+
+_EVERYBODY = frozenset(
+    {Right.OWN_SESSION, Right.SIGNED_IN, Right.LESSON_TOKEN, Right.LIBRARY_READ, Right.REGION_READ},
+)
+_ADMIN = _EVERYBODY | {
+    Right.REGION_WRITE,
+    Right.TIMETABLE_WRITE,
+    Right.TERMINALS_MANAGE,
+    Right.ACCOUNTS_WRITE,
+    Right.AUDIT_READ,
+}
+
+GRANTS: dict[AccountRole, frozenset[Right]] = {
+    AccountRole.OPERATOR: _ADMIN | {Right.LIBRARY_EDIT, Right.LESSONS_WATCH},
+    AccountRole.SCHOOL_ADMIN: _ADMIN,
+    AccountRole.TEACHER: _EVERYBODY,
+    AccountRole.ASSISTANT: _EVERYBODY,
+    AccountRole.RESEARCHER: _EVERYBODY,
+}
+"""What each role may do within its scope: of which schools is for the handler to ask (Scope)."""
+
+BY_TOKEN = frozenset({Right.LIBRARY_READ, Right.LIBRARY_EDIT, Right.LESSONS_WATCH})
+"""Rights that a bearer token gives, too."""
+
+ROUTES: dict[tuple[str, str], Right] = {
+    # pages
+    ("GET", "/"): Right.PUBLIC,
+    ("GET", "/teacher"): Right.PUBLIC,
+    ("GET", "/terminal"): Right.PUBLIC,
+    ("GET", "/library"): Right.PUBLIC,
+    ("GET", "/replay/{lesson}"): Right.PUBLIC,
+    ("GET", "/replay/{lesson}/{holding}"): Right.PUBLIC,
+    ("GET", "/assets/{name}"): Right.PUBLIC,
+    ("GET", "/{name}"): Right.PUBLIC,
+    # the server itself
+    ("GET", "/healthz"): Right.PUBLIC,
+    ("GET", "/metrics"): Right.PUBLIC,
+    ("GET", "/api/stats"): Right.LESSONS_WATCH,
+    # media and control
+    ("POST", "/whip/{lesson}"): Right.BEARER,
+    ("OPTIONS", "/whip/{lesson}"): Right.PUBLIC,
+    ("PATCH", "/whip/{lesson}/{session}"): Right.BEARER,
+    ("DELETE", "/whip/{lesson}/{session}"): Right.BEARER,
+    ("OPTIONS", "/whip/{lesson}/{session}"): Right.PUBLIC,
+    ("POST", "/whep/{lesson}"): Right.BEARER,
+    ("OPTIONS", "/whep/{lesson}"): Right.PUBLIC,
+    ("PATCH", "/whep/{lesson}/{session}"): Right.BEARER,
+    ("DELETE", "/whep/{lesson}/{session}"): Right.BEARER,
+    ("OPTIONS", "/whep/{lesson}/{session}"): Right.PUBLIC,
+    ("GET", "/ws/{lesson}"): Right.BEARER,  # in the first message
+    ("GET", "/api/lessons/{lesson}"): Right.BEARER,
+    ("GET", "/api/lessons/{lesson}/stats"): Right.BEARER,
+    ("POST", "/api/lessons/{lesson}/start"): Right.BEARER,
+    ("POST", "/api/lessons/{lesson}/end"): Right.BEARER,
+    ("POST", "/api/lessons/{lesson}/deliveries"): Right.BEARER,
+    ("PUT", "/api/lessons/{lesson}/deliveries/{track}/inventory"): Right.BEARER,
+    ("POST", "/api/lessons/{lesson}/deliveries/{track}/frames"): Right.BEARER,
+    ("POST", "/api/lessons/{lesson}/deliveries/complete"): Right.BEARER,
+    # recordings
+    ("GET", "/api/library"): Right.LIBRARY_READ,
+    ("GET", "/api/lessons/{lesson}/metadata"): Right.LIBRARY_READ,
+    ("PUT", "/api/lessons/{lesson}/metadata"): Right.LIBRARY_EDIT,
+    ("GET", "/api/lessons/{lesson}/recording"): Right.LIBRARY_READ,
+    ("GET", "/api/lessons/{lesson}/recordings/{holding}"): Right.LIBRARY_READ,
+    ("PUT", "/api/lessons/{lesson}/recordings/{holding}/captions/{language}"): Right.LIBRARY_EDIT,
+    ("POST", "/api/lessons/{lesson}/links"): Right.LIBRARY_EDIT,
+    ("GET", "/media/{lesson}/{path}"): Right.LIBRARY_READ,
+    # sessions and accounts
+    ("GET", "/api/session"): Right.PUBLIC,  # tells strangers that they are strangers
+    # the region
+    # devices and the school day
+}
