@@ -17,6 +17,10 @@ class NotYours(ClassroomError):
     """The session belongs to somebody else."""
 
 
+class UnknownParticipant(ClassroomError):
+    """Nobody of that id is in the lesson."""
+
+
 class Busy(ClassroomError):
     """The server holds as many sessions as it may."""
 

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from classroom.messages import Ack, ErrorMessage, Ping, Pong
+from classroom.messages import Ack, ErrorMessage, Note, Ping, Pong, SessionEnded, VolumeSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from classroom.messages import Snapshot
 
 Reply = Ack | ErrorMessage | Ping | Pong
+Personal = Note | SessionEnded | VolumeSet
 
 CAPACITY = 256
 
@@ -39,14 +40,14 @@ class Feed:
     def __init__(self, snapshot: Callable[[], Snapshot], capacity: int = CAPACITY) -> None:
         self._snapshot = snapshot
         self._capacity = capacity
-        self._waiting: deque[Delta | Reply] = deque()
+        self._waiting: deque[Delta | Personal | Reply] = deque()
         self._snapshot_due = True
         self._closed: str | None = None
         self._wake = asyncio.Event()
         self._seq = 0
         self._wake.set()
 
-    def put(self, message: Delta | Reply) -> None:
+    def put(self, message: Delta | Personal | Reply) -> None:
         """Add a message; never waits."""
         if len(self._waiting) >= self._capacity:
             self._waiting.clear()
@@ -61,7 +62,7 @@ class Feed:
             self._closed = reason
         self._wake.set()
 
-    async def take(self) -> Snapshot | Delta | Reply:
+    async def take(self) -> Snapshot | Delta | Personal | Reply:
         """The next message; raises FeedClosed."""
         while True:
             if self._snapshot_due:
@@ -75,6 +76,6 @@ class Feed:
             self._wake.clear()
             await self._wake.wait()
 
-    def _numbered(self, message: Snapshot | Delta) -> Snapshot | Delta:
+    def _numbered(self, message: Snapshot | Delta | Personal) -> Snapshot | Delta | Personal:
         self._seq += 1
         return replace(message, seq=self._seq)

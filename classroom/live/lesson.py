@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, overload
 
+from classroom.live.errors import UnknownParticipant
+from classroom.live.floor import Floor
 from classroom.messages import (
     LessonChanged,
     LessonView,
+    LinkView,
     ParticipantChanged,
     ParticipantLeft,
     ParticipantView,
     PublicationChanged,
     PublicationRemoved,
     PublicationView,
-    SessionEnded,
+    ReportView,
     Snapshot,
 )
-from classroom.model import Label, LessonState, RecordingState, Role
-from classroom.sfu.core.assignment import Direction
+from classroom.model import FloorMode, Label, LessonState, RecordingState, Role, TrackKind
 
 if TYPE_CHECKING:
-    from classroom.model import LessonId, ParticipantId, Publication, PublicationId, SessionId
+    from collections.abc import Iterable, Sequence
 
-Delta = LessonChanged | ParticipantChanged | ParticipantLeft | PublicationChanged | PublicationRemoved | SessionEnded
+    from classroom.model import LessonId, ParticipantId, Publication, PublicationId, SessionId
+    from classroom.sfu.core.assignment import Direction
+
+Delta = LessonChanged | ParticipantChanged | ParticipantLeft | PublicationChanged | PublicationRemoved
 
 FORGET_AFTER = timedelta(minutes=10)  # a classroom whose link is down is shown as offline for so long
+DESERTED_AFTER = timedelta(minutes=30)  # past the bell and past the last who was there, nobody comes any more
+COMPANY = frozenset({Role.TEACHER, Role.CAPTURE, Role.CLASSROOM})  # whom a lesson is held for, or by
+BEHIND_STEP_S = 1.0  # so much further behind is worth telling
 UNNUMBERED = 0  # the feed of each connection gives a delta its own ``seq``
 
 
@@ -52,18 +60,30 @@ class _Participant:
     last_seen_at: datetime
     connections: int = 0  # open control WebSockets
     sessions: dict[SessionId, _Session] = field(default_factory=dict)
+    link: LinkView | None = None
+    report: ReportView | None = None
     shown: ParticipantView | None = None
 
-    def view(self) -> ParticipantView:
+    @property
+    def online(self) -> bool:
+        return self.connections > 0 or any(session.connected for session in self.sessions.values())
+
+    def view(self, floor: Floor) -> ParticipantView:
         connected = [session for session in self.sessions.values() if session.connected]
+        meter = floor.meter(self.person.id)
         return ParticipantView(
             id=self.person.id,
             role=self.person.role,
             name=self.person.name,
             joined_at=iso(self.joined_at),
-            online=self.connections > 0 or bool(connected),
+            online=self.online,
             publishing=any(session.publishing for session in connected),
             receiving=any(not session.publishing for session in connected),
+            asked=meter.asked,
+            spoke_s=round(meter.spoke_s),
+            last_asked_at=iso(meter.last_asked_at),
+            link=self.link,
+            report=self.report,
         )
 
 
@@ -101,6 +121,8 @@ class LiveLesson:
         state: LessonState = LessonState.PLANNED,
         started_at: datetime | None = None,
         ended_at: datetime | None = None,
+        floor: Floor | None = None,
+        page: int | None = None,
     ) -> None:
         self.id = lesson_id
         self.title = title or lesson_id
@@ -109,9 +131,14 @@ class LiveLesson:
         self.ended_at = ended_at
         self.recording = RecordingState.OFF
         self.recording_detail: str | None = None
-        self.direction = Direction()
+        self.ends_at: datetime | None = None
+        self.interactive = True
+        self.floor = floor or Floor()
+        self.page = page
         self._participants: dict[ParticipantId, _Participant] = {}
         self._published: dict[PublicationId, _Published] = {}
+        self._company_at: datetime | None = None  # when somebody was last there whom the lesson is held for
+        self._shown = self.view()
 
     def __repr__(self) -> str:
         return (
@@ -121,35 +148,119 @@ class LiveLesson:
 
     # --- the lesson --------------------------------------------------------------------------------------------
 
+    def plan(self, title: str, ends_at: datetime | None, interactive: bool) -> list[Delta]:
+        """What the timetable says of it."""
+        self.title, self.ends_at, self.interactive = title or self.id, ends_at, interactive
+        return self._lesson_news()
+
     def start(self, wall: datetime) -> list[Delta]:
         """Begin, or begin again after the end; the time of the first start is kept while it is live."""
         if self.state is LessonState.LIVE:
             return []
         self.state, self.started_at, self.ended_at = LessonState.LIVE, wall, None
         self.recording, self.recording_detail = RecordingState.OFF, None
-        self.direction = Direction()
-        return [self._lesson_changed()]
+        self.floor, self.page, self._company_at = Floor(), None, wall
+        return [*self._show(self._participants), *self._lesson_news()]
 
     def end(self, wall: datetime) -> list[Delta]:
         """End for everybody; a lesson that is not live stays what it is."""
         if self.state is not LessonState.LIVE:
             return []
         self.state, self.ended_at = LessonState.ENDED, wall
-        return [self._lesson_changed()]
+        spoke = list(self.floor.given)
+        self.floor.clear(wall)
+        return [*self._show(spoke), *self._lesson_news()]
+
+    def is_deserted(self, wall: datetime) -> bool:
+        """Whether it is live for nobody: long past the bell, no teacher, capture agent or classroom has been there."""
+        if self.state is not LessonState.LIVE or self.ends_at is None:
+            return False
+        if self._company_at is None or any(_is_company(participant) for participant in self._participants.values()):
+            self._company_at = wall
+        return wall - max(self._company_at, self.ends_at) >= DESERTED_AFTER
 
     def set_recording(self, state: RecordingState, detail: str | None = None) -> list[Delta]:
         """What the recorder says of itself."""
-        if (state, detail) == (self.recording, self.recording_detail):
-            return []
         self.recording, self.recording_detail = state, detail
-        return [self._lesson_changed()]
+        return self._lesson_news()
 
-    def direct(self, direction: Direction) -> list[Delta]:
+    def turn_page(self, page: int) -> list[Delta]:
+        """Another page of the slides is shown."""
+        self.page = page
+        return self._lesson_news()
+
+    # --- the floor ---------------------------------------------------------------------------------------------
+
+    @property
+    def direction(self) -> Direction:
+        """What is shown as the programme, and who is heard and seen by all."""
+        online = [who for who in self.classrooms() if self._participants[who].online]
+        cameras = {
+            published.publication.participant_id: published.publication.name
+            for published in self._published.values()
+            if (published.publication.label, published.publication.kind) == (Label.CAMERA, TrackKind.VIDEO)
+        }
+        return self.floor.direction(online, cameras)
+
+    def classrooms(self) -> list[ParticipantId]:
+        """The linked classrooms that are known, online or not."""
+        return [who for who, participant in self._participants.items() if participant.person.role is Role.CLASSROOM]
+
+    def require(self, who: ParticipantId) -> Person:
+        """Somebody who is there, or was a moment ago; raises UnknownParticipant."""
+        participant = self._participants.get(who)
+        if participant is None:
+            raise UnknownParticipant(
+                "课堂里没有这个参与者，也许已经离开。 Nobody of that id is in the lesson any more."
+            )
+        return participant.person
+
+    def call_on(self, who: ParticipantId, beside: bool, wall: datetime) -> list[Delta]:
+        """The teacher calls on a classroom, alone or beside those who have the floor; raises UnknownParticipant."""
+        if self.require(who).role is not Role.CLASSROOM:
+            raise UnknownParticipant("只能请听讲教室发言。 Only a linked classroom can be called on.")
+        before = list(self.floor.given)
+        self.floor.call_on(who, beside, wall)
+        return self._floor_news([*before, who])
+
+    def return_floor(self, who: ParticipantId | None, wall: datetime) -> list[Delta]:
+        """One gives the floor back, or all with None."""
+        before = list(self.floor.given)
+        self.floor.take_back(who, wall)
+        return self._floor_news(before)
+
+    def direct(self, programme: str | None, floor: Sequence[ParticipantId], wall: datetime) -> list[Delta]:
         """The teacher has decided what is shown and who may speak."""
-        if direction == self.direction:
-            return []
-        self.direction = direction
-        return [self._lesson_changed()]
+        before = list(self.floor.given)
+        self.floor.direct(programme, floor, wall)
+        return self._floor_news([*before, *floor])
+
+    def spotlight(self, programme: str | None) -> list[Delta]:
+        """The teacher has decided what is shown."""
+        self.floor.spotlight(programme)
+        return self._lesson_news()
+
+    def set_mode(self, mode: FloorMode) -> list[Delta]:
+        """A discussion begins or ends."""
+        self.floor.set_mode(mode)
+        return self._lesson_news()
+
+    def mute(self, who: ParticipantId | None, muted: bool, wall: datetime) -> list[Delta]:
+        """One, or every classroom with None, is not heard, or may be again; raises UnknownParticipant."""
+        before = list(self.floor.given)
+        if who is None:
+            self.floor.mute_all(muted, self.classrooms(), wall)
+        else:
+            self.floor.mute(self.require(who).id, muted, wall)
+        return self._floor_news(before)
+
+    def raise_hand(self, who: ParticipantId, raised: bool) -> list[Delta]:
+        """A classroom queues for the floor, or leaves the queue."""
+        if raised:
+            self.floor.raise_hand(self.require(who).id)
+        else:
+            self.floor.lower_hand(who)
+        return self._lesson_news()
 
     # --- participants ------------------------------------------------------------------------------------------
 
@@ -157,7 +268,11 @@ class LiveLesson:
         """A control connection of this person was opened."""
         participant = self._participant(person, wall)
         participant.connections += 1
-        return self._show(participant, wall)
+        return self._seen(participant, wall)
+
+    def expect(self, person: Person, joined_at: datetime, wall: datetime) -> None:
+        """Somebody was in it when the server stopped, and will come back."""
+        self._participant(person, joined_at).last_seen_at = wall
 
     def leave(self, participant_id: ParticipantId, wall: datetime) -> list[Delta]:
         """One of the control connections of this person is closed."""
@@ -165,13 +280,13 @@ class LiveLesson:
         if participant is None or participant.connections == 0:
             return []
         participant.connections -= 1
-        return self._show(participant, wall)
+        return self._seen(participant, wall)
 
     def open_session(self, session: SessionId, person: Person, publishing: bool, wall: datetime) -> list[Delta]:
         """A WHIP or WHEP session of this person was accepted; its media is not connected yet."""
         participant = self._participant(person, wall)
         participant.sessions[session] = _Session(publishing)
-        return self._show(participant, wall)
+        return self._seen(participant, wall)
 
     def connect_session(
         self, session: SessionId, participant_id: ParticipantId, wall: datetime, *, connected: bool = True
@@ -181,14 +296,14 @@ class LiveLesson:
         if participant is None or session not in participant.sessions:
             return []
         participant.sessions[session].connected = connected
-        return self._show(participant, wall)
+        return self._seen(participant, wall)
 
     def close_session(self, session: SessionId, participant_id: ParticipantId, wall: datetime) -> list[Delta]:
         """A session is over."""
         participant = self._participants.get(participant_id)
         if participant is None or participant.sessions.pop(session, None) is None:
             return []
-        return self._show(participant, wall)
+        return self._seen(participant, wall)
 
     def forget_absent(self, wall: datetime) -> list[Delta]:
         """Let those go who have been offline for FORGET_AFTER."""
@@ -199,9 +314,31 @@ class LiveLesson:
             and not participant.sessions
             and wall - participant.last_seen_at >= FORGET_AFTER
         ]
+        left: list[Delta] = []
         for participant in gone:
             del self._participants[participant.person.id]
-        return [ParticipantLeft(UNNUMBERED, participant.person.id) for participant in gone]
+            self.floor.forget(participant.person.id, wall)
+            left.append(ParticipantLeft(UNNUMBERED, participant.person.id))
+        return [*left, *self._lesson_news()]
+
+    def set_link(self, who: ParticipantId, link: LinkView | None) -> list[Delta]:
+        """How the link of somebody was found to be; None while nothing is sent to it."""
+        participant = self._participants.get(who)
+        if participant is None:
+            return []
+        participant.link = link
+        return self._show([who])
+
+    def report(self, who: ParticipantId, report: ReportView) -> list[Delta]:
+        """What a classroom says of itself."""
+        participant = self._participants.get(who)
+        if participant is None:
+            return []
+        before = participant.report
+        same = before is not None and replace(report, behind_s=before.behind_s) == before
+        if before is None or not same or abs(report.behind_s - before.behind_s) >= BEHIND_STEP_S:
+            participant.report = report
+        return self._show([who])
 
     # --- publications ------------------------------------------------------------------------------------------
 
@@ -223,7 +360,7 @@ class LiveLesson:
         """A track can be watched from now on."""
         published = _Published(publication)
         self._published[publication.id] = published
-        return [PublicationChanged(UNNUMBERED, published.view())]
+        return [PublicationChanged(UNNUMBERED, published.view()), *self._lesson_news()]
 
     def set_publication_live(self, publication_id: PublicationId, live: bool) -> list[Delta]:
         """The packets of a track began to come, or stopped."""
@@ -237,7 +374,7 @@ class LiveLesson:
         """A track is gone."""
         if self._published.pop(publication_id, None) is None:
             return []
-        return [PublicationRemoved(UNNUMBERED, publication_id)]
+        return [PublicationRemoved(UNNUMBERED, publication_id), *self._lesson_news()]
 
     def lose_media(self) -> list[Delta]:
         """All tracks are gone at once."""
@@ -257,6 +394,7 @@ class LiveLesson:
 
     def view(self) -> LessonView:
         """The lesson as participants see it."""
+        direction = self.direction
         return LessonView(
             id=self.id,
             title=self.title,
@@ -265,13 +403,19 @@ class LiveLesson:
             ended_at=iso(self.ended_at),
             recording=self.recording,
             recording_detail=self.recording_detail,
-            programme=self.direction.programme,
-            floor=sorted(self.direction.floor),
+            programme=direction.programme,
+            floor=sorted(direction.floor),
+            mode=self.floor.mode,
+            muted=sorted(self.floor.muted),
+            hands=list(self.floor.hands),
+            ends_at=iso(self.ends_at),
+            interactive=self.interactive,
+            page=self.page,
         )
 
     def participants(self) -> list[ParticipantView]:
         """Everybody, in the order in which they came."""
-        return [participant.view() for participant in self._participants.values()]
+        return [participant.view(self.floor) for participant in self._participants.values()]
 
     def publications(self) -> list[PublicationView]:
         """What can be watched."""
@@ -287,20 +431,42 @@ class LiveLesson:
         participant = self._participants.get(person.id)
         if participant is None:
             participant = self._participants[person.id] = _Participant(person, wall, wall)
+            if person.role is Role.CLASSROOM:
+                self.floor.admit(person.id)
         elif person.name and person.name != participant.person.name:
             participant.person = person
         return participant
 
-    def _show(self, participant: _Participant, wall: datetime) -> list[Delta]:
+    def _seen(self, participant: _Participant, wall: datetime) -> list[Delta]:
+        """Somebody came, went, or its media did."""
         participant.last_seen_at = wall
-        view = participant.view()
-        if view == participant.shown:
-            return []
-        participant.shown = view
-        return [ParticipantChanged(UNNUMBERED, view)]
+        if not participant.online:
+            participant.link = None
+        if participant.person.role in COMPANY:
+            self._company_at = wall
+        return [*self._show([participant.person.id]), *self._lesson_news()]
 
-    def _lesson_changed(self) -> LessonChanged:
-        return LessonChanged(UNNUMBERED, self.view())
+    def _floor_news(self, whose: Iterable[ParticipantId]) -> list[Delta]:
+        return [*self._show(dict.fromkeys(whose)), *self._lesson_news()]
+
+    def _show(self, whose: Iterable[ParticipantId]) -> list[Delta]:
+        deltas: list[Delta] = []
+        for participant in map(self._participants.get, whose):
+            if participant is not None and (view := participant.view(self.floor)) != participant.shown:
+                participant.shown = view
+                deltas.append(ParticipantChanged(UNNUMBERED, view))
+        return deltas
+
+    def _lesson_news(self) -> list[Delta]:
+        view = self.view()
+        if view == self._shown:
+            return []
+        self._shown = view
+        return [LessonChanged(UNNUMBERED, view)]
+
+
+def _is_company(participant: _Participant) -> bool:
+    return participant.online and participant.person.role in COMPANY
 
 
 @overload

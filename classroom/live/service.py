@@ -18,7 +18,6 @@ from classroom.live.recording import LessonRecording
 from classroom.messages import ParticipantChanged, SessionEnded
 from classroom.model import ClassroomError, Label, LessonId, LessonState, ParticipantId, RecordingState, SessionId
 from classroom.sfu import session as sfu
-from classroom.sfu.core.assignment import Direction
 from classroom.sfu.core.events import (
     LinkMeasured,
     MediaEvent,
@@ -153,9 +152,9 @@ class LessonService:
         held = self._lessons.get(lesson)
         if held is None or held.lesson.state is not LessonState.LIVE:
             raise unknown_lesson(lesson)
-        direction = Direction(programme, frozenset(map(ParticipantId, floor)))
         before = held.lesson.direction
-        self._tell(held, held.lesson.direct(direction))
+        self._tell(held, held.lesson.direct(programme, [ParticipantId(who) for who in floor], self._wall()))
+        direction = held.lesson.direction
         if direction.programme != before.programme:
             held.recording.note_programme(direction.programme)
         if direction.floor != before.floor:

@@ -1,28 +1,12 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { WebSocket as NodeSocket, WebSocketServer, type WebSocket as ServerSocket } from "ws";
 import { CommandFailed, ControlClient, type ControlTiming, type Refusal } from "../src/protocol/control";
 import type { LessonSnapshot } from "../src/protocol/lesson_state";
 import type { ClientMessage, ServerMessage } from "../src/protocol/messages.gen";
-import { lesson, snapshot } from "./messages";
-
-/** A queue that a test can wait on: no sleeping. */
-class Inbox<T> {
-  readonly #items: T[] = [];
-  readonly #takers: ((item: T) => void)[] = [];
-
-  put(item: T): void {
-    const taker = this.#takers.shift();
-    if (taker) taker(item);
-    else this.#items.push(item);
-  }
-
-  take(): Promise<T> {
-    if (this.#items.length > 0) return Promise.resolve(this.#items.shift() as T);
-    return new Promise((resolve) => this.#takers.push(resolve));
-  }
-}
+import { Inbox } from "./inbox";
+import { lesson, participant, snapshot } from "./messages";
 
 const QUICK: Partial<ControlTiming> = {
   backoff: { first_ms: 5, max_ms: 20 },
@@ -53,18 +37,27 @@ let states: Inbox<LessonSnapshot>;
 let statuses: Inbox<[string, Refusal | null]>;
 let offsets: Inbox<number>;
 let ended: Inbox<string>;
+let notes: Inbox<string>;
+let volumes: Inbox<number>;
+let refusedTokens: (string | undefined)[];
+let token: () => Promise<string>;
 let client: ControlClient;
 
 function makeClient(timing: Partial<ControlTiming> = {}): ControlClient {
   client = new ControlClient({
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/ws/math-3`,
-    token: "the.token.here",
+    token: (refused) => {
+      refusedTokens.push(refused);
+      return token();
+    },
     name: "大足二小",
     events: {
       status: (status, refusal) => statuses.put([status, refusal]),
       state: (state) => states.put(state),
       clockOffset: (offset_ms) => offsets.put(offset_ms),
       sessionEnded: (session_id) => ended.put(session_id),
+      note: (note) => notes.put(note.text),
+      volume: (volume) => volumes.put(volume),
     },
     socket: (url) => new NodeSocket(url) as unknown as WebSocket,
     timing: { ...QUICK, ...timing },
@@ -73,11 +66,29 @@ function makeClient(timing: Partial<ControlTiming> = {}): ControlClient {
   return client;
 }
 
+/** A client that has its first snapshot, whose seq is 1. */
+async function connected(timing: Partial<ControlTiming> = {}): Promise<Peer> {
+  makeClient(timing);
+  const peer = await peers.take();
+  await peer.inbox.take();
+  peer.send(snapshot());
+  await states.take();
+  return peer;
+}
+
+async function statusBecomes(wanted: string): Promise<void> {
+  for (;;) if ((await statuses.take())[0] === wanted) return;
+}
+
 beforeEach(async () => {
   peers = new Inbox();
   states = new Inbox();
   statuses = new Inbox();
   ended = new Inbox();
+  notes = new Inbox();
+  volumes = new Inbox();
+  refusedTokens = [];
+  token = () => Promise.resolve("the.token.here");
   offsets = new Inbox();
   server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
   server.on("connection", (socket) => peers.put(new Peer(socket)));
@@ -179,17 +190,134 @@ describe("ControlClient", () => {
     await started;
   });
 
-  it("fails commands that the connection took with it", async () => {
-    makeClient();
-    const peer = await peers.take();
-    await peer.inbox.take();
-    peer.send(snapshot());
+  it("goes on where it was when the server still knows what it knew", async () => {
+    const first = await connected();
+    first.send({ type: "participant_changed", seq: 2, participant: participant("a") });
     await states.take();
-    const ended = client.endLesson();
-    const failed = expect(ended).rejects.toBeInstanceOf(CommandFailed);
-    await peer.inbox.take();
-    peer.socket.terminate();
-    await failed;
-    await expect(ended).rejects.toMatchObject({ code: "lost" });
+    first.socket.terminate();
+    const second = await peers.take();
+    expect(await second.inbox.take()).toMatchObject({ type: "hello", stream: "s", seq: 2 });
+    second.send({ type: "resumed", stream: "s" });
+    second.send({ type: "participant_changed", seq: 3, participant: participant("b") });
+    expect((await states.take()).participants.map((p) => p.id)).toEqual(["a", "b"]);
+    const seen = [await statuses.take(), await statuses.take(), await statuses.take(), await statuses.take()];
+    expect(seen.map(([status]) => status)).toEqual(["connecting", "connected", "lost", "connected"]);
+  });
+
+  it("asks for everything anew after a gap", async () => {
+    const first = await connected();
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    first.send({ type: "lesson_changed", seq: 7, lesson: lesson() });
+    const second = await peers.take();
+    expect(await second.inbox.take()).toEqual({ type: "hello", token: "the.token.here", name: "大足二小" });
+    expect(warn).toHaveBeenCalled();
+    warn.mockRestore();
+  });
+
+  it("repeats under the same id what the connection took with it, and what was said meanwhile", async () => {
+    const first = await connected();
+    const called = client.callOn("east");
+    const before = await first.inbox.take();
+    first.socket.terminate();
+    await statusBecomes("lost");
+    const muted = client.mute(null, true);
+    const second = await peers.take();
+    await second.inbox.take();
+    second.send({ type: "resumed", stream: "s" });
+    expect(await second.inbox.take()).toEqual(before);
+    const after = await second.inbox.take();
+    expect(after).toMatchObject({ type: "mute", participant_id: null, muted: true });
+    for (const message of [before, after]) {
+      if (!("id" in message)) throw new Error("no command");
+      second.send({ type: "ack", id: message.id });
+    }
+    await Promise.all([called, muted]);
+  });
+
+  it("gives commands ids that another page of the same person does not", async () => {
+    const ids = [];
+    for (let page = 0; page < 2; page += 1) {
+      const peer = await connected();
+      client.endLesson().catch(() => undefined);
+      const message = await peer.inbox.take();
+      ids.push("id" in message ? message.id : "");
+      client.stop();
+    }
+    expect(new Set(ids).size).toBe(2);
+  });
+
+  it("fails commands that are not answered in time, or when it is stopped", async () => {
+    await connected({ command_ms: 20 });
+    await expect(client.raiseHand(true)).rejects.toMatchObject({ code: "timeout" });
+    client.stop();
+    await connected();
+    const turned = expect(client.turnPage(3)).rejects.toBeInstanceOf(CommandFailed);
+    client.stop();
+    await turned;
+    await expect(client.setVolume("east", 40)).rejects.toMatchObject({ code: "lost" });
+  });
+
+  it("says what each command is", async () => {
+    const peer = await connected();
+    const said: [() => Promise<void>, object][] = [
+      [() => client.direct("camera-east", ["east"]), { type: "direct", programme: "camera-east" }],
+      [() => client.callOn("east", { beside: true }), { type: "call_on", beside: true }],
+      [() => client.returnFloor(), { type: "return_floor", participant_id: null }],
+      [() => client.setMode("discuss"), { type: "set_mode", mode: "discuss" }],
+      [() => client.spotlight(null), { type: "spotlight", programme: null }],
+      [() => client.lowerHand("east"), { type: "raise_hand", raised: false, participant_id: "east" }],
+      [() => client.raiseHand(true), { type: "raise_hand", raised: true }],
+      [() => client.sendNote("请检查麦克风"), { type: "send_note", text: "请检查麦克风" }],
+      [() => client.turnPage(7), { type: "turn_page", page: 7 }],
+      [() => client.setVolume("east", 40), { type: "set_volume", participant_id: "east", volume: 40 }],
+    ];
+    for (const [command, fields] of said) {
+      const done = command();
+      const message = await peer.inbox.take();
+      expect(message).toMatchObject(fields);
+      if ("id" in message) peer.send({ type: "ack", id: message.id });
+      await done;
+    }
+  });
+
+  it("hands out notes and volumes once", async () => {
+    const first = await connected();
+    first.send({ type: "note", seq: 2, text: "请检查麦克风", at: "" });
+    first.send({ type: "volume_set", seq: 3, volume: 40 });
+    expect([await notes.take(), await volumes.take()]).toEqual(["请检查麦克风", 40]);
+    first.socket.terminate();
+    const second = await peers.take();
+    expect(await second.inbox.take()).toMatchObject({ stream: "s", seq: 3 });
+  });
+
+  it("says its report again after a reconnect", async () => {
+    const first = await connected();
+    client.report({ children: 31, camera: true, faults: [] });
+    expect(await first.inbox.take()).toEqual({ type: "report", children: 31, camera: true, faults: [] });
+    first.socket.terminate();
+    const second = await peers.take();
+    await second.inbox.take();
+    second.send(snapshot());
+    expect(await second.inbox.take()).toEqual({ type: "report", children: 31, camera: true, faults: [] });
+  });
+
+  it("asks for another token when one was refused, and waits for whoever gives them", async () => {
+    makeClient();
+    const first = await peers.take();
+    await first.inbox.take();
+    first.socket.close(4401);
+    let give: (token: string) => void = () => undefined;
+    token = () => new Promise((resolve) => (give = resolve));
+    const second = await peers.take();
+    expect(refusedTokens).toEqual([undefined, "the.token.here"]);
+    const pong = once(second.socket, "pong");
+    second.socket.ping();
+    await pong;
+    give("another");
+    expect(await second.inbox.take()).toMatchObject({ type: "hello", token: "another" });
+    second.socket.terminate();
+    let asked = 0;
+    token = () => ((asked += 1) === 1 ? Promise.reject(new Error("away")) : Promise.resolve("a third"));
+    expect(await (await peers.take()).inbox.take()).toMatchObject({ token: "a third" });
   });
 });

@@ -2,7 +2,16 @@
 
 import { retryDelay_ms, type Backoff } from "./backoff";
 import { applyMessage, SequenceGap, type LessonSnapshot } from "./lesson_state";
-import type { ClientMessage, ErrorMessage, ServerMessage } from "./messages.gen";
+import type {
+  ClientMessage,
+  ErrorMessage,
+  FloorMode,
+  Hello,
+  Note,
+  Report,
+  ServerMessage,
+} from "./messages.gen";
+import type { TokenSource } from "./token";
 
 export type ControlStatus = "connecting" | "connected" | "lost" | "refused";
 
@@ -21,11 +30,15 @@ export interface ControlEvents {
   clockOffset(offset_ms: number): void;
   /** A media session of ours is over at the server, whatever the transport still believes. */
   sessionEnded(session_id: string): void;
+  /** The teacher has written to us. */
+  note(note: Pick<Note, "text" | "at">): void;
+  /** The teacher has set our loudspeakers, 0 to 100. */
+  volume(volume: number): void;
 }
 
 export interface ControlOptions {
   url: string;
-  token: string;
+  token: TokenSource;
   name: string;
   events: ControlEvents;
   /** The WebSocket to use; tests and programs outside a browser bring their own. */
@@ -57,7 +70,10 @@ const REFUSALS: Record<number, RefusalCode> = {
   4404: "unknown_lesson",
 };
 
-/** A command was refused, or no answer came (`code` is then `lost` or `timeout`). */
+/** More than a person can have pressed while the connection was away. */
+const MAX_PENDING = 64;
+
+/** A command was refused; `timeout`: no answer came, `lost`: there never was a connection, or we have stopped. */
 export class CommandFailed extends Error {
   constructor(
     readonly code: ErrorMessage["code"] | "lost" | "timeout",
@@ -67,20 +83,36 @@ export class CommandFailed extends Error {
   }
 }
 
+type Command = Exclude<Extract<ClientMessage, { id: string }>, Hello>;
+type WithoutId<C> = C extends Command ? Omit<C, "id"> : never;
+
 interface PendingCommand {
+  command: Command;
   resolve: () => void;
   reject: (failure: CommandFailed) => void;
   timer: ReturnType<typeof setTimeout>;
 }
 
+/**
+ * Commands survive a connection: what is not answered when it breaks is said again, under the same id, as soon as there
+ * is another, and done once. They reject with CommandFailed.
+ */
 export class ControlClient {
   readonly #options: ControlOptions;
   readonly #timing: ControlTiming;
   readonly #pending = new Map<string, PendingCommand>();
+  /** Ids must be new after a reload, too: the server remembers those of the page before. */
+  readonly #ids = Math.random().toString(36).slice(2, 10);
+  #nextId = 1;
   #socket: WebSocket | null = null;
+  /** The server has greeted us: it knows what we know. */
+  #greeted = false;
   #state: LessonSnapshot | null = null;
+  #stream: string | null = null;
+  #report: Omit<Report, "type"> | null = null;
+  #token: string | null = null;
+  #tokenRefused = false;
   #failures = 0;
-  #nextCommand = 1;
   #lastError: ErrorMessage | null = null;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
@@ -103,6 +135,8 @@ export class ControlClient {
     this.#stopped = true;
     clearTimeout(this.#retryTimer);
     this.#drop();
+    this.#state = this.#stream = null;
+    for (const id of [...this.#pending.keys()]) this.#settle(id)?.reject(new CommandFailed("lost", ""));
   }
 
   /** Something changed (the network came back): try at once instead of waiting for the back-off. */
@@ -112,39 +146,97 @@ export class ControlClient {
     this.#connect();
   }
 
-  /** Teacher: start the lesson. Rejects with CommandFailed. */
+  // --- what a teacher may do ---------------------------------------------------------------------------------
+
   startLesson(): Promise<void> {
-    return this.#command("start_lesson");
+    return this.#command({ type: "start_lesson" });
   }
 
-  /** Teacher: end the lesson for everybody. Rejects with CommandFailed. */
+  /** For everybody. */
   endLesson(): Promise<void> {
-    return this.#command("end_lesson");
+    return this.#command({ type: "end_lesson" });
   }
 
-  /**
-   * Teacher: show a publication (by name; null: the main one) as the programme, and let these participants be heard and
-   * seen by all. Rejects with CommandFailed.
-   */
+  /** Show a publication (by name; null: the main one) as the programme, and let these be heard and seen by all. */
   direct(programme: string | null, floor: string[]): Promise<void> {
-    return this.#command("direct", { programme, floor });
+    return this.#command({ type: "direct", programme, floor });
   }
 
-  #command(type: "start_lesson" | "end_lesson"): Promise<void>;
-  #command(type: "direct", fields: { programme: string | null; floor: string[] }): Promise<void>;
-  #command(type: "start_lesson" | "end_lesson" | "direct", fields: object = {}): Promise<void> {
-    const id = String(this.#nextCommand++);
+  /** Show a classroom as the programme and let it be heard, alone or `beside` those who are. */
+  callOn(participant_id: string, { beside = false } = {}): Promise<void> {
+    return this.#command({ type: "call_on", participant_id, beside });
+  }
+
+  /** Take the floor back from a classroom, from all with null. A classroom gives back its own, whatever it says. */
+  returnFloor(participant_id: string | null = null): Promise<void> {
+    return this.#command({ type: "return_floor", participant_id });
+  }
+
+  setMode(mode: FloorMode): Promise<void> {
+    return this.#command({ type: "set_mode", mode });
+  }
+
+  /** A classroom, or all with null. */
+  mute(participant_id: string | null, muted: boolean): Promise<void> {
+    return this.#command({ type: "mute", participant_id, muted });
+  }
+
+  /** Show a publication (by name; null: the main one) as the programme, whoever is heard. */
+  spotlight(programme: string | null): Promise<void> {
+    return this.#command({ type: "spotlight", programme });
+  }
+
+  /** Take down the hand of a classroom. */
+  lowerHand(participant_id: string): Promise<void> {
+    return this.#command({ type: "raise_hand", raised: false, participant_id });
+  }
+
+  /** To a classroom, to all with null; who is away gets it on coming back. */
+  sendNote(text: string, participant_id: string | null = null): Promise<void> {
+    return this.#command({ type: "send_note", text, participant_id });
+  }
+
+  /** A page of the slides is shown, counted from 1. A capture agent may say so, too. */
+  turnPage(page: number): Promise<void> {
+    return this.#command({ type: "turn_page", page });
+  }
+
+  /** How loud the loudspeakers of a classroom are, 0 to 100. */
+  setVolume(participant_id: string, volume: number): Promise<void> {
+    return this.#command({ type: "set_volume", participant_id, volume });
+  }
+
+  // --- what a classroom may do -------------------------------------------------------------------------------
+
+  /** Its own. */
+  raiseHand(raised: boolean): Promise<void> {
+    return this.#command({ type: "raise_hand", raised });
+  }
+
+  /** What it says of itself; kept, and said again after a reconnect. Not answered. */
+  report(report: Omit<Report, "type">): void {
+    this.#report = report;
+    if (this.#greeted) this.#send({ type: "report", ...report });
+  }
+
+  #command(fields: WithoutId<Command>): Promise<void> {
+    const id = `${this.#ids}-${this.#nextId++}`;
+    const command = { ...fields, id };
     return new Promise((resolve, reject) => {
-      if (this.#state === null || this.#socket === null) {
+      if (this.#state === null) {
         reject(new CommandFailed("lost", ""));
+        return;
+      }
+      if (this.#pending.size >= MAX_PENDING) {
+        reject(new CommandFailed("busy", ""));
         return;
       }
       const timer = setTimeout(() => {
         this.#pending.delete(id);
         reject(new CommandFailed("timeout", ""));
       }, this.#timing.command_ms);
-      this.#pending.set(id, { resolve, reject, timer });
-      this.#send({ ...fields, type, id } as ClientMessage);
+      this.#pending.set(id, { command, resolve, reject, timer });
+      if (this.#greeted) this.#send(command);
     });
   }
 
@@ -154,15 +246,30 @@ export class ControlClient {
     this.#lastError = null;
     // A path that swallows packets never says so: the handshake has a deadline like everything after it.
     this.#heard(socket);
+    // Asked while the socket opens: neither waits for the other.
+    const token = this.#options.token(this.#tokenRefused ? (this.#token ?? undefined) : undefined);
+    token.catch(() => this.#closed(socket, 0, ""));
     socket.onopen = () => {
-      this.#send({ type: "hello", token: this.#options.token, name: this.#options.name });
-      this.#pingTimer = setInterval(() => this.#send({ type: "ping" }), this.#timing.ping_ms);
+      void token.then(
+        (token) => this.#greet(socket, token),
+        () => undefined,
+      );
     };
     socket.onmessage = (event) => {
       this.#heard(socket);
       this.#receive(socket, String(event.data));
     };
     socket.onclose = (event) => this.#closed(socket, event.code, event.reason);
+  }
+
+  #greet(socket: WebSocket, token: string): void {
+    if (socket !== this.#socket) return;
+    this.#token = token;
+    this.#tokenRefused = false;
+    const known =
+      this.#state === null || this.#stream === null ? {} : { stream: this.#stream, seq: this.#state.seq };
+    this.#send({ type: "hello", token, name: this.#options.name, ...known });
+    this.#pingTimer = setInterval(() => this.#send({ type: "ping" }), this.#timing.ping_ms);
   }
 
   #heard(socket: WebSocket): void {
@@ -184,30 +291,52 @@ export class ControlClient {
         else this.#settle(message.id)?.reject(new CommandFailed(message.code, message.detail));
         return;
       case "snapshot":
-        this.#failures = 0;
+        this.#stream = message.stream;
         this.#options.events.clockOffset(Date.parse(message.server_time) - Date.now());
         this.#apply(socket, message);
-        this.#options.events.status("connected", null);
+        this.#welcomed();
+        return;
+      case "resumed":
+        this.#welcomed();
         return;
       case "session_ended":
-        this.#apply(socket, message);
-        this.#options.events.sessionEnded(message.session_id);
+        if (this.#apply(socket, message)) this.#options.events.sessionEnded(message.session_id);
+        return;
+      case "note":
+        if (this.#apply(socket, message)) this.#options.events.note({ text: message.text, at: message.at });
+        return;
+      case "volume_set":
+        if (this.#apply(socket, message)) this.#options.events.volume(message.volume);
         return;
       default:
         this.#apply(socket, message);
     }
   }
 
-  #apply(socket: WebSocket, message: ServerMessage): void {
+  /** The server has told what it knows; now it is told what it may have missed. A snapshot may also come later. */
+  #welcomed(): void {
+    if (this.#greeted) return;
+    this.#greeted = true;
+    this.#failures = 0;
+    this.#options.events.status("connected", null);
+    if (this.#report !== null) this.#send({ type: "report", ...this.#report });
+    for (const { command } of this.#pending.values()) this.#send(command);
+  }
+
+  /** Whether the message follows on from what we know. */
+  #apply(socket: WebSocket, message: ServerMessage): boolean {
     try {
       const next = applyMessage(this.#state, message);
-      if (next === null || next === this.#state) return;
+      if (next === null || next === this.#state) return true;
       this.#state = next;
       this.#options.events.state(next);
+      return true;
     } catch (error) {
       if (!(error instanceof SequenceGap)) throw error;
       console.warn("control: reconnecting,", error.message);
+      this.#stream = null; // what we know cannot be gone on with
       this.#closed(socket, 0, "");
+      return false;
     }
   }
 
@@ -222,28 +351,29 @@ export class ControlClient {
     if (socket !== this.#socket) return;
     this.#drop();
     const refused = REFUSALS[code];
+    this.#tokenRefused = refused === "unauthorized";
     if (refused === undefined) {
       this.#options.events.status("lost", null);
     } else {
       const detail = this.#lastError?.detail ?? reason;
       this.#options.events.status("refused", { code: refused, detail });
     }
+    // The first time another token may be all that it takes.
     const delay_ms =
-      refused === undefined
+      refused === undefined || this.#failures === 0
         ? retryDelay_ms(this.#failures, this.#timing.backoff, Math.random())
         : this.#timing.refused_ms;
     this.#failures += 1;
     this.#retryTimer = setTimeout(() => this.#connect(), delay_ms);
   }
 
-  /** Forget the connection and everything that belongs to it. */
+  /** Forget the connection; what we know of the lesson and what we have commanded outlives it. */
   #drop(): void {
     clearInterval(this.#pingTimer);
     clearTimeout(this.#deadTimer);
     const socket = this.#socket;
     this.#socket = null;
-    this.#state = null;
-    for (const id of [...this.#pending.keys()]) this.#settle(id)?.reject(new CommandFailed("lost", ""));
+    this.#greeted = false;
     if (socket !== null) {
       socket.onopen = socket.onmessage = socket.onclose = null;
       socket.onerror = () => undefined;

@@ -42,7 +42,9 @@ export function applyMessage(state: LessonSnapshot | null, message: ServerMessag
       const next = following(state, message.seq);
       return { ...next, publications: next.publications.filter((p) => p.id !== message.publication_id) };
     }
-    case "session_ended": // nothing of the lesson changes, and it counts
+    case "session_ended": // nothing of the lesson changes, and they count
+    case "note":
+    case "volume_set":
       return following(state, message.seq);
     default:
       return state;

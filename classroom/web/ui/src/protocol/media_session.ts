@@ -2,12 +2,12 @@
 
 import { Problem, problemOf } from "./problem";
 import { iceCredentials, withIceCredentials, withLabels, withOpusNack } from "./sdp";
+import type { TokenSource } from "./token";
 
 export interface MediaTarget {
   /** Where to POST, with `?participant=`. */
   url: string;
-  /** Asked for each request: tokens are short-lived. */
-  token: () => Promise<string>;
+  token: TokenSource;
 }
 
 const DEADLINE_MS = 4_000;
@@ -17,6 +17,7 @@ export abstract class MediaSession {
   readonly #target: MediaTarget;
   readonly #abort = new AbortController();
   #resource: string | null = null;
+  /** The latest: saying goodbye waits for nothing. */
   #token = "";
 
   constructor(target: MediaTarget) {
@@ -92,9 +93,18 @@ export abstract class MediaSession {
   ): Promise<Response> {
     const deadline = setTimeout(() => this.#abort.abort(), DEADLINE_MS);
     try {
-      this.#token = await this.#target.token();
-      const headers = { "Content-Type": type, Authorization: `Bearer ${this.#token}`, ...more };
-      const response = await fetch(url, { method, headers, body, signal: this.#abort.signal });
+      const fetchWith = (token: string): Promise<Response> => {
+        this.#token = token;
+        const headers = { "Content-Type": type, Authorization: `Bearer ${token}`, ...more };
+        return fetch(url, { method, headers, body, signal: this.#abort.signal });
+      };
+      let response = await fetchWith(await this.#target.token());
+      if (response.status === 401) {
+        // It has expired, or was made with another key: there may be a newer one.
+        const refused = this.#token;
+        const another = await this.#target.token(refused);
+        if (another !== refused) response = await fetchWith(another);
+      }
       if (!response.ok) throw await problemOf(response);
       return response;
     } catch (error) {

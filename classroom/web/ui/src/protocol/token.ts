@@ -15,6 +15,17 @@ export interface Claims {
   exp: number | null;
 }
 
+/** Asked for each connection: a token that is good for a while. Named is the one that was refused, to get another. */
+export type TokenSource = (refused?: string) => Promise<string>;
+
+/** Which lesson somebody is in, and the tokens for it. */
+export interface LessonAccess {
+  readonly lesson: string;
+  /** Shown to the teacher when the token has none. */
+  readonly name?: string;
+  token: TokenSource;
+}
+
 /** The token in a location hash such as `#token=…` or `#key=…`, or null. */
 export function tokenFromHash(hash: string): string | null {
   const fields = new URLSearchParams(hash.replace(/^#/, ""));

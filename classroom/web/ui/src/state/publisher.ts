@@ -2,6 +2,7 @@
 
 import { onScopeDispose, ref, shallowRef, watch, type Ref, type ShallowRef } from "vue";
 import type { Problem } from "../protocol/problem";
+import type { LessonAccess } from "../protocol/token";
 import { WhipClient, type SendStatus } from "../protocol/whip";
 import type { LocalDevices } from "./devices";
 import type { Lesson } from "./lesson";
@@ -19,7 +20,7 @@ export interface Publisher {
  */
 export function usePublisher(
   lesson: Lesson,
-  token: () => Promise<string>,
+  access: LessonAccess,
   devices: LocalDevices,
   heard: Readonly<Ref<boolean>>,
 ): Publisher {
@@ -51,7 +52,10 @@ export function usePublisher(
       }
       const participant = encodeURIComponent(state.you);
       client.start(
-        { url: `/whip/${encodeURIComponent(lesson.id)}?participant=${participant}`, token },
+        {
+          url: `/whip/${encodeURIComponent(lesson.id)}?participant=${participant}`,
+          token: (refused) => access.token(refused),
+        },
         tracks,
       );
       if (connectionBefore !== "connected") client.retryNow();

@@ -5,8 +5,8 @@ import type { Problem } from "../protocol/problem";
 import type { ReceiveStats } from "../protocol/receive_stats";
 import { WhepClient, type ReceiveStatus } from "../protocol/whep";
 import { isFilledBy, type Slot, type SlotTracks } from "../protocol/whep_session";
+import type { LessonAccess } from "../protocol/token";
 import type { Lesson } from "./lesson";
-import type { Credentials } from "./token";
 
 export interface Receiver {
   status: Readonly<Ref<ReceiveStatus>>;
@@ -18,7 +18,7 @@ export interface Receiver {
   stats: Readonly<ShallowRef<ReceiveStats | null>>;
 }
 
-export function useReceiver(lesson: Lesson, { token }: Credentials, slots: readonly Slot[]): Receiver {
+export function useReceiver(lesson: Lesson, access: LessonAccess, slots: readonly Slot[]): Receiver {
   const status = ref<ReceiveStatus>("idle");
   const problem = shallowRef<Problem | null>(null);
   const tracks = shallowRef<SlotTracks | null>(null);
@@ -47,7 +47,7 @@ export function useReceiver(lesson: Lesson, { token }: Credentials, slots: reado
       const participant = encodeURIComponent(state.you);
       client.start({
         url: `/whep/${encodeURIComponent(lesson.id)}?participant=${participant}`,
-        token: () => Promise.resolve(token),
+        token: (refused) => access.token(refused),
       });
       const cameBack = connectionBefore !== "connected" || stateBefore?.lesson.state !== "live";
       if (cameBack) client.retryNow();

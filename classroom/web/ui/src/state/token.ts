@@ -1,6 +1,6 @@
 /** Where a page finds its token: in the address first, then where an earlier visit left it. */
 
-import { claimsOf, tokenFromHash, type Claims } from "../protocol/token";
+import { claimsOf, tokenFromHash, type Claims, type LessonAccess } from "../protocol/token";
 
 export interface Credentials {
   token: string;
@@ -27,6 +27,11 @@ export function findCredentials(page: PageWithToken): Credentials | null {
   if (token === null) return null;
   const claims = found ?? claimsOf(token);
   return claims === null ? null : { token, claims };
+}
+
+/** The lesson of somebody who was given one token and has no way to get another. */
+export function accessOf({ token, claims }: Credentials): LessonAccess {
+  return { lesson: claims.lesson, name: claims.name, token: () => Promise.resolve(token) };
 }
 
 function hideToken(): void {
