@@ -31,3 +31,7 @@ class BadValue(RegionError):
 
 class Conflict(RegionError):
     """A room, a teacher or a class would be in two lessons at once; the text names the other lesson."""
+
+
+class ValueChanged(RegionError):
+    """Somebody else has changed it meanwhile: what was to be written over is not what is there."""

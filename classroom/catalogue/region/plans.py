@@ -89,6 +89,11 @@ class Plan:
     listeners: tuple[PlanListener, ...]  # by the name of their school
 
 
+def default_title(grade: str, subject: str) -> str:
+    """What a lesson is called when nobody gave it a title: 三年级数学."""
+    return f"{grade}{subject}"
+
+
 class Plans:
     """What is planned. Every method may raise CatalogueUnavailable."""
 
@@ -98,10 +103,7 @@ class Plans:
     async def plan(self, lesson: LessonId) -> Plan:
         """The plan of a lesson. Raises NotFound."""
         async with self._database.reading() as connection:
-            found = await _plans(connection, lesson_plans.c.lesson_id == lesson)
-        if not found:
-            raise NotFound(f"没有这节课的计划：{lesson}。 No lesson {lesson} is planned.")
-        return found[0]
+            return await read_plan(connection, lesson)
 
     async def plans_of(self, day: date, scope: Scope = EVERYTHING, person_id: int | None = None) -> list[Plan]:
         """The lessons of a local day in which a classroom of the scope teaches or listens, in order of their times.
@@ -129,6 +131,16 @@ class Plans:
             return await _plans(connection, *conditions)
 
 
+async def read_plan(connection: AsyncConnection, lesson: LessonId, *conditions: ColumnElement[bool]) -> Plan:
+    """The plan of a lesson, if it meets the conditions, which may speak of ``lesson_plans`` alone. Raises NotFound."""
+    found = await _plans(connection, lesson_plans.c.lesson_id == lesson, *conditions)
+    if not found:
+        raise NotFound(
+            f"没有这节课的计划，或者不归您管：{lesson}。 No lesson {lesson} is planned, or it is not yours to see."
+        )
+    return found[0]
+
+
 def _touches(scope: Scope) -> ColumnElement[bool]:
     if scope == EVERYTHING:
         return true()
@@ -141,7 +153,8 @@ def _assisted_by(person_id: int) -> ColumnElement[bool]:
 
 
 def _listened(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    return exists().where(lesson_listeners.c.lesson_id == lesson_plans.c.lesson_id, condition)
+    heard = exists().where(lesson_listeners.c.lesson_id == lesson_plans.c.lesson_id, condition)
+    return heard.correlate(lesson_plans)
 
 
 async def _plans(connection: AsyncConnection, *conditions: ColumnElement[bool]) -> list[Plan]:

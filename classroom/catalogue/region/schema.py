@@ -135,6 +135,7 @@ timetable_entries = Table(
     _ref("teacher_id", "people"),
     Column("subject", String(60), nullable=False),
     _words("title", 200),
+    sqlite_autoincrement=True,  # lessons are called after their entry: an id is not given twice
 )
 
 entry_listeners = Table(

@@ -239,6 +239,7 @@ def upgrade() -> None:
             ["teacher_id"], ["people.id"], name="fk_timetable_entries_teacher_id", ondelete="RESTRICT"
         ),
         sa.ForeignKeyConstraint(["term_id"], ["terms.id"], name="fk_timetable_entries_term_id", ondelete="CASCADE"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_timetable_entries_class_id", "timetable_entries", ["class_id"])
     op.create_index("ix_timetable_entries_classroom_id", "timetable_entries", ["classroom_id"])

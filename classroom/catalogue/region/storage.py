@@ -1,0 +1,81 @@
+"""The region's tables in the database: one writer at a time, and what rules and names are looked up."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select, text
+
+from classroom.catalogue.region import schema
+from classroom.catalogue.region.calendar import Bell, Bells
+from classroom.catalogue.region.rules import Facts, Room, references
+from classroom.catalogue.region.values import District, PersonKind, Term
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+
+    from sqlalchemy import Table
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from classroom.catalogue.database import Database
+    from classroom.catalogue.region.values import PlannedLesson, Value
+
+_LOCK = 0x72656769  # of PostgreSQL: what one writer has checked must still be so when it commits
+
+
+@asynccontextmanager
+async def region_writing(database: Database) -> AsyncIterator[AsyncConnection]:
+    """A transaction that no other writer of the region interferes with. Raises CatalogueUnavailable."""
+    async with database.writing() as connection:
+        if not database.is_sqlite:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        yield connection
+
+
+async def facts_of(connection: AsyncConnection, value: Value | PlannedLesson) -> Facts:
+    """What the rules need to know of what a value refers to."""
+    wanted: dict[Table, set[int]] = defaultdict(set)
+    for reference in references(value):
+        wanted[reference.table].add(reference.id)
+    rooms = await _rows(connection, schema.classrooms, wanted)
+    return Facts(
+        districts=await _districts(connection, value, wanted),
+        schools={row.id: None for row in await _rows(connection, schema.schools, wanted)},
+        classrooms={row.id: Room(row.school_id, row.leads) for row in rooms},
+        classes={row.id: row.school_id for row in await _rows(connection, schema.classes, wanted)},
+        people={row.id: PersonKind(row.kind) for row in await _rows(connection, schema.people, wanted)},
+        terms={
+            row.id: Term(row.name, row.starts_on, row.ends_on) for row in await _rows(connection, schema.terms, wanted)
+        },
+        bells=await bells_of(connection, {row.school_id for row in rooms}),
+    )
+
+
+async def bells_of(connection: AsyncConnection, school_ids: Collection[int] | None = None) -> dict[int, Bells]:
+    """The bells of schools, None: of all, by their ids."""
+    schedules, bells = schema.bell_schedules, schema.bells
+    query = select(schedules.c.school_id, schedules.c.valid_from, bells).join_from(schedules, bells)
+    if school_ids is not None:
+        query = query.where(schedules.c.school_id.in_(school_ids))
+    found: dict[int, dict[Any, list[Bell]]] = defaultdict(lambda: defaultdict(list))
+    for row in await connection.execute(query):
+        found[row.school_id][row.valid_from].append(Bell(row.period, row.starts, row.ends))
+    return {school: Bells(of_school.items()) for school, of_school in found.items()}
+
+
+async def _rows(connection: AsyncConnection, table: Table, wanted: dict[Table, set[int]]) -> list[Any]:
+    if not wanted[table]:
+        return []
+    return list(await connection.execute(select(table).where(table.c.id.in_(wanted[table]))))
+
+
+async def _districts(
+    connection: AsyncConnection, value: Value | PlannedLesson, wanted: dict[Table, set[int]]
+) -> dict[int, int | None]:
+    districts = schema.districts
+    query = select(districts.c.id, districts.c.parent_id)
+    if not isinstance(value, District):  # whose parents are followed upwards
+        query = query.where(districts.c.id.in_(wanted[districts]))
+    return {row.id: row.parent_id for row in await connection.execute(query)}
