@@ -56,10 +56,11 @@ class Postgres:
                 raise RuntimeError((self._root / "log").read_text())
             time.sleep(0.05)
 
-    def new_database(self) -> str:
-        """The address of an empty database."""
+    def new_database(self, like: str | None = None) -> str:
+        """The address of an empty database, or of a copy of another one to which nobody is connected."""
         name = f"catalogue{next(self._numbers)}"
-        self._do("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", self._user, name)
+        template = [] if like is None else ["-T", like.rpartition("/")[2]]
+        self._do("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", self._user, *template, name)
         return f"postgresql://{self._user}@127.0.0.1:{self.port}/{name}"
 
     def stop(self) -> None:

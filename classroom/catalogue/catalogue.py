@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
-from sqlalchemy import bindparam, delete, func, insert, literal, select, text, union_all, update
+from sqlalchemy import and_, bindparam, delete, func, insert, literal, or_, select, text, union_all, update
 
 from classroom.catalogue.excerpt import excerpt
 from classroom.catalogue.library import (
@@ -44,6 +44,7 @@ HITS = 5  # shown of one recording
 _WEIGHT = {Kind.TITLE: 8.0, Kind.PEOPLE: 4.0, Kind.SLIDE: 2.0, Kind.CAPTION: 1.0}
 _GONE = "录像文件夹不见了，请检查磁盘或备份。 The folder of this recording is gone; check the disk or the backup."
 _FIELDS = tuple(field.name for field in fields(Metadata))
+_PLANNED = ("title", "subject", "teacher")  # which a planned lesson has
 _TITLE = func.coalesce(func.nullif(lessons.c.title, ""), recordings.c.title)
 
 
@@ -125,7 +126,7 @@ class Catalogue:
                 known = entry.metadata
                 await _set_metadata(connection, entry.lesson, known)
             elif known is None:
-                await _ensure_lesson(connection, entry.lesson)
+                known = await _as_planned(connection, entry)
             said = Metadata() if known is None else known.metadata
             told = _passages(entry, said)
             words = _digest(told)
@@ -334,6 +335,14 @@ async def _metadata(connection: AsyncConnection, lesson: LessonId) -> DatedMetad
         return None
     values = {name: getattr(row, name) for name in _FIELDS}
     return DatedMetadata(Metadata(**{**values, "keywords": tuple(row.keywords)}), row.updated_at)
+
+
+async def _as_planned(connection: AsyncConnection, entry: RecordingEntry) -> DatedMetadata | None:
+    """What the timetable says of a lesson counts as said when it began; None when it says nothing."""
+    await _ensure_lesson(connection, entry.lesson)
+    told = and_(lessons.c.id == entry.lesson, or_(*(lessons.c[name] != "" for name in _PLANNED)))
+    await connection.execute(update(lessons).where(told).values(updated_at=entry.started_at))
+    return await _metadata(connection, entry.lesson)
 
 
 async def _ensure_lesson(connection: AsyncConnection, lesson: LessonId) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from classroom.catalogue.database import Database, database_url
+from classroom.catalogue.database import SQLITE_FILE, Database, database_url
 from classroom.catalogue.region.calendar import Bell
 from classroom.catalogue.region.region import Region
 from classroom.catalogue.region.values import (
@@ -25,11 +29,11 @@ from classroom.catalogue.region.values import (
     Term,
     TimetableEntry,
 )
+from tests.databases import postgres
 from tests.unit.catalogue.entries import new_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 SECRET = "s" * 32
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -110,22 +114,42 @@ class Town:
 @asynccontextmanager
 async def open_region(kind: str, state: Path) -> AsyncIterator[tuple[Region, Clock]]:
     """An empty region in a database of its own."""
-    database = Database(database_url(new_url(kind), state))
+    async with _open(new_url(kind), state) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def open_town(kind: str, state: Path) -> AsyncIterator[Town]:
+    """The small region, in a copy of its own: it is filled once for all tests of a process."""
+    if kind not in _FILLED:
+        url = new_url(kind)
+        place = Path(tempfile.mkdtemp(prefix="classroom-town-"))
+        atexit.register(shutil.rmtree, place, ignore_errors=True)
+        async with _open(url, place) as (region, clock):
+            town = Town(region, clock)
+            await _fill(town)
+        _FILLED[kind] = place, url, town.ids
+    place, url, ids = _FILLED[kind]
+    if url is None:
+        shutil.copy(place / SQLITE_FILE, state)
+    else:
+        url = postgres().new_database(like=url)
+    async with _open(url, state) as (region, clock):
+        yield Town(region, clock, dict(ids))
+
+
+_FILLED: dict[str, tuple[Path, str | None, dict[str, int]]] = {}
+
+
+@asynccontextmanager
+async def _open(url: str | None, state: Path) -> AsyncIterator[tuple[Region, Clock]]:
+    database = Database(database_url(url, state))
     clock = Clock()
     try:
         await database.open()
         yield Region(database, SECRET, ZONE, clock), clock
     finally:
         await database.close()
-
-
-@asynccontextmanager
-async def open_town(kind: str, state: Path) -> AsyncIterator[Town]:
-    """The small region."""
-    async with open_region(kind, state) as (region, clock):
-        town = Town(region, clock)
-        await _fill(town)
-        yield town
 
 
 async def _fill(town: Town) -> None:
