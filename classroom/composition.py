@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,17 +21,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aiohttp import web
 
 import classroom.web
+from classroom.catalogue.accounts.accounts import FIRST_LOGIN, Accounts
+from classroom.catalogue.accounts.audit import AuditLog
 from classroom.catalogue.accounts.devices import Devices
+from classroom.catalogue.accounts.passwords import Passwords
 from classroom.catalogue.accounts.sessions import Sessions
+from classroom.catalogue.accounts.signing_in import SigningIn
 from classroom.catalogue.catalogue import Catalogue
-from classroom.catalogue.database import Database, database_url
+from classroom.catalogue.database import CatalogueUnavailable, Database, database_url
 from classroom.indexing import IndexProcess
 from classroom.live import ports
 from classroom.live.journal import Journal
 from classroom.live.links import LinkMemory
 from classroom.live.service import LessonService
 from classroom.model import ClassroomError, LessonState
-from classroom.recording.cataloguing import Cataloguer
+from classroom.recording.cataloguing import RETRY_S, Cataloguer
 from classroom.recording.deliveries import Deliveries
 from classroom.recording.repair import repair_recordings
 from classroom.recording.shelf import RecordingLibrary
@@ -38,9 +43,10 @@ from classroom.sfu.session import MediaSettings
 from classroom.sfu.transport.ports import local_addresses
 from classroom.sfu.workers.pool import WorkerPool
 from classroom.web.app import make_app
+from classroom.web.audit import Audit
 from classroom.web.context import Context
 from classroom.web.identity import Identities
-from classroom.web.limits import RateLimit
+from classroom.web.limits import SIGN_INS_OF_LOGIN_PER_MINUTE, SIGN_INS_PER_MINUTE, RateLimit
 from classroom.web.secret import STATE, secret_of
 from classroom.worker import COMMAND
 
@@ -98,7 +104,12 @@ async def _run(
             index.start()
         await web.SockSite(runner, listener).start()
         announce(_addresses(settings, listener.getsockname()[1], node.media.ports))
-        await stop.wait()
+        greeting = asyncio.create_task(node.greet(announce), name="first account")
+        try:
+            await stop.wait()
+        finally:
+            greeting.cancel()
+            await asyncio.wait([greeting])
         announce("正在停止，正在进行的课程会在重启后继续。 Stopping; live lessons go on after a restart.")
     finally:
         await node.service.drain()
@@ -169,6 +180,9 @@ class Node:
         self.catalogue = Catalogue(self.database)
         self.cataloguer = Cataloguer(root, self.catalogue)
         self._following: asyncio.Task[None] | None = None
+        self._passwords = Passwords()
+        self.accounts = Accounts(self.database, self._passwords)
+        sessions = Sessions(self.database)
         links = LinkMemory(root / STATE / "links.json")
         self.service = LessonService(
             self.media,
@@ -184,7 +198,13 @@ class Node:
                 deliveries=Deliveries(root),
                 catalogue=self.catalogue,
                 look_at=self.cataloguer.look_at,
-                identities=Identities(Sessions(self.database), Devices(self.database), secret),
+                identities=Identities(sessions, Devices(self.database), secret),
+                sessions=sessions,
+                signing_in=SigningIn(self.database, self._passwords),
+                accounts=self.accounts,
+                audit=Audit(AuditLog(self.database)),
+                sign_ins=RateLimit(SIGN_INS_PER_MINUTE),
+                sign_ins_of_login=RateLimit(SIGN_INS_OF_LOGIN_PER_MINUTE),
                 secret=secret,
                 bad_tokens=RateLimit(settings.bad_tokens_per_minute),
                 max_connections=settings.max_connections,
@@ -214,6 +234,23 @@ class Node:
             self._following.cancel()
             await asyncio.wait([self._following])
         await self.catalogue.close()
+        self._passwords.close()
+
+    async def greet(self, announce: Callable[[str], Any]) -> None:
+        """As soon as there is a database: if nobody can sign in yet, make somebody who can, and say it once."""
+        while True:
+            await self.database.opened()
+            try:
+                password = await self.accounts.first(datetime.now(UTC))
+            except CatalogueUnavailable:
+                await asyncio.sleep(RETRY_S)
+                continue
+            if password is not None:
+                announce(
+                    f"首次启动，管理员账号 {FIRST_LOGIN}，一次性密码 {password}（登录后须修改，只显示这一次）\n"
+                    f"First start: sign in as {FIRST_LOGIN} with the one-time password {password}; it is shown once."
+                )
+            return
 
 
 async def rebuild_catalogue(settings: Settings) -> int:

@@ -86,7 +86,7 @@ class Database:
             options |= {"pool_pre_ping": True, "connect_args": arguments}
         self._engine: AsyncEngine = create_async_engine(url, **options)
         self._write = asyncio.Lock()
-        self._opened = False
+        self._opened = asyncio.Event()
         if self.is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _set_up_sqlite)
             event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
@@ -100,7 +100,11 @@ class Database:
             if not self.is_sqlite:
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
             await connection.run_sync(_migrate)
-        self._opened = True
+        self._opened.set()
+
+    async def opened(self) -> None:
+        """Wait until it is open for the first time; whoever opens it tries until it is."""
+        await self._opened.wait()
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -109,7 +113,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection to read with. Raises CatalogueUnavailable."""
-        if not self._opened:
+        if not self._opened.is_set():
             raise CatalogueUnavailable(_UNAVAILABLE)
         with _told_apart():
             async with self._engine.connect() as connection:

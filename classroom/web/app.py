@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from classroom.web import api, deliveries, library, pages, replay, sessions, stats
+from classroom.web import accounts, api, audit, deliveries, library, pages, replay, sessions, stats
 from classroom.web.context import CONTEXT, Context
 from classroom.web.control import OPEN_SOCKETS, close_all, control
 from classroom.web.doors import CORS, Door
 from classroom.web.gate import gate
-from classroom.web.identity import renew_cookie
 from classroom.web.limits import MAX_BODY_BYTES
 from classroom.web.media import media_file
 from classroom.web.metrics import count_requests, metrics
@@ -44,11 +43,12 @@ def make_app(context: Context) -> web.Application:
     app.add_routes(library.routes())
     app.add_routes(stats.routes())
     app.add_routes(sessions.routes())
+    app.add_routes(accounts.routes())
+    app.add_routes(audit.routes())
     app.add_routes([web.get("/ws/{lesson}", control), web.get("/metrics", metrics)])
     app.add_routes([web.get("/media/{lesson}/{path:.+}", media_file)])
     app.add_routes(pages.routes())
     app.on_response_prepare.append(_add_headers)
-    app.on_response_prepare.append(renew_cookie)
     app.on_shutdown.append(close_all)
     app.cleanup_ctx.append(deliveries.keep_house)
     return app

@@ -55,7 +55,7 @@ RIGHTS: dict[Role, frozenset[Action]] = {
 }
 """The roles that tokens exist for, and what each may do in its own lesson."""
 
-_REFUSALS = {
+REFUSALS = {
     Action.OPEN: "只有主讲教师或采集端可以打开课程。 Only a teacher or a capture agent may open the lesson.",
     Action.CONDUCT: "只有主讲教师可以开始和结束课程。 Only a teacher may start and end the lesson.",
     Action.PUBLISH: "这个令牌只能观看，不能发送。 This token may watch, not publish.",
@@ -86,7 +86,7 @@ class Claims:
         if self.lesson != lesson:
             raise Forbidden(f"这个令牌属于课程 {self.lesson}。 This token is for the lesson {self.lesson}.")
         if not self.may(action):
-            raise Forbidden(_REFUSALS[action])
+            raise Forbidden(REFUSALS[action])
 
     def person(self, name: str = "") -> Person:
         """Who acts; a name given by the client serves when the token has none."""

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from classroom.model import LessonId, parse_lesson_id
 from classroom.web.auth import (
+    REFUSALS,
     Action,
     BadToken,
     Claims,
@@ -33,12 +34,16 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
+    from classroom.catalogue.accounts.accounts import Accounts
+    from classroom.catalogue.accounts.sessions import Sessions
+    from classroom.catalogue.accounts.signing_in import SigningIn
     from classroom.catalogue.catalogue import Catalogue
     from classroom.catalogue.metadata import DatedMetadata
     from classroom.live.delivery import Completed, Told, Wanted
     from classroom.live.service import LessonService
     from classroom.model import Label, TrackKind
     from classroom.sfu.core.stats import LessonStats
+    from classroom.web.audit import Audit
     from classroom.web.identity import Identities
     from classroom.web.limits import RateLimit
 
@@ -121,6 +126,12 @@ class Context:
     catalogue: Catalogue
     look_at: Callable[[LessonId], Awaitable[None]]  # tell the catalogue what is on disk of this lesson
     identities: Identities
+    sessions: Sessions
+    signing_in: SigningIn
+    accounts: Accounts
+    audit: Audit
+    sign_ins: RateLimit  # by address
+    sign_ins_of_login: RateLimit
     secret: str
     bad_tokens: RateLimit
     max_connections: int
@@ -209,10 +220,13 @@ def admit_reader(request: web.Request, holding: str | None, *, key_in_address: b
     return reader
 
 
-def admit_editor(request: web.Request) -> LessonId:
-    """Let in an operator, signed in or with a token, or a teacher of the lesson: raises as ``admit`` does."""
+async def admit_editor(request: web.Request) -> LessonId:
+    """Let in an operator or a teacher of the lesson, signed in or with a token: raises as ``admit`` does."""
     lesson = parse_lesson_id(request.match_info["lesson"])
-    if _admitted(request) is not None:
+    if (account := _admitted(request)) is not None:
+        accounts = request.app[CONTEXT].accounts
+        if not await accounts.may_edit(lesson, account.role, account.scope, account.person_id):
+            raise Forbidden(REFUSALS[Action.EDIT])
         return lesson
     reader = request.app[CONTEXT].verify_reader(bearer_of(request), address_of(request))
     if isinstance(reader, Claims):

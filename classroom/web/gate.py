@@ -8,7 +8,7 @@ from aiohttp import web
 
 from classroom.web.auth import Forbidden
 from classroom.web.context import CONTEXT
-from classroom.web.identity import refuse_foreign
+from classroom.web.identity import refuse_foreign, renew_cookie
 from classroom.web.principal import PRINCIPAL, AccountPrincipal, DevicePrincipal, not_paired, not_signed_in
 from classroom.web.problem import Refusal
 from classroom.web.rights import BY_TOKEN, GRANTS, ROUTES, Right
@@ -34,7 +34,9 @@ async def gate(
         if right is None:
             raise Forbidden("这里没有开放。 Nobody may use this address.")
         request[PRINCIPAL] = await _admit(request, right)
-    return await handler(request)
+    response = await handler(request)
+    renew_cookie(request, response)
+    return response
 
 
 async def _admit(request: web.Request, right: Right) -> Principal | None:

@@ -119,7 +119,7 @@ def set_device_cookie(request: web.Request, response: web.StreamResponse, creden
     )
 
 
-async def renew_cookie(request: web.Request, response: web.StreamResponse) -> None:
-    """Before an answer begins: the cookie of a session that lasts on."""
-    if _RENEWED in request and SESSION_COOKIE not in response.cookies:
+def renew_cookie(request: web.Request, response: web.StreamResponse) -> None:
+    """Give an answer that has not begun the cookie of a session that lasts on."""
+    if _RENEWED in request and SESSION_COOKIE not in response.cookies and not response.prepared:
         set_session_cookie(request, response, request[_RENEWED])

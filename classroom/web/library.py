@@ -138,7 +138,7 @@ async def put_metadata(request: web.Request) -> web.Response:
 
     ``If-Match`` with the tag of what was read keeps one of two who edit at once from undoing what the other said.
     """
-    lesson = admit_editor(request)
+    lesson = await admit_editor(request)
     context = request.app[CONTEXT]
     told = parse_metadata(await read_text(request, "application/json", "bad_request"))
     now = datetime.now(UTC)

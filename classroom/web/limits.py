@@ -9,6 +9,8 @@ MAX_BODY_BYTES = 256 << 10
 MAX_MESSAGE_BYTES = 64 << 10
 BODY_S = 10.0
 HELLO_S = 5.0
+SIGN_INS_PER_MINUTE = 60  # of one address: a school in the morning
+SIGN_INS_OF_LOGIN_PER_MINUTE = 10
 _MAX_KEYS = 10_000
 
 

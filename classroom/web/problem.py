@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from classroom.catalogue.accounts.accounts import LoginTaken, NotYourself, UnknownAccount
+from classroom.catalogue.accounts.logins import BadAccount
+from classroom.catalogue.accounts.passwords import BadPassword, TooManyPasswords
 from classroom.catalogue.accounts.scope import OutOfScope
+from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, Locked, UnknownPerson
 from classroom.catalogue.database import CatalogueUnavailable
 from classroom.catalogue.metadata import BadMetadata, MetadataChanged
 from classroom.live import errors as live
@@ -47,6 +51,16 @@ _CODES: dict[type[ClassroomError], tuple[int, str]] = {
     BadCaptions: (422, "bad_captions"),
     CatalogueUnavailable: (503, "catalogue_unavailable"),
     OutOfScope: (403, "out_of_scope"),
+    BadLogin: (401, "bad_login"),
+    Locked: (423, "locked"),
+    AccountDisabled: (403, "account_disabled"),
+    UnknownPerson: (403, "unknown_person"),
+    BadPassword: (422, "bad_password"),
+    TooManyPasswords: (503, "busy"),
+    BadAccount: (422, "bad_account"),
+    UnknownAccount: (404, "unknown_account"),
+    LoginTaken: (409, "login_taken"),
+    NotYourself: (409, "not_yourself"),
     BadToken: (401, "unauthorized"),
     Forbidden: (403, "forbidden"),
     live.NotYours: (403, "forbidden"),
@@ -107,8 +121,10 @@ def refusal_of(error: ClassroomError) -> Refusal:
     status, code = _CODES[type(error)]
     chinese = _CHINESE.get(code)
     refusal = Refusal(status, code, f"{chinese} {error}" if chinese else str(error))
-    if status == 401:
+    if isinstance(error, BadToken):
         refusal.headers["WWW-Authenticate"] = "Bearer"
+    elif isinstance(error, Locked):
+        refusal.headers["Retry-After"] = str(error.wait_s)
     elif status in (503, 507) or code == "lesson_live":
         refusal.headers["Retry-After"] = RETRY_AFTER_S
     return refusal

@@ -99,7 +99,7 @@ def media_key(context: Context, lesson: LessonId, holding: str | None, reader: R
 
 async def put_captions(request: web.Request) -> web.Response:
     """Keep captions that somebody made."""
-    lesson = admit_editor(request)
+    lesson = await admit_editor(request)
     data = await read_bytes(request, "text/vtt", MAX_CAPTIONS_BYTES)
     context = request.app[CONTEXT]
     holding, language = request.match_info["holding"], request.match_info["language"]
@@ -114,7 +114,7 @@ async def put_captions(request: web.Request) -> web.Response:
 
 async def make_link(request: web.Request) -> web.Response:
     """A link that opens this lesson and nothing else, for a time."""
-    lesson = admit_editor(request)
+    lesson = await admit_editor(request)
     context = request.app[CONTEXT]
     body = await read_text(request, "application/json", "bad_request")
     try:

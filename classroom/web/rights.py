@@ -37,12 +37,13 @@ _ADMIN = _EVERYBODY | {
     Right.TERMINALS_MANAGE,
     Right.ACCOUNTS_WRITE,
     Right.AUDIT_READ,
+    Right.LIBRARY_EDIT,
 }
 
 GRANTS: dict[AccountRole, frozenset[Right]] = {
-    AccountRole.OPERATOR: _ADMIN | {Right.LIBRARY_EDIT, Right.LESSONS_WATCH},
+    AccountRole.OPERATOR: _ADMIN | {Right.LESSONS_WATCH},
     AccountRole.SCHOOL_ADMIN: _ADMIN,
-    AccountRole.TEACHER: _EVERYBODY,
+    AccountRole.TEACHER: _EVERYBODY | {Right.LIBRARY_EDIT},  # of the lessons that are theirs
     AccountRole.ASSISTANT: _EVERYBODY,
     AccountRole.RESEARCHER: _EVERYBODY,
 }
@@ -96,6 +97,17 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/media/{lesson}/{path}"): Right.LIBRARY_READ,
     # sessions and accounts
     ("GET", "/api/session"): Right.PUBLIC,  # tells strangers that they are strangers
+    ("POST", "/api/session"): Right.PUBLIC,
+    ("DELETE", "/api/session"): Right.OWN_SESSION,
+    ("PUT", "/api/session/password"): Right.OWN_SESSION,
+    ("GET", "/api/accounts"): Right.ACCOUNTS_WRITE,
+    ("POST", "/api/accounts"): Right.ACCOUNTS_WRITE,
+    ("GET", "/api/accounts/{account}"): Right.ACCOUNTS_WRITE,
+    ("PUT", "/api/accounts/{account}"): Right.ACCOUNTS_WRITE,
+    ("DELETE", "/api/accounts/{account}"): Right.ACCOUNTS_WRITE,
+    ("POST", "/api/accounts/{account}/password"): Right.ACCOUNTS_WRITE,
+    ("DELETE", "/api/accounts/{account}/oidc"): Right.ACCOUNTS_WRITE,
+    ("GET", "/api/audit"): Right.AUDIT_READ,
     # the region
     # devices and the school day
 }

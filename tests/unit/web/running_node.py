@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from aiohttp import DummyCookieJar
 from aiohttp.test_utils import TestClient, TestServer
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
@@ -76,7 +77,7 @@ async def running(folder: Path, ui: Path = UI, **settings: Any) -> AsyncIterator
     given = Settings(recordings=folder, media_host="127.0.0.1", media_port=0, **settings)
     node = Node(given, SECRET, ui, media_here)
     await node.open()
-    async with TestClient(TestServer(node.app)) as client:
+    async with TestClient(TestServer(node.app), cookie_jar=DummyCookieJar()) as client:
         try:
             yield Doors(node, client)
         finally:

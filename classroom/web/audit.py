@@ -1,0 +1,112 @@
+"""The audit log: how doors write to it, and the door where it is read (docs/protocol.md §5)."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from pydantic import Field
+
+from classroom.catalogue.accounts.audit import AuditQuery, Entry
+from classroom.live.lesson import iso
+from classroom.web.bodies import Query, read_query
+from classroom.web.context import CONTEXT, address_of
+from classroom.web.principal import PRINCIPAL, AccountPrincipal, DevicePrincipal, account_of
+from classroom.web.responses import json_response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from classroom.catalogue.accounts.audit import AuditLog
+    from classroom.web.principal import Principal
+
+logger = logging.getLogger(__name__)
+
+
+class Audit:
+    """Writes to the log. Methods may raise CatalogueUnavailable."""
+
+    def __init__(self, log: AuditLog) -> None:
+        self.log = log
+
+    async def note(
+        self, who: web.Request | str, action: str, object: str, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        """Keep what was done: by the principal of a request, or by somebody of that name.
+
+        ``action`` is like ``account.add``, ``object`` what it was done to; ``detail`` has no secrets in it.
+        """
+        if isinstance(who, web.Request):
+            principal: Principal | None = who.get(PRINCIPAL)
+            account_id = principal.account_id if isinstance(principal, AccountPrincipal) else None
+            actor, address = _name_of(principal), address_of(who)
+        else:
+            account_id, actor, address = None, who, ""
+        await self.log.put(Entry(datetime.now(UTC), account_id, actor, action, object, detail or {}, address))
+
+    async def note_sign_in(self, request: web.Request, account_id: int | None, login: str, action: str) -> None:
+        """Keep that somebody signed in, or tried to: nobody is known by the request yet."""
+        now, address = datetime.now(UTC), address_of(request)
+        await self.log.put(Entry(now, account_id, login, action, login, {}, address))
+
+
+def _name_of(principal: Principal | None) -> str:
+    match principal:
+        case AccountPrincipal():
+            return f"{principal.login} {principal.name}"
+        case DevicePrincipal():
+            return f"{principal.kind} {principal.name}"
+    return "-"
+
+
+class _Asked(Query):
+    actor: str = Field("", max_length=60)
+    action: str = Field("", max_length=60)
+    since: date | None = Field(None, alias="from")
+    until: date | None = Field(None, alias="to")
+    page: int = Field(1, ge=1, le=100_000)
+    page_size: int = Field(50, ge=1, le=200)
+
+
+def routes() -> list[web.RouteDef]:
+    """The door."""
+    return [web.get("/api/audit", entries)]
+
+
+async def entries(request: web.Request) -> web.Response:
+    """What was done by the accounts within reach, the latest first; days are those of the server, ``to`` included."""
+    asked = read_query(request, _Asked)
+    query = AuditQuery(
+        actor=asked.actor,
+        action=asked.action,
+        since=None if asked.since is None else _midnight(asked.since),
+        until=None if asked.until is None else _midnight(asked.until) + timedelta(days=1),
+        page=asked.page,
+        page_size=asked.page_size,
+    )
+    found = await request.app[CONTEXT].audit.log.page(query, account_of(request).scope)
+    return json_response(
+        {
+            "total": found.total,
+            "page": query.page,
+            "page_size": query.page_size,
+            "items": [
+                {
+                    "at": iso(entry.at),
+                    "account_id": entry.account_id,
+                    "actor": entry.actor,
+                    "action": entry.action,
+                    "object": entry.object,
+                    "detail": entry.detail,
+                    "address": entry.address,
+                }
+                for entry in found.items
+            ],
+        }
+    )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(min(max(day, date(1970, 1, 2)), date(9998, 12, 31)), time()).astimezone()

@@ -1,0 +1,369 @@
+"""Accounts, sessions, devices and the audit log on SQLite and on PostgreSQL: the same tests, the same answers."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from classroom.catalogue.accounts.accounts import (
+    ROOT,
+    Accounts,
+    AccountValues,
+    LoginTaken,
+    Manager,
+    NotYourself,
+    UnknownAccount,
+)
+from classroom.catalogue.accounts.audit import KEPT, AuditLog, AuditQuery, Entry
+from classroom.catalogue.accounts.credentials import hash_of, new_credential
+from classroom.catalogue.accounts.devices import Devices
+from classroom.catalogue.accounts.logins import BadAccount
+from classroom.catalogue.accounts.passwords import BadPassword, Passwords
+from classroom.catalogue.accounts.schema import account_sessions, accounts, devices
+from classroom.catalogue.accounts.scope import OutOfScope, Scope
+from classroom.catalogue.accounts.sessions import MAX_SESSIONS, SESSION_S, Sessions
+from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, Locked, SigningIn, UnknownPerson
+from classroom.catalogue.database import Database, database_url
+from classroom.catalogue.region.schema import classrooms, districts, people, schools
+from classroom.model import AccountRole
+from tests.unit.catalogue.entries import DATABASES, new_url
+
+NOW = datetime(2026, 9, 1, 0, 0, tzinfo=UTC)
+GOOD = "山坪 小学 的 桂花树"
+ISSUER = "https://id.example"
+
+
+class Catalogue:
+    """A database with a city of two districts, a school in each, and all that deals with accounts."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.passwords = Passwords()
+        self.accounts = Accounts(database, self.passwords)
+        self.signing_in = SigningIn(database, self.passwords)
+        self.sessions = Sessions(database)
+        self.devices = Devices(database)
+        self.audit = AuditLog(database)
+
+    async def fill(self) -> None:
+        async with self.database.writing() as connection:
+            for key, parent, code in ((1, None, "500000"), (2, 1, "500111"), (3, 1, "500112")):
+                values = {"id": key, "code": code, "name": code, "parent_id": parent}
+                await connection.execute(insert(districts).values(values))
+            for key, district in ((21, 2), (31, 3)):
+                values = {"id": key, "code": f"{key:010}", "name": f"{key}小", "district_id": district}
+                await connection.execute(insert(schools).values(values))
+            await connection.execute(insert(people).values(id=5, kind="staff", name="王秀英", school_id=21))
+            await connection.execute(insert(classrooms).values(id=7, school_id=21, name="一班", leads=False))
+
+    async def teacher(self, login: str = "wang", **values) -> tuple[int, str]:
+        told = {"name": "王秀英", "role": AccountRole.TEACHER, "school_id": 21}
+        made, password = await self.accounts.add(ROOT, login, AccountValues(**{**told, **values}), NOW)
+        assert password is not None
+        return made.id, password
+
+    async def manager(self, role: AccountRole, district_id=None, school_id=None) -> Manager:
+        """An account of its own, with the scope that its session has."""
+        values = AccountValues("某人", role, district_id=district_id, school_id=school_id)
+        made, _ = await self.accounts.add(ROOT, f"{role}-{new_credential()[:8]}", values, NOW)
+        session = await self.sessions.find(await self.sessions.begin(made.id, "", NOW), NOW)
+        assert session is not None
+        return Manager(role, session.scope, made.id)
+
+
+@pytest.fixture(params=DATABASES)
+async def catalogue(request, tmp_path):
+    database = Database(database_url(new_url(request.param), tmp_path))
+    await database.open()
+    catalogue = Catalogue(database)
+    await catalogue.fill()
+    yield catalogue
+    await database.close()
+    catalogue.passwords.close()
+
+
+async def test_the_first_account_is_made_once(catalogue):
+    password = await catalogue.accounts.first(NOW)
+    assert await catalogue.accounts.first(NOW) is None
+    account = await catalogue.signing_in.by_password(" ADMIN ", password, NOW)
+    assert (account.role, account.must_change, account.has_password) == (AccountRole.OPERATOR, True, True)
+    async with catalogue.database.reading() as connection:
+        stored = await connection.scalar(select(accounts.c.password_hash))
+    assert stored.startswith("$argon2id$") and password not in stored
+
+
+async def test_a_password_is_changed_and_every_session_ends(catalogue):
+    account_id, first = await catalogue.teacher()
+    cookies = [await catalogue.sessions.begin(account_id, "192.0.2.1", NOW) for _ in range(2)]
+    with pytest.raises(BadLogin):
+        await catalogue.signing_in.change_password(account_id, "wrong", GOOD)
+    for bad in ("short", "wang", "1234567890", "aaaaaaaaaaaa", first, "x" * 300):
+        with pytest.raises(BadPassword):
+            await catalogue.signing_in.change_password(account_id, first, bad)
+    assert await catalogue.sessions.find(cookies[0], NOW) is not None
+    await catalogue.signing_in.change_password(account_id, first, GOOD)
+    assert [await catalogue.sessions.find(cookie, NOW) for cookie in cookies] == [None, None]
+    assert not (await catalogue.signing_in.by_password("wang", GOOD, NOW)).must_change
+    with pytest.raises(BadLogin):
+        await catalogue.signing_in.by_password("wang", first, NOW)
+
+
+async def wrong(catalogue, login: str, times: int, now=NOW) -> list[type]:
+    told = []
+    for _ in range(times):
+        with pytest.raises((BadLogin, Locked)) as caught:
+            await catalogue.signing_in.by_password(login, "wrong", now)
+        told.append(caught.type)
+    return told
+
+
+@pytest.mark.parametrize("login", ["wang", "nobody"])
+async def test_the_fifth_wrong_password_locks_for_15_minutes_the_next_for_30(catalogue, login):
+    _, password = await catalogue.teacher()
+    assert await wrong(catalogue, login, 6) == [BadLogin] * 5 + [Locked]
+    with pytest.raises(Locked) as caught:
+        await catalogue.signing_in.by_password(login, password, NOW)
+    assert caught.value.wait_s == 15 * 60
+    later = NOW + timedelta(minutes=15, seconds=1)
+    assert await wrong(catalogue, login, 2, later) == [BadLogin, Locked]
+    with pytest.raises(Locked):
+        await catalogue.signing_in.by_password(login, password, later + timedelta(minutes=29))
+    if login == "wang":
+        await catalogue.signing_in.by_password(login, password, later + timedelta(minutes=31))
+        assert await wrong(catalogue, login, 4, later + timedelta(minutes=31)) == [BadLogin] * 4  # counted anew
+
+
+async def test_guesses_that_come_all_at_once_are_counted(catalogue):
+    await catalogue.teacher()
+    guesses = [catalogue.signing_in.by_password("wang", f"guess {n}", NOW) for n in range(8)]
+    told = [type(error) for error in await asyncio.gather(*guesses, return_exceptions=True)]
+    assert (told.count(BadLogin), told.count(Locked)) == (5, 3)
+
+
+async def test_wrong_passwords_do_not_lock_out_who_signs_in_elsewhere(catalogue):
+    account_id, _ = await catalogue.teacher()
+    await wrong(catalogue, "wang", 6)
+    assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-1", "WANG", NOW)).id == account_id
+
+
+async def test_somebody_of_another_server_gets_the_account_of_that_login_once(catalogue):
+    account_id, _ = await catalogue.teacher()
+    await catalogue.signing_in.by_oidc(ISSUER, "sub-1", "wang", NOW)
+    assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-1", None, NOW)).id == account_id
+    for issuer, subject, login in [
+        (ISSUER, "sub-2", "wang"),
+        ("https://b.example", "sub-1", "wang"),
+        (ISSUER, "x", "li"),
+    ]:
+        with pytest.raises(UnknownPerson):
+            await catalogue.signing_in.by_oidc(issuer, subject, login, NOW)
+    await catalogue.accounts.unbind(ROOT, account_id)
+    assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-2", "wang", NOW)).id == account_id
+
+
+async def test_a_session_slides_and_ends(catalogue):
+    account_id, _ = await catalogue.teacher()
+    cookie = await catalogue.sessions.begin(account_id, "192.0.2.1", NOW)
+    almost = NOW + timedelta(seconds=SESSION_S - 1)
+    session = await catalogue.sessions.find(cookie, almost)
+    assert session is not None and session.is_stale(almost) and not session.is_stale(NOW)
+    await catalogue.sessions.see(cookie, almost)
+    assert await catalogue.sessions.find(cookie, NOW + timedelta(seconds=SESSION_S + 1)) is not None
+    assert await catalogue.sessions.find(cookie, almost + timedelta(seconds=SESSION_S)) is None
+    await catalogue.sessions.end(cookie)
+    assert await catalogue.sessions.find(cookie, NOW) is None
+    async with catalogue.database.reading() as connection:
+        assert (await connection.scalars(select(account_sessions.c.id_hash))).all() == []
+
+
+async def test_an_account_has_so_many_sessions_and_no_more(catalogue):
+    account_id, _ = await catalogue.teacher()
+    other, _ = await catalogue.teacher("li")
+    kept = await catalogue.sessions.begin(other, "", NOW)
+    cookies = [
+        await catalogue.sessions.begin(account_id, "", NOW + timedelta(seconds=n)) for n in range(MAX_SESSIONS + 2)
+    ]
+    found = [await catalogue.sessions.find(cookie, NOW) is not None for cookie in cookies]
+    assert found == [False, False] + [True] * MAX_SESSIONS
+    assert await catalogue.sessions.find(kept, NOW) is not None
+    async with catalogue.database.reading() as connection:
+        assert cookies[-1] not in (await connection.scalars(select(account_sessions.c.id_hash))).all()
+
+
+async def test_who_is_disabled_is_out_at_once(catalogue):
+    account_id, password = await catalogue.teacher()
+    cookie = await catalogue.sessions.begin(account_id, "", NOW)
+    values = AccountValues("王秀英", AccountRole.TEACHER, school_id=21, disabled=True)
+    await catalogue.accounts.change(ROOT, account_id, values)
+    assert await catalogue.sessions.find(cookie, NOW) is None
+    with pytest.raises(AccountDisabled):
+        await catalogue.signing_in.by_password("wang", password, NOW)
+    with pytest.raises(BadLogin):
+        await catalogue.signing_in.by_password("wang", "wrong", NOW)
+    with pytest.raises(AccountDisabled):
+        await catalogue.signing_in.by_oidc(ISSUER, "sub-1", "wang", NOW)
+
+
+async def test_an_administrator_gives_a_new_password(catalogue):
+    account_id, first = await catalogue.teacher()
+    await wrong(catalogue, "wang", 6)
+    _, second = await catalogue.accounts.reset_password(ROOT, account_id)
+    assert (await catalogue.signing_in.by_password("wang", second, NOW)).must_change
+    with pytest.raises(BadLogin):
+        await catalogue.signing_in.by_password("wang", first, NOW)
+
+
+async def test_scopes_are_of_a_city_a_district_a_school(catalogue):
+    city = await catalogue.manager(AccountRole.OPERATOR, district_id=1)
+    district = await catalogue.manager(AccountRole.OPERATOR, district_id=2)
+    school = await catalogue.manager(AccountRole.SCHOOL_ADMIN, school_id=21)
+    assert (await catalogue.manager(AccountRole.OPERATOR)).scope.everything
+    assert city.scope == Scope(frozenset({1, 2, 3}))
+    assert district.scope == Scope(frozenset({2}))
+    assert school.scope == Scope(frozenset(), 21)
+    reach = [[manager.scope.covers_school(*at) for at in ((21, 2), (31, 3))] for manager in (city, district, school)]
+    assert reach == [[True, True], [True, False], [True, False]]
+    with pytest.raises(OutOfScope):
+        school.scope.require_district(2)
+    with pytest.raises(OutOfScope):
+        city.scope.require_everything()
+
+
+async def test_each_looks_after_the_accounts_within_reach(catalogue):
+    here, _ = await catalogue.teacher("here")
+    there, _ = await catalogue.teacher("there", school_id=31)
+    root = (await catalogue.accounts.add(ROOT, "root", AccountValues("总管", AccountRole.OPERATOR), NOW))[0].id
+    researcher = AccountValues("教研员", AccountRole.RESEARCHER, school_id=21)
+    studies = (await catalogue.accounts.add(ROOT, "studies", researcher, NOW))[0].id
+    district = await catalogue.manager(AccountRole.OPERATOR, district_id=2)
+    school = await catalogue.manager(AccountRole.SCHOOL_ADMIN, school_id=21)
+    for manager in (district, school):
+        seen = {account.id for account in (await catalogue.accounts.page(manager)).items}
+        assert here in seen and studies in seen and not {there, root} & seen
+        for hidden in (there, root, 99):
+            with pytest.raises(UnknownAccount):
+                await catalogue.accounts.one(manager, hidden)
+            with pytest.raises(UnknownAccount):
+                await catalogue.accounts.reset_password(manager, hidden)
+            with pytest.raises(UnknownAccount):
+                await catalogue.accounts.remove(manager, hidden)
+        for role, where in [
+            (AccountRole.OPERATOR, {}),
+            (AccountRole.OPERATOR, {"district_id": 1}),
+            (AccountRole.TEACHER, {"school_id": 31}),
+        ]:
+            values = AccountValues("某人", role, **where)
+            with pytest.raises(OutOfScope):
+                await catalogue.accounts.add(manager, "more", values, NOW)
+            with pytest.raises(OutOfScope):
+                await catalogue.accounts.change(manager, here, values)
+        await catalogue.accounts.change(manager, here, AccountValues("改名", AccountRole.ASSISTANT, school_id=21))
+    with pytest.raises(OutOfScope):  # more than a school is a researcher's
+        await catalogue.accounts.reset_password(school, studies)
+    with pytest.raises(OutOfScope):
+        await catalogue.accounts.add(school, "more", researcher, NOW)
+    await catalogue.accounts.reset_password(district, studies)
+
+
+async def test_nobody_takes_away_what_they_stand_on(catalogue):
+    root = await catalogue.manager(AccountRole.OPERATOR)
+    for values in (
+        AccountValues("某人", AccountRole.OPERATOR, disabled=True),
+        AccountValues("某人", AccountRole.OPERATOR, district_id=1),
+        AccountValues("某人", AccountRole.TEACHER, school_id=21),
+    ):
+        with pytest.raises(NotYourself):
+            await catalogue.accounts.change(root, root.account_id, values)
+    with pytest.raises(NotYourself):
+        await catalogue.accounts.remove(root, root.account_id)
+    renamed = await catalogue.accounts.change(root, root.account_id, AccountValues("新名", AccountRole.OPERATOR))
+    assert renamed.name == "新名"
+
+
+async def test_what_does_not_go_together_is_refused(catalogue):
+    for role, where in [
+        (AccountRole.TEACHER, {}),
+        (AccountRole.TEACHER, {"school_id": 21, "district_id": 2}),
+        (AccountRole.TEACHER, {"school_id": 99}),
+        (AccountRole.OPERATOR, {"district_id": 99}),
+        (AccountRole.OPERATOR, {"school_id": 21}),
+        (AccountRole.RESEARCHER, {}),
+        (AccountRole.RESEARCHER, {"school_id": 21, "district_id": 2}),
+        (AccountRole.TEACHER, {"school_id": 31, "person_id": 5}),
+        (AccountRole.TEACHER, {"school_id": 21, "person_id": 99}),
+        (AccountRole.OPERATOR, {"name": " "}),
+    ]:
+        with pytest.raises(BadAccount):
+            await catalogue.accounts.add(
+                ROOT, "somebody", AccountValues(**{"name": "某人", "role": role, **where}), NOW
+            )
+
+
+async def test_a_login_is_there_once_and_looks_like_one(catalogue):
+    await catalogue.teacher("Ｗang.1")  # full width, as an input method may give it
+    with pytest.raises(LoginTaken):
+        await catalogue.teacher(" wang.1 ")
+    for login in ("", "x", "a b", "<b>", "x" * 61 + " "):
+        with pytest.raises(BadAccount):
+            await catalogue.teacher(login)
+
+
+async def test_accounts_are_found_by_login_and_name(catalogue):
+    await catalogue.teacher("wang", person_id=5)
+    await catalogue.teacher("li_1", name="李建国")
+    await catalogue.teacher("li11", name="李_", role=AccountRole.ASSISTANT)
+
+    async def found(**asked):
+        page = await catalogue.accounts.page(ROOT, **asked)
+        return page.total, [account.login for account in page.items]
+
+    assert await found() == (3, ["li11", "li_1", "wang"]) or await found() == (3, ["li_1", "li11", "wang"])
+    assert await found(text="建国") == (1, ["li_1"])
+    assert await found(text="I_") == (1, ["li_1"])
+    assert await found(role=AccountRole.ASSISTANT) == (1, ["li11"])
+    assert (await found(page=2, page_size=2))[0] == 3
+    assert len((await found(page=2, page_size=2))[1]) == 1
+
+
+async def test_a_device_is_known_until_it_is_revoked(catalogue):
+    credential = new_credential()
+    row = {"id": "0123456789abcdef", "kind": "terminal", "name": "大屏", "classroom_id": 7, "paired_at": NOW}
+    async with catalogue.database.writing() as connection:
+        await connection.execute(insert(devices).values(**row, credential_hash=hash_of(credential)))
+    device = await catalogue.devices.find(credential)
+    assert device is not None and (device.id, device.classroom_id) == ("0123456789abcdef", 7)
+    assert await catalogue.devices.find(new_credential()) is None
+    assert await catalogue.devices.find(hash_of(credential)) is None
+    async with catalogue.database.writing() as connection:
+        await connection.execute(update(devices).values(revoked_at=NOW))
+    assert await catalogue.devices.find(credential) is None
+
+
+async def test_the_log_tells_who_did_what_to_those_who_may_know(catalogue):
+    here, _ = await catalogue.teacher("here")
+    there, _ = await catalogue.teacher("there", school_id=31)
+    for n, (account_id, actor, action) in enumerate(
+        [(here, "here 王", "session.begin"), (there, "there 李", "account.add"), (None, "admin'--", "session.refused")]
+    ):
+        entry = Entry(NOW + timedelta(minutes=n), account_id, actor, action, "x" * 300, {"n": n}, "192.0.2.1")
+        await catalogue.audit.put(entry)
+    everything = (await catalogue.manager(AccountRole.OPERATOR)).scope
+    school = (await catalogue.manager(AccountRole.SCHOOL_ADMIN, school_id=21)).scope
+
+    async def seen(scope, **asked):
+        return [entry.detail["n"] for entry in (await catalogue.audit.page(AuditQuery(**asked), scope)).items]
+
+    assert await seen(everything) == [2, 1, 0]
+    assert await seen(school) == [0]
+    assert await seen(everything, action="session.") == [2, 0]
+    assert await seen(everything, actor="李") == [1]
+    assert await seen(everything, since=NOW + timedelta(minutes=1), until=NOW + timedelta(minutes=2)) == [1]
+    assert await seen(everything, page=2, page_size=2) == [0]
+    await catalogue.accounts.remove(ROOT, there)
+    assert await seen(everything) == [2, 1, 0]
+    later = NOW + KEPT + timedelta(seconds=90)
+    await catalogue.audit.put(Entry(later, None, "-", "x", "", {"n": 3}, ""))
+    assert await seen(everything) == [3, 2]
