@@ -47,6 +47,7 @@ from classroom.web.audit import Audit
 from classroom.web.context import Context
 from classroom.web.identity import Identities
 from classroom.web.limits import SIGN_INS_OF_LOGIN_PER_MINUTE, SIGN_INS_PER_MINUTE, RateLimit
+from classroom.web.openid import OpenIdProvider
 from classroom.web.secret import STATE, secret_of
 from classroom.worker import COMMAND
 
@@ -182,6 +183,7 @@ class Node:
         self._following: asyncio.Task[None] | None = None
         self._passwords = Passwords()
         self.accounts = Accounts(self.database, self._passwords)
+        self._openid = openid_provider(settings)
         sessions = Sessions(self.database)
         links = LinkMemory(root / STATE / "links.json")
         self.service = LessonService(
@@ -203,6 +205,8 @@ class Node:
                 signing_in=SigningIn(self.database, self._passwords),
                 accounts=self.accounts,
                 audit=Audit(AuditLog(self.database)),
+                openid=self._openid,
+                openid_name=None if self._openid is None else settings.oidc_name,
                 sign_ins=RateLimit(SIGN_INS_PER_MINUTE),
                 sign_ins_of_login=RateLimit(SIGN_INS_OF_LOGIN_PER_MINUTE),
                 secret=secret,
@@ -235,6 +239,8 @@ class Node:
             await asyncio.wait([self._following])
         await self.catalogue.close()
         self._passwords.close()
+        if self._openid is not None:
+            await self._openid.close()
 
     async def greet(self, announce: Callable[[str], Any]) -> None:
         """As soon as there is a database: if nobody can sign in yet, make somebody who can, and say it once."""
@@ -269,6 +275,14 @@ def open_database(settings: Settings) -> Database:
     """The database that is set, or SQLite in the data directory. Raises BadDatabaseUrl."""
     given = None if settings.database_url is None else settings.database_url.get_secret_value()
     return Database(database_url(given, settings.recordings / STATE))
+
+
+def openid_provider(settings: Settings) -> OpenIdProvider | None:
+    """The OpenID provider that is set, if one is."""
+    if settings.oidc_issuer is None:
+        return None
+    secret = settings.oidc_client_secret.get_secret_value()
+    return OpenIdProvider(settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_claim)
 
 
 def _allow_many_files() -> None:

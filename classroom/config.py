@@ -8,6 +8,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -24,6 +25,7 @@ ENV_PREFIX = "CLASSROOM_"
 NOT_SETTINGS = frozenset({"CLASSROOM_TOKEN"})  # read by `classroom capture`, which has no settings
 DEFAULT_FILE = Path("classroom.toml")
 
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -72,6 +74,15 @@ class Settings(BaseSettings):
         description="Database of the catalogue, postgresql://user:password@host/database; "
         "empty: SQLite in the data directory.",
     )
+    oidc_issuer: str | None = Field(
+        None, description="OpenID provider with which staff may sign in, https://…; empty: passwords only."
+    )
+    oidc_client_id: str = Field("classroom", description="What this server is called at the provider.")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="Its secret at the provider.")
+    oidc_name: str = Field("统一身份认证", description="What the button for signing in there says.")
+    oidc_claim: str = Field(
+        "preferred_username", description="Claim of the provider that is the login here: a staff number, for example."
+    )
     max_connections: int = Field(2000, ge=1, description="Open control WebSockets; more are answered 503.")
     max_sessions: int = Field(1000, ge=1, description="Open WHIP and WHEP sessions; more are answered 503.")
     bad_tokens_per_minute: int = Field(
@@ -91,6 +102,15 @@ class Settings(BaseSettings):
     def _check_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
             ipaddress.ip_address(text)
+        return value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _check_issuer(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(value)
+            if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+                raise ValueError("an issuer is an address that begins with https://")
         return value
 
     @field_validator("secret")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from classroom.web import accounts, api, audit, deliveries, library, pages, replay, sessions, stats
+from classroom.web import accounts, api, audit, deliveries, library, oidc, pages, replay, sessions, stats
 from classroom.web.context import CONTEXT, Context
 from classroom.web.control import OPEN_SOCKETS, close_all, control
 from classroom.web.doors import CORS, Door
@@ -43,6 +43,7 @@ def make_app(context: Context) -> web.Application:
     app.add_routes(library.routes())
     app.add_routes(stats.routes())
     app.add_routes(sessions.routes())
+    app.add_routes(oidc.routes())
     app.add_routes(accounts.routes())
     app.add_routes(audit.routes())
     app.add_routes([web.get("/ws/{lesson}", control), web.get("/metrics", metrics)])

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from classroom.web.audit import Audit
     from classroom.web.identity import Identities
     from classroom.web.limits import RateLimit
+    from classroom.web.openid import OpenIdProvider
 
 T = TypeVar("T")
 Reader = Claims | ViewerKey | Operator | AccountPrincipal
@@ -130,6 +131,8 @@ class Context:
     signing_in: SigningIn
     accounts: Accounts
     audit: Audit
+    openid: OpenIdProvider | None
+    openid_name: str | None  # on the button
     sign_ins: RateLimit  # by address
     sign_ins_of_login: RateLimit
     secret: str

@@ -5,20 +5,16 @@ from __future__ import annotations
 from aiohttp import web
 
 from classroom.web.context import CONTEXT
+from classroom.web.plain_page import plain_page
 from classroom.web.problem import Refusal
 
 PAGES = ("/", "/teacher", "/terminal", "/library", "/replay/{lesson}", "/replay/{lesson}/{holding}")
 
-_NOT_BUILT = """<!doctype html>
-<html lang="zh-CN"><meta charset="utf-8"><title>联体课堂</title>
-<body style="font-family:sans-serif;max-width:40em;margin:15vh auto;line-height:1.7">
-<h1>网页还没有生成</h1>
+_NOT_BUILT = """<h1>网页还没有生成</h1>
 <p>服务器在运行，但网页文件还没有生成。请在项目目录中执行 <code>make run</code>，它会生成网页并启动一节课。</p>
 <h2>The pages are not built</h2>
-<p>The server is running, but its pages have not been built yet.
-Run <code>make run</code> in the project's directory: it builds them and starts a lesson.</p>
-</body></html>
-"""
+<p lang="en">The server is running, but its pages have not been built yet.
+Run <code>make run</code> in the project's directory: it builds them and starts a lesson.</p>"""
 
 
 def routes() -> list[web.RouteDef]:
@@ -31,7 +27,7 @@ async def page(request: web.Request) -> web.StreamResponse:
     """``index.html`` for every page; it is asked for each time, because its assets are named by their contents."""
     index = request.app[CONTEXT].ui / "index.html"
     if not index.is_file():
-        return web.Response(status=503, text=_NOT_BUILT, content_type="text/html")
+        return plain_page("联体课堂", _NOT_BUILT, status=503)
     return web.FileResponse(index, headers={"Cache-Control": "no-cache"})
 
 

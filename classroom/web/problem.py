@@ -22,6 +22,7 @@ from classroom.model import ClassroomError, InvalidLessonId
 from classroom.sfu import negotiate
 from classroom.sfu import session as sfu
 from classroom.web.auth import BadToken, Forbidden
+from classroom.web.openid import ProviderUnreachable, SignInFailed
 from classroom.web.responses import NO_STORE
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ _CODES: dict[type[ClassroomError], tuple[int, str]] = {
     Locked: (423, "locked"),
     AccountDisabled: (403, "account_disabled"),
     UnknownPerson: (403, "unknown_person"),
+    SignInFailed: (403, "oidc_failed"),
+    ProviderUnreachable: (503, "oidc_unreachable"),
     BadPassword: (422, "bad_password"),
     TooManyPasswords: (503, "busy"),
     BadAccount: (422, "bad_account"),

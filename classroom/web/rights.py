@@ -100,6 +100,8 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("POST", "/api/session"): Right.PUBLIC,
     ("DELETE", "/api/session"): Right.OWN_SESSION,
     ("PUT", "/api/session/password"): Right.OWN_SESSION,
+    ("GET", "/api/oidc/start"): Right.PUBLIC,
+    ("GET", "/api/oidc/callback"): Right.PUBLIC,
     ("GET", "/api/accounts"): Right.ACCOUNTS_WRITE,
     ("POST", "/api/accounts"): Right.ACCOUNTS_WRITE,
     ("GET", "/api/accounts/{account}"): Right.ACCOUNTS_WRITE,

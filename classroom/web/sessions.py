@@ -60,6 +60,7 @@ async def session(request: web.Request) -> web.Response:
             "account": None if account is None else _account(account),
             "device": None if device is None else {**_device(device), "csrf": csrf(device)},
             "csrf": csrf(account or device),
+            "oidc": context.openid_name,
         }
     )
 

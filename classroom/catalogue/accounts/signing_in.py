@@ -122,7 +122,9 @@ class SigningIn:
                 raise UnknownPerson
             if row.disabled:
                 raise AccountDisabled
-            values = {"oidc_issuer": issuer, "oidc_subject": subject, "signed_in_at": now}
+            values: dict[str, object] = {"oidc_issuer": issuer, "oidc_subject": subject, "signed_in_at": now}
+            if row.must_change:  # a first password that was never used: whoever signs in elsewhere needs none
+                values |= {"password_hash": None, "must_change": False}
             await connection.execute(update(accounts).where(accounts.c.id == row.id).values(values))
         return account_of(row)
 
