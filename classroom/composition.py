@@ -31,6 +31,7 @@ from classroom.catalogue.catalogue import Catalogue
 from classroom.catalogue.database import CatalogueUnavailable, Database, database_url
 from classroom.indexing import IndexProcess
 from classroom.live import ports
+from classroom.live.commands import Commands
 from classroom.live.journal import Journal
 from classroom.live.links import LinkMemory
 from classroom.live.service import LessonService
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     from classroom.live.ports import Record
     from classroom.model import LessonId
     from classroom.sfu.core.events import MediaEvent
-    from classroom.sfu.core.stats import LessonStats
     from classroom.sfu.server import OnEvent
 
 logger = logging.getLogger(__name__)
@@ -136,9 +136,6 @@ class NodeMedia(ports.MediaServer, Protocol):
     def stats(self) -> dict[str, float]:
         """Counters since the start, by Prometheus-like names."""
 
-    async def observe(self, lesson: LessonId) -> LessonStats:
-        """What is the case in a lesson; raises UnknownLesson."""
-
 
 def worker_count(settings: Settings) -> int:
     """How many SFU processes there are: one a core, and two at least, so that one can take over from the other."""
@@ -196,6 +193,7 @@ class Node:
         self.app = make_app(
             Context(
                 service=self.service,
+                commands=Commands(self.service),
                 recordings=RecordingLibrary(root),
                 deliveries=Deliveries(root),
                 catalogue=self.catalogue,

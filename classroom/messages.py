@@ -84,8 +84,9 @@ class ReportView:
 class ParticipantView:
     """Someone or something in a lesson; ``receiving`` and ``publishing`` say whether media is connected.
 
-    ``asked`` counts how often the teacher called on it, ``spoke_s`` how long it has had the floor, ``last_asked_at``
-    when it lost or got it last: the fair-floor meter.
+    The fair-floor meter: ``asked`` counts how often the teacher called on it, ``last_asked_at`` is when it got or lost
+    the floor last, ``spoke_s`` how long it had it before; whoever has it speaks since then. A discussion, in which all
+    have the floor, does not count. ``link`` and ``report`` are told to teachers and observers only.
     """
 
     id: str
@@ -308,7 +309,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class LessonChanged:
-    """The lesson started, ended, or its recording changed."""
+    """Something about the lesson changed: it started or ended, its recording, the floor, a hand, the page."""
 
     seq: int
     lesson: LessonView
@@ -382,7 +383,7 @@ class VolumeSet:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """Answer to a hello that named its stream: what was missed follows, nothing twice."""
+    """Answer to a hello that named its stream: what was missed follows, nothing twice. It has no number itself."""
 
     stream: str
     type: Literal["resumed"] = "resumed"
@@ -400,7 +401,9 @@ class Ack:
 class ErrorMessage:
     """A command or the connection was refused: ``code`` for programs, ``detail`` for people. ``id`` of the command."""
 
-    code: Literal["bad_message", "unauthorized", "forbidden", "unknown_lesson", "busy", "internal"]
+    code: Literal[
+        "bad_message", "unauthorized", "forbidden", "unknown_lesson", "unknown_participant", "busy", "internal"
+    ]
     detail: str
     id: str | None = None
     type: Literal["error"] = "error"

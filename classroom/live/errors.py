@@ -21,6 +21,10 @@ class UnknownParticipant(ClassroomError):
     """Nobody of that id is in the lesson."""
 
 
+class MayNot(ClassroomError):
+    """Somebody of that role may not do this."""
+
+
 class Busy(ClassroomError):
     """The server holds as many sessions as it may."""
 

@@ -6,17 +6,21 @@ import asyncio
 import json
 import logging
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from classroom.model import LessonId, LessonState, RecordingState, parse_lesson_id
+from classroom.live.floor import Floor
+from classroom.live.lesson import LiveLesson, Person
+from classroom.model import LessonId, LessonState, ParticipantId, RecordingState, Role, parse_lesson_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
+
+WRITE_EVERY_S = 1.0  # at most, for what changes often; a start or an end is written at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,46 @@ class Entry:
     ended_at: datetime | None
     recording: RecordingState
     recording_detail: str | None
+    ends_at: datetime | None = None
+    interactive: bool = True
+    page: int | None = None
+    floor: dict[str, Any] = field(default_factory=lambda: Floor().saved())
+    people: list[tuple[Person, datetime]] = field(default_factory=list)  # and when they joined
+
+
+def entry_of(lesson: LiveLesson) -> Entry:
+    """What of a lesson is kept."""
+    return Entry(
+        lesson.id,
+        lesson.title,
+        lesson.state,
+        lesson.started_at,
+        lesson.ended_at,
+        lesson.recording,
+        lesson.recording_detail,
+        lesson.ends_at,
+        lesson.interactive,
+        lesson.page,
+        lesson.floor.saved(),
+        lesson.people(),
+    )
+
+
+def lesson_of(entry: Entry, wall: datetime) -> LiveLesson:
+    """The lesson as it was, with everybody away; what became of its recording is to be said by whoever records."""
+    lesson = LiveLesson(
+        entry.id,
+        entry.title,
+        entry.state,
+        entry.started_at,
+        entry.ended_at,
+        Floor.restored(entry.floor),
+        entry.page,
+    )
+    lesson.plan(entry.title, entry.ends_at, entry.interactive)
+    for person, joined_at in entry.people:
+        lesson.expect(person, joined_at, wall)
+    return lesson
 
 
 class Journal:
@@ -38,6 +82,9 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = asyncio.Lock()
+        self._changed = self._closed = False
+        self._written_s = float("-inf")
+        self._writing: asyncio.Task[None] | None = None
 
     async def load(self) -> list[Entry]:
         """The lessons as they were last saved; none when there is no file. A broken file is put aside and logged."""
@@ -56,8 +103,32 @@ class Journal:
     async def save(self, entries: Callable[[], Iterable[Entry]]) -> None:
         """Write what ``entries`` gives when it is this write's turn; raises OSError."""
         async with self._lock:
+            self._changed = False
+            self._written_s = asyncio.get_running_loop().time()
             text = json.dumps({"lessons": [asdict(entry) for entry in entries()]}, default=_jsonable, indent=1)
             await asyncio.to_thread(self._write, text)
+
+    def save_soon(self, entries: Callable[[], Iterable[Entry]]) -> None:
+        """Write beside whatever else is done, at most every WRITE_EVERY_S. A disk that refuses is logged."""
+        self._changed = True
+        if not self._closed and (self._writing is None or self._writing.done()):
+            self._writing = asyncio.create_task(self._write_while_changed(entries), name="journal")
+
+    async def close(self) -> None:
+        """Write nothing more by itself."""
+        self._closed = True
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.wait([self._writing])
+
+    async def _write_while_changed(self, entries: Callable[[], Iterable[Entry]]) -> None:
+        while self._changed:
+            await asyncio.sleep(self._written_s + WRITE_EVERY_S - asyncio.get_running_loop().time())
+            try:
+                if self._changed:
+                    await self.save(entries)
+            except OSError:
+                logger.exception("%s cannot be written; after a restart lessons go on as they were before", self._path)
 
     def _write(self, text: str) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +155,16 @@ def _parse(item: dict[str, Any]) -> Entry:
         ended_at=_time(item["ended_at"]),
         recording=RecordingState(item["recording"]),
         recording_detail=item["recording_detail"],
+        ends_at=_time(item.get("ends_at")),
+        interactive=bool(item.get("interactive", True)),
+        page=item.get("page"),
+        floor=Floor.restored(item.get("floor") or Floor().saved()).saved(),
+        people=[_person(person, joined_at) for person, joined_at in item.get("people", ())],
     )
+
+
+def _person(item: dict[str, Any], joined_at: str) -> tuple[Person, datetime]:
+    return Person(ParticipantId(item["id"]), Role(item["role"]), str(item["name"])), datetime.fromisoformat(joined_at)
 
 
 def _time(text: str | None) -> datetime | None:

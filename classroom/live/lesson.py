@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, overload
 
 from classroom.live.errors import UnknownParticipant
 from classroom.live.floor import Floor
+from classroom.live.link import is_news
 from classroom.messages import (
     LessonChanged,
     LessonView,
@@ -24,7 +25,7 @@ from classroom.messages import (
 from classroom.model import FloorMode, Label, LessonState, RecordingState, Role, TrackKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from classroom.model import LessonId, ParticipantId, Publication, PublicationId, SessionId
     from classroom.sfu.core.assignment import Direction
@@ -206,6 +207,10 @@ class LiveLesson:
         """The linked classrooms that are known, online or not."""
         return [who for who, participant in self._participants.items() if participant.person.role is Role.CLASSROOM]
 
+    def people(self) -> list[tuple[Person, datetime]]:
+        """Everybody, and when they joined."""
+        return [(participant.person, participant.joined_at) for participant in self._participants.values()]
+
     def require(self, who: ParticipantId) -> Person:
         """Somebody who is there, or was a moment ago; raises UnknownParticipant."""
         participant = self._participants.get(who)
@@ -214,6 +219,11 @@ class LiveLesson:
                 "课堂里没有这个参与者，也许已经离开。 Nobody of that id is in the lesson any more."
             )
         return participant.person
+
+    def name_of(self, who: ParticipantId) -> str | None:
+        """What somebody is called; None for who is not known."""
+        participant = self._participants.get(who)
+        return None if participant is None else participant.person.name
 
     def call_on(self, who: ParticipantId, beside: bool, wall: datetime) -> list[Delta]:
         """The teacher calls on a classroom, alone or beside those who have the floor; raises UnknownParticipant."""
@@ -321,13 +331,13 @@ class LiveLesson:
             left.append(ParticipantLeft(UNNUMBERED, participant.person.id))
         return [*left, *self._lesson_news()]
 
-    def set_link(self, who: ParticipantId, link: LinkView | None) -> list[Delta]:
-        """How the link of somebody was found to be; None while nothing is sent to it."""
-        participant = self._participants.get(who)
-        if participant is None:
-            return []
-        participant.link = link
-        return self._show([who])
+    def set_links(self, links: Mapping[ParticipantId, LinkView]) -> list[Delta]:
+        """How the links of those were found who are sent something."""
+        for who, participant in self._participants.items():
+            link = links.get(who) if participant.online else None
+            if is_news(participant.link, link):
+                participant.link = link
+        return self._show(self._participants)
 
     def report(self, who: ParticipantId, report: ReportView) -> list[Delta]:
         """What a classroom says of itself."""

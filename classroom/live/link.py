@@ -6,17 +6,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from classroom.messages import LinkView
 from classroom.model import TrackKind
 from classroom.sfu.core.layers import Reason
 
 if TYPE_CHECKING:
-    from classroom.sfu.core.stats import ReceiverStats
+    from classroom.model import ParticipantId
+    from classroom.sfu.core.stats import LessonStats, ReceiverStats
 
 # Voice stands 5 % of loss with NACK and RED unnoticed, and a delay at which people begin to talk across each other is
 # about 400 ms (ITU-T G.114): half of it is this link's.
 FAIR_LOSS, POOR_LOSS = 0.02, 0.10
 FAIR_RTT_S, POOR_RTT_S = 0.2, 0.5
 FAIR_QUEUE_S, POOR_QUEUE_S = 0.1, 0.3
+
+
+# What is worth telling: a number that moves less says nothing new to whoever watches a wall of classrooms.
+STEP_RTT_MS, STEP_LOSS_PERCENT, STEP_SHARE = 20, 1.0, 0.25
 
 
 class Link(StrEnum):
@@ -86,3 +92,42 @@ def judge(receiver: ReceiverStats) -> Verdict:
         (Cause.NO_KEYFRAME, Link.GOOD, Reason.NO_KEYFRAME in reasons),
     )
     return next((Verdict(link, cause) for cause, link, holds in checks if holds), Verdict(Link.GOOD, Cause.NONE))
+
+
+def links_of(stats: LessonStats) -> dict[ParticipantId, LinkView]:
+    """The links of all who receive, of several sessions of one the worst."""
+    links: dict[ParticipantId, LinkView] = {}
+    for receiver in stats.receivers:
+        who = receiver.participant_id
+        if who:  # else the recorder, or another worker
+            view = _view_of(receiver)
+            links[who] = min(view, links.get(who, view), key=_gravity)
+    return links
+
+
+def is_news(before: LinkView | None, after: LinkView | None) -> bool:
+    """Whether a link has changed so that people should be told."""
+    if before is None or after is None:
+        return before is not after
+    rtt_step_ms = max(STEP_RTT_MS, STEP_SHARE * before.rtt_ms)
+    return (
+        (before.word, before.cause) != (after.word, after.cause)
+        or abs(after.rtt_ms - before.rtt_ms) > rtt_step_ms
+        or abs(after.loss_percent - before.loss_percent) > STEP_LOSS_PERCENT
+        or abs(after.down_kbps - before.down_kbps) > STEP_SHARE * before.down_kbps
+    )
+
+
+def _view_of(receiver: ReceiverStats) -> LinkView:
+    verdict = judge(receiver)
+    return LinkView(
+        word=verdict.link.value,
+        cause=verdict.cause.value,
+        rtt_ms=round(receiver.rtt_s * 1000),
+        loss_percent=round(receiver.loss * 100, 1),
+        down_kbps=round((receiver.estimate_bps or receiver.bitrate_bps) / 1000),
+    )
+
+
+def _gravity(view: LinkView) -> tuple[int, int]:
+    return (list(Link)[::-1].index(Link(view.word)), list(Cause).index(Cause(view.cause)))

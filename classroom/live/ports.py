@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from classroom.model import Label, LessonId, ParticipantId, RecordingState, SessionId
     from classroom.sfu.core.assignment import Direction
+    from classroom.sfu.core.stats import LessonStats
     from classroom.sfu.session import Patched, Session
 
 
@@ -36,6 +37,9 @@ class MediaServer(Protocol):
 
     async def direct(self, lesson: LessonId, direction: Direction) -> None:
         """Show and let speak what the lesson has decided; raises UnknownLesson."""
+
+    async def observe(self, lesson: LessonId) -> LessonStats:
+        """What is the case in a lesson; raises UnknownLesson."""
 
     async def patch(self, session: SessionId, fragment: str, if_match: str | None) -> Patched:
         """Take candidates or restart ICE; raises UnknownSession, BadFragment, EtagMismatch."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from classroom.live.minutes import Minutes
 from classroom.model import RecordingState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from classroom.live.lesson import Delta, LiveLesson
     from classroom.live.ports import Record, Recording
-    from classroom.messages import ParticipantView
-    from classroom.model import LessonId
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class LessonRecording:
 
     def __init__(
         self,
-        lesson: LessonId,
+        lesson: LiveLesson,
         record: Record | None,
         on_state: Callable[[RecordingState, str | None], None],
     ) -> None:
@@ -33,10 +33,11 @@ class LessonRecording:
         self._record = record
         self._on_state = on_state
         self._recording: Recording | None = None
+        self._minutes = Minutes()
         self._turn = 0  # which recording may speak: a former one may still be finishing
         self._state = RecordingState.OFF
 
-    async def open(self, title: str, resume: bool) -> None:
+    async def open(self, resume: bool) -> None:
         """Record from now on. The lesson is open; media must not flow yet if nothing is to be missed."""
         if self._record is None:
             return
@@ -51,11 +52,13 @@ class LessonRecording:
 
         self._state = RecordingState.OFF
         try:
-            self._recording = await self._record(self._lesson, title, on_state, resume)
+            self._recording = await self._record(self._lesson.id, self._lesson.title, on_state, resume)
         except Exception as error:
-            logger.exception("lesson=%s is not recorded", self._lesson)
+            logger.exception("lesson=%s is not recorded", self._lesson.id)
             self._set(RecordingState.FAILED, _sentence(error))
             return
+        for event, data in self._minutes.begin(self._lesson, resume):
+            self._recording.add_event(event, **data)
         if self._state is RecordingState.OFF:
             self._set(RecordingState.RECORDING, None)
 
@@ -67,34 +70,22 @@ class LessonRecording:
         try:
             await recording.finish(state)
         except Exception as error:
-            logger.exception("lesson=%s: its recording could not be finished", self._lesson)
+            logger.exception("lesson=%s: its recording could not be finished", self._lesson.id)
             self._set(RecordingState.FAILED, _sentence(error))
             return
         if self._state is RecordingState.RECORDING:
             self._set(state, None)
 
-    def note_participant(self, participant: ParticipantView) -> None:
-        """Keep a record of who was there, and with what."""
+    def follow(self, deltas: Iterable[Delta]) -> None:
+        """Keep a record of what happened."""
         if self._recording is not None:
-            self._recording.add_event(
-                "participant",
-                id=participant.id,
-                role=participant.role.value,
-                name=participant.name,
-                online=participant.online,
-                publishing=participant.publishing,
-                receiving=participant.receiving,
-            )
+            for event, data in self._minutes.follow(self._lesson, deltas):
+                self._recording.add_event(event, **data)
 
-    def note_programme(self, programme: str | None) -> None:
-        """Keep a record of what was shown to all; None is the main picture."""
+    def note(self, event: str, **data: object) -> None:
+        """Keep a record of what changes nothing."""
         if self._recording is not None:
-            self._recording.add_event("programme", programme=programme)
-
-    def note_floor(self, participants: Iterable[ParticipantView]) -> None:
-        """Keep a record of who was asked to speak."""
-        if self._recording is not None:
-            self._recording.add_event("floor", participants=[{"id": it.id, "name": it.name} for it in participants])
+            self._recording.add_event(event, **data)
 
     def _set(self, state: RecordingState, detail: str | None) -> None:
         self._state = state

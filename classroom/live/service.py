@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from classroom.live.errors import Busy, Draining, LessonEnded, NotYours, unknown_lesson
-from classroom.live.feed import Feed
-from classroom.live.journal import Entry, Journal
-from classroom.live.lesson import UNNUMBERED, Delta, LiveLesson, Person
-from classroom.live.recording import LessonRecording
-from classroom.messages import ParticipantChanged, SessionEnded
+from classroom.live.held import HeldLesson
+from classroom.live.journal import Entry, Journal, entry_of, lesson_of
+from classroom.live.lesson import DESERTED_AFTER, UNNUMBERED, Delta, LiveLesson, Person, iso
+from classroom.live.link import links_of
+from classroom.messages import Note, SessionEnded, VolumeSet
 from classroom.model import ClassroomError, Label, LessonId, LessonState, ParticipantId, RecordingState, SessionId
 from classroom.sfu import session as sfu
 from classroom.sfu.core.events import (
@@ -34,25 +33,19 @@ from classroom.sfu.negotiate import parse_offer
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 
+    from classroom.live.feed import Feed
     from classroom.live.links import LinkMemory
     from classroom.live.ports import MediaServer, Record
+    from classroom.messages import ReportView
 
 logger = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 30.0
+WATCHING_S = 2.0  # how often somebody who conducts is told how the links are
 KEEP_ENDED = timedelta(days=7)  # for so long an ended lesson refuses publishers that were not told
 DRAINING = "draining"
 
 _T = TypeVar("_T")
-
-
-@dataclass(slots=True, eq=False)
-class _Held:
-    lesson: LiveLesson
-    recording: LessonRecording
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # one start, end or new session at a time
-    feeds: dict[Feed, ParticipantId] = field(default_factory=dict)  # and whose they are
-    media_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +81,10 @@ class LessonService:
         self._links = links
         self._max_sessions = max_sessions
         self._wall = wall
-        self._lessons: dict[LessonId, _Held] = {}
+        self._lessons: dict[LessonId, HeldLesson] = {}
         self._sessions: dict[SessionId, Owner] = {}
         self._tasks: set[asyncio.Task[object]] = set()
-        self._house: asyncio.Task[None] | None = None
+        self._routines: list[asyncio.Task[None]] = []
         self.draining = False
 
     # --- life --------------------------------------------------------------------------------------------------
@@ -99,29 +92,30 @@ class LessonService:
     async def open(self) -> None:
         """Go on with the lessons that were live when the server stopped."""
         for entry in await self._journal.load():
-            lesson = LiveLesson(entry.id, entry.title, entry.state, entry.started_at, entry.ended_at)
+            lesson = lesson_of(entry, self._wall())
             held = self._hold(entry.id, lesson)
             if entry.state is LessonState.LIVE:
                 logger.info("lesson=%s goes on", entry.id)
-                await self._open_media(held, resume=True)
+                await held.open_media(resume=True)
             else:
                 lesson.set_recording(entry.recording, entry.recording_detail)
         await self._links.load()
-        self._house = asyncio.create_task(self._keep_house(), name="lesson housekeeping")
+        self._routines = [
+            asyncio.create_task(self._keep_house(), name="lesson housekeeping"),
+            asyncio.create_task(self._watch_links(), name="link watch"),
+        ]
 
     async def drain(self) -> None:
         """Take nobody in, tell everybody, finish recordings; what is live stays so for the next start."""
         self.draining = True
-        if self._house is not None:
-            self._house.cancel()
+        for routine in self._routines:
+            routine.cancel()
         for held in self._lessons.values():
-            for feed in held.feeds:
-                feed.close(DRAINING)
+            held.streams.close(DRAINING)
         await asyncio.gather(*self._tasks, return_exceptions=True)
         live = [held for held in self._lessons.values() if held.lesson.state is LessonState.LIVE]
-        await asyncio.gather(
-            *(self._close_media(held, "the server restarts", RecordingState.INTERRUPTED) for held in live)
-        )
+        await asyncio.gather(*(held.close_media("the server restarts", RecordingState.INTERRUPTED) for held in live))
+        await self._journal.close()
         await self._save()
         await self._links.save()
 
@@ -143,30 +137,57 @@ class LessonService:
             raise unknown_lesson(lesson)
         await self._to_the_end(self._end(held))
 
+    def plan(self, lesson: LessonId, title: str, ends_at: datetime | None, interactive: bool) -> None:
+        """Hear what the timetable says of a lesson, before it is started or later."""
+        held = self._hold(lesson)
+        held.tell(held.lesson.plan(title, ends_at, interactive))
+
     async def direct(self, lesson: LessonId, programme: str | None, floor: Iterable[str]) -> None:
         """Show a publication, by name, as the programme of a live lesson, and let these participants be heard and seen.
 
         Raises UnknownLesson, Draining.
         """
+        who = [ParticipantId(participant) for participant in floor]
+        await self.change(lesson, lambda live, wall: live.direct(programme, who, wall))
+
+    async def change(self, lesson: LessonId, apply: Callable[[LiveLesson, datetime], list[Delta]]) -> None:
+        """Change something in a live lesson, tell everybody, let the media follow.
+
+        Raises UnknownLesson, Draining, and what ``apply`` raises.
+        """
         self._refuse_when_draining()
-        held = self._lessons.get(lesson)
-        if held is None or held.lesson.state is not LessonState.LIVE:
+        held = self._find(lesson)
+        if held.lesson.state is not LessonState.LIVE:
             raise unknown_lesson(lesson)
-        before = held.lesson.direction
-        self._tell(held, held.lesson.direct(programme, [ParticipantId(who) for who in floor], self._wall()))
-        direction = held.lesson.direction
-        if direction.programme != before.programme:
-            held.recording.note_programme(direction.programme)
-        if direction.floor != before.floor:
-            held.recording.note_floor(who for who in held.lesson.participants() if who.id in direction.floor)
-        await self._to_the_end(self._direct(held))
+        held.tell(apply(held.lesson, self._wall()))
+        await held.directed()
+
+    def report(self, lesson: LessonId, person: Person, report: ReportView) -> None:
+        """Hear what a terminal says of itself."""
+        held = self._lessons.get(lesson)
+        if held is not None:
+            held.tell(held.lesson.report(person.id, report))
+
+    def send_note(self, lesson: LessonId, text: str, to: ParticipantId | None) -> None:
+        """Tell a participant, or every classroom, something in words. Raises UnknownLesson, UnknownParticipant."""
+        held = self._find(lesson)
+        live = held.lesson
+        people = [live.require(who) for who in (live.classrooms() if to is None else [to])]
+        for person in people:
+            held.streams.tell_one(person.id, Note(UNNUMBERED, text, iso(self._wall())))
+        held.note("note", text=text, to=[] if to is None else [{"id": p.id, "name": p.name} for p in people])
+
+    def set_volume(self, lesson: LessonId, who: ParticipantId, volume: int) -> None:
+        """Tell a participant how loud to be, 0 to 100. Raises UnknownLesson, UnknownParticipant."""
+        held = self._find(lesson)
+        held.streams.tell_one(held.lesson.require(who).id, VolumeSet(UNNUMBERED, volume))
 
     async def note_recording(self, lesson: LessonId, state: RecordingState, detail: str | None) -> None:
         """Hear what became of the recording of a lesson after its end; one that is live or unknown is left alone."""
         held = self._lessons.get(lesson)
         if held is not None and held.lesson.state is LessonState.ENDED:
             deltas = held.lesson.set_recording(state, detail)
-            self._tell(held, deltas)
+            held.tell(deltas)
             if deltas:
                 await self._to_the_end(self._save())
 
@@ -182,19 +203,21 @@ class LessonService:
         return [held.lesson for held in self._lessons.values()]
 
     @contextmanager
-    def connect(self, lesson: LessonId, person: Person) -> Iterator[Feed]:
-        """A control connection: yields what it is to be told. The lesson need not exist yet."""
+    def connect(self, lesson: LessonId, person: Person, stream: str | None = None, seq: int = 0) -> Iterator[Feed]:
+        """A control connection: yields what it is to be told. The lesson need not exist yet.
+
+        A client that had a ``stream`` up to ``seq`` goes on there if it comes back within a minute.
+        """
         held = self._hold(lesson)
-        feed = Feed(lambda: held.lesson.snapshot(person.id, self._wall()))
-        self._tell(held, held.lesson.join(person, self._wall()))
-        held.feeds[feed] = person.id
+        feed = held.streams.open(person, stream, seq, self._wall())
+        held.tell(held.lesson.join(person, self._wall()))
         if self.draining:
             feed.close(DRAINING)
         try:
             yield feed
         finally:
-            del held.feeds[feed]
-            self._tell(held, held.lesson.leave(person.id, self._wall()))
+            held.streams.leave(feed, self._wall())
+            held.tell(held.lesson.leave(person.id, self._wall()))
             self._let_go(held)
 
     # --- media sessions ----------------------------------------------------------------------------------------
@@ -206,7 +229,7 @@ class LessonService:
         """
         parse_offer(offer)  # nonsense starts no lesson
 
-        def accept(held: _Held) -> Awaitable[sfu.Session]:
+        def accept(held: HeldLesson) -> Awaitable[sfu.Session]:
             names = {label: held.lesson.publication_name(person, label) for label in Label}
             return self._media.publish(lesson, person.id, offer, names)
 
@@ -244,7 +267,7 @@ class LessonService:
     async def _open_session(
         self,
         owner: Owner,
-        accept: Callable[[_Held], Awaitable[sfu.Session]],
+        accept: Callable[[HeldLesson], Awaitable[sfu.Session]],
         may_open: bool,
     ) -> sfu.Session:
         self._refuse_when_draining()
@@ -259,9 +282,9 @@ class LessonService:
 
     async def _accept(
         self,
-        held: _Held,
+        held: HeldLesson,
         owner: Owner,
-        accept: Callable[[_Held], Awaitable[sfu.Session]],
+        accept: Callable[[HeldLesson], Awaitable[sfu.Session]],
         may_open: bool,
     ) -> sfu.Session:
         async with held.lock:
@@ -277,10 +300,10 @@ class LessonService:
             try:
                 session = await accept(held)
             except sfu.UnknownLesson:  # its media were lost this moment; the lesson goes on
-                await self._open_media(held, resume=True)
+                await held.open_media(resume=True)
                 session = await accept(held)
             self._sessions[session.id] = owner
-            self._tell(held, held.lesson.open_session(session.id, owner.person, owner.publishing, self._wall()))
+            held.tell(held.lesson.open_session(session.id, owner.person, owner.publishing, self._wall()))
             return session
 
     def on_event(self, lesson: LessonId, event: MediaEvent) -> None:
@@ -305,7 +328,7 @@ class LessonService:
             case SessionClosed(session_id, participant_id, _, reason):
                 deltas = live.close_session(session_id, participant_id, wall)
                 if owner is not None:
-                    self._tell_owner(held, owner, SessionEnded(UNNUMBERED, session_id, reason))
+                    held.streams.tell_one(owner.person.id, SessionEnded(UNNUMBERED, session_id, reason))
             case LinkMeasured(participant_id, estimate_bps):
                 self._links.measured(participant_id, estimate_bps)
                 return
@@ -314,54 +337,38 @@ class LessonService:
                 deltas = live.lose_media()
                 held.media_lost = True
                 self._begin(self._reopen(held))
-        self._tell(held, deltas)
+        held.tell(deltas)
 
     # --- transitions, under the lock of the lesson -------------------------------------------------------------
 
-    async def _start(self, held: _Held) -> None:
+    async def _start(self, held: HeldLesson) -> None:
         async with held.lock:
             self._refuse_when_draining()
             if held.lesson.state is not LessonState.LIVE:
                 await self._go_live(held)
 
-    async def _end(self, held: _Held) -> None:
+    async def _end(self, held: HeldLesson) -> None:
         async with held.lock:
             if held.lesson.state is LessonState.LIVE:
-                self._tell(held, held.lesson.end(self._wall()))
+                held.tell(held.lesson.end(self._wall()))
                 logger.info("lesson=%s ended", held.lesson.id)
-                await self._close_media(held, "the lesson has ended", RecordingState.COMPLETE)
+                await held.close_media("the lesson has ended", RecordingState.COMPLETE)
                 await self._save()
 
-    async def _direct(self, held: _Held) -> None:
-        async with held.lock:
-            if held.lesson.state is LessonState.LIVE and not held.media_lost:  # else it is told when they are back
-                await self._media.direct(held.lesson.id, held.lesson.direction)
-
-    async def _go_live(self, held: _Held) -> None:
-        self._tell(held, held.lesson.start(self._wall()))
+    async def _go_live(self, held: HeldLesson) -> None:
+        held.tell(held.lesson.start(self._wall()))
         logger.info("lesson=%s started", held.lesson.id)
-        await self._open_media(held, resume=False)
+        await held.open_media(resume=False)
         await self._save()
 
-    async def _open_media(self, held: _Held, resume: bool) -> None:
-        """Media can come when this is done, and all of it is recorded."""
-        await self._media.open_lesson(held.lesson.id)
-        held.media_lost = False  # what is lost from here on is another loss
-        await self._media.direct(held.lesson.id, held.lesson.direction)
-        await held.recording.open(held.lesson.title, resume)
-
-    async def _reopen(self, held: _Held) -> None:
+    async def _reopen(self, held: HeldLesson) -> None:
         """Let media come again before anybody asks for it: the recording goes on, and nobody waits for it."""
         async with held.lock:
             if held.media_lost and held.lesson.state is LessonState.LIVE and not self.draining:
                 try:
-                    await self._open_media(held, resume=True)
+                    await held.open_media(resume=True)
                 except ClassroomError as error:  # the next session opens it
                     logger.error("lesson=%s has no media: %s", held.lesson.id, error)
-
-    async def _close_media(self, held: _Held, reason: str, state: RecordingState) -> None:
-        await self._media.close_lesson(held.lesson.id, reason)
-        await held.recording.finish(state)
 
     async def _save(self) -> None:
         try:
@@ -371,50 +378,37 @@ class LessonService:
 
     def _entries(self) -> Iterator[Entry]:
         for held in self._lessons.values():
-            lesson = held.lesson
-            if lesson.state is not LessonState.PLANNED:
-                yield Entry(
-                    lesson.id,
-                    lesson.title,
-                    lesson.state,
-                    lesson.started_at,
-                    lesson.ended_at,
-                    lesson.recording,
-                    lesson.recording_detail,
-                )
+            if held.lesson.state is not LessonState.PLANNED:
+                yield entry_of(held.lesson)
 
     # --- inside ------------------------------------------------------------------------------------------------
 
-    def _hold(self, lesson_id: LessonId, lesson: LiveLesson | None = None) -> _Held:
+    def _hold(self, lesson_id: LessonId, lesson: LiveLesson | None = None) -> HeldLesson:
         held = self._lessons.get(lesson_id)
         if held is None:
-            recording = LessonRecording(lesson_id, self._record, partial(self._on_recording, lesson_id))
-            held = self._lessons[lesson_id] = _Held(lesson or LiveLesson(lesson_id), recording)
+            held = self._lessons[lesson_id] = HeldLesson(
+                lesson or LiveLesson(lesson_id),
+                self._media,
+                self._record,
+                self._wall,
+                lambda: self._journal.save_soon(self._entries),
+                self._begin,
+            )
         return held
 
-    def _on_recording(self, lesson_id: LessonId, state: RecordingState, detail: str | None) -> None:
-        held = self._lessons.get(lesson_id)
-        if held is not None:
-            self._tell(held, held.lesson.set_recording(state, detail))
+    def _find(self, lesson: LessonId) -> HeldLesson:
+        held = self._lessons.get(lesson)
+        if held is None:
+            raise unknown_lesson(lesson)
+        return held
 
-    def _let_go(self, held: _Held) -> None:
-        """Forget a lesson that was only waited for."""
-        idle = not held.feeds and not held.lock.locked()
-        if idle and held.lesson.state is LessonState.PLANNED and self._lessons.get(held.lesson.id) is held:
-            del self._lessons[held.lesson.id]
-
-    def _tell(self, held: _Held, deltas: list[Delta]) -> None:
-        for delta in deltas:
-            for feed in held.feeds:
-                feed.put(delta)
-            if isinstance(delta, ParticipantChanged):
-                held.recording.note_participant(delta.participant)
-
-    def _tell_owner(self, held: _Held, owner: Owner, message: SessionEnded) -> None:
-        """Only its owner is told of a session: its id is nobody else's business."""
-        for feed, participant_id in held.feeds.items():
-            if participant_id == owner.person.id:
-                feed.put(message)
+    def _let_go(self, held: HeldLesson) -> None:
+        """Forget a lesson that was only waited for, and is not expected."""
+        lesson = held.lesson
+        expected = lesson.ends_at is not None and self._wall() - lesson.ends_at < DESERTED_AFTER
+        idle = not held.streams.connected and not held.lock.locked() and not expected
+        if idle and lesson.state is LessonState.PLANNED and self._lessons.get(lesson.id) is held:
+            del self._lessons[lesson.id]
 
     def _refuse_when_draining(self) -> None:
         if self.draining:
@@ -437,8 +431,25 @@ class LessonService:
             wall = self._wall()
             for held in list(self._lessons.values()):
                 lesson = held.lesson
-                self._tell(held, lesson.forget_absent(wall))
+                held.streams.forget_expired(wall)
+                held.tell(lesson.forget_absent(wall))
                 self._let_go(held)
-                busy = held.feeds or held.lock.locked()
+                if lesson.is_deserted(wall):
+                    logger.info("lesson=%s is over: long past the bell nobody is there", lesson.id)
+                    self._begin(self._end(held))
+                busy = held.streams.connected or held.lock.locked()
                 if not busy and lesson.ended_at is not None and wall - lesson.ended_at >= KEEP_ENDED:
                     del self._lessons[lesson.id]
+
+    async def _watch_links(self) -> None:
+        while True:
+            await asyncio.sleep(WATCHING_S)
+            for held in list(self._lessons.values()):
+                if held.lesson.state is not LessonState.LIVE or not held.streams.watched:
+                    continue
+                try:
+                    stats = await self._media.observe(held.lesson.id)
+                except ClassroomError as error:  # its media are being opened, or their process starts again
+                    logger.debug("lesson=%s cannot be observed: %s", held.lesson.id, error)
+                    continue
+                held.tell(held.lesson.set_links(links_of(stats)))

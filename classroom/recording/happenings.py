@@ -18,10 +18,10 @@ _NOT_PEOPLE = ("recorder", "node", "capture", "observer")
 
 
 def read_events(folder: Path, shift_s: float) -> list[dict[str, Any]]:
-    """``{at_s, kind, name, …}`` in order: hands, floor, programme, and classrooms that come and go. Blocks.
+    """``{at_s, kind, name, …}`` in order: hands, floor, mode, programme, pages, notes, and who comes and goes. Blocks.
 
-    ``name`` is who or what, empty when the floor or the programme is the teacher's again. ``shift_s`` is added to all
-    times. Lines that cannot be read are left out.
+    ``name`` is who or what, empty when the floor or the programme is the teacher's again, and when a note is for all.
+    ``shift_s`` is added to all times. Lines that cannot be read are left out.
     """
     found: list[dict[str, Any]] = []
     online: dict[str, bool] = {}
@@ -34,16 +34,32 @@ def read_events(folder: Path, shift_s: float) -> list[dict[str, Any]]:
                 continue
             online[who] = is_online
             data = {"name": str(data.get("name", "")), "role": str(data.get("role", "")), "online": is_online}
-        elif kind == "floor":
-            data = {"name": "、".join(_names(data.get("participants")))}
-        elif kind == "programme":
-            data = {"name": str(data.get("programme") or "")}
-        elif kind != "hand":
+        elif (told := _told(kind, data)) is not None:
+            data = told
+        else:
             continue
         found.append({**data, "kind": kind, "at_s": round(max(0.0, line["at_s"] + shift_s), 3)})
         if len(found) == MAX_EVENTS:
             break
     return sorted(found, key=lambda event: float(event["at_s"]))
+
+
+def _told(kind: str, data: dict[str, Any]) -> dict[str, Any] | None:
+    """What the timeline says of an event; None when it is not on it."""
+    match kind:
+        case "floor":
+            return {"name": "、".join(_names(data.get("participants")))}
+        case "programme":
+            return {"name": str(data.get("programme") or "")}
+        case "hand" if data.get("raised", True):
+            return {"name": str(data.get("name", ""))}
+        case "mode":
+            return {"name": str(data.get("mode", ""))}
+        case "page":
+            return {"page": data.get("page")}
+        case "note":
+            return {"name": "、".join(_names(data.get("to"))), "text": str(data.get("text", ""))}
+    return None
 
 
 def people(events: list[dict[str, Any]]) -> list[str]:

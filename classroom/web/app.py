@@ -6,7 +6,7 @@ from aiohttp import web
 
 from classroom.web import accounts, api, audit, deliveries, library, oidc, pages, replay, sessions, stats
 from classroom.web.context import CONTEXT, Context
-from classroom.web.control import OPEN_SOCKETS, close_all, control
+from classroom.web.control import OPEN_SOCKETS, WIRE, close_all, control
 from classroom.web.doors import CORS, Door
 from classroom.web.gate import gate
 from classroom.web.limits import MAX_BODY_BYTES
@@ -14,6 +14,7 @@ from classroom.web.media import media_file
 from classroom.web.metrics import count_requests, metrics
 from classroom.web.metrics import set_up as set_up_metrics
 from classroom.web.problem import problems
+from classroom.web.wire import Wire
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -34,6 +35,7 @@ def make_app(context: Context) -> web.Application:
     app = web.Application(middlewares=[count_requests, problems, gate], client_max_size=MAX_BODY_BYTES)
     app[CONTEXT] = context
     app[OPEN_SOCKETS] = set()
+    app[WIRE] = Wire()
     set_up_metrics(app)
     app.add_routes(Door(publishing=True).routes())
     app.add_routes(Door(publishing=False).routes())

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from classroom.catalogue.accounts.signing_in import SigningIn
     from classroom.catalogue.catalogue import Catalogue
     from classroom.catalogue.metadata import DatedMetadata
+    from classroom.live.commands import Commands
     from classroom.live.delivery import Completed, Told, Wanted
     from classroom.live.service import LessonService
     from classroom.model import Label, TrackKind
@@ -122,6 +123,7 @@ class Context:
     """Everything a door needs, given by the composition root."""
 
     service: LessonService
+    commands: Commands
     recordings: Recordings
     deliveries: Deliveries
     catalogue: Catalogue

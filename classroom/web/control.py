@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import TypeAdapter, ValidationError
 
 from classroom.live import errors as live
-from classroom.live.feed import FeedClosed
-from classroom.messages import Ack, ClientMessage, Direct, EndLesson, ErrorMessage, Hello, Ping, Pong, StartLesson
-from classroom.model import ClassroomError, InvalidLessonId, parse_lesson_id
+from classroom.live.feed import SUPERSEDED, FeedClosed
+from classroom.messages import ClientMessage, ErrorMessage, Hello, Ping, Pong, Report
+from classroom.model import InvalidLessonId, parse_lesson_id
 from classroom.web.auth import Action, BadToken, Claims, Forbidden
 from classroom.web.context import CONTEXT, Context, address_of
 from classroom.web.limits import HELLO_S, MAX_MESSAGE_BYTES
 from classroom.web.problem import Refusal
+from classroom.web.wire import Wire, text_of
 
 if TYPE_CHECKING:
+    from classroom.live.commands import Commands
     from classroom.live.feed import Feed
-    from classroom.messages import ServerMessage
+    from classroom.live.lesson import Person
+    from classroom.messages import Command
+    from classroom.model import LessonId
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 15.0  # a client that does not answer a WebSocket ping within half of it is gone
-MAX_COMMANDS = 8  # of one client at work; more are refused
+MAX_COMMANDS = 8  # of one client at work; it is read on when one is done
+MESSAGES_PER_S, BURST = 20.0, 100.0  # of one client; what it says faster is read later
 UNAUTHORIZED, FORBIDDEN, UNKNOWN_LESSON, NO_HELLO = 4401, 4403, 4404, 4408
 
 _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
 
 
 OPEN_SOCKETS = web.AppKey("open control sockets", set[web.WebSocketResponse])
+WIRE = web.AppKey("wire", Wire)
 
 
 class _Close(Exception):
@@ -61,10 +65,12 @@ async def control(request: web.Request) -> web.StreamResponse:
     try:
         await socket.prepare(request)
         try:
-            claims, name = await _greet(request, socket, context)
-            await _serve(socket, context, claims, name)
+            claims, hello = await _greet(request, socket, context)
+            reason = await _serve(socket, request.app[WIRE], context, claims, hello)
+            if reason is not None and reason != SUPERSEDED:  # who has come back elsewhere answers no closing
+                await socket.close(code=WSCloseCode.SERVICE_RESTART, message=b"the server restarts")
         except _Close as close:
-            await _send(socket, close.error)
+            await socket.send_str(text_of(close.error))
             await socket.close(code=close.close_code, message=close.error.code.encode())
         except ConnectionResetError:
             pass  # the client is gone
@@ -73,7 +79,7 @@ async def control(request: web.Request) -> web.StreamResponse:
     return socket
 
 
-async def _greet(request: web.Request, socket: web.WebSocketResponse, context: Context) -> tuple[Claims, str]:
+async def _greet(request: web.Request, socket: web.WebSocketResponse, context: Context) -> tuple[Claims, Hello]:
     try:
         async with asyncio.timeout(HELLO_S):
             hello = await _receive(socket)
@@ -97,51 +103,85 @@ async def _greet(request: web.Request, socket: web.WebSocketResponse, context: C
         raise _Close(UNAUTHORIZED, "busy", str(error)) from None
     except Forbidden as error:
         raise _Close(FORBIDDEN, "forbidden", str(error)) from None
-    return claims, hello.name
+    return claims, hello
 
 
-async def _serve(socket: web.WebSocketResponse, context: Context, claims: Claims, name: str) -> None:
-    with context.service.connect(claims.lesson, claims.person(name)) as feed:
+async def _serve(
+    socket: web.WebSocketResponse, wire: Wire, context: Context, claims: Claims, hello: Hello
+) -> str | None:
+    """Until either side has enough; returns why the feed was closed, None when the client is gone."""
+    person = claims.person(hello.name)
+    with context.service.connect(claims.lesson, person, hello.stream, hello.seq) as feed:
         logger.info("lesson=%s control of %s %s", claims.lesson, claims.role, claims.participant)
-        commands: set[asyncio.Task[None]] = set()
-        reader = asyncio.create_task(_read(socket, context, claims, feed, commands), name="control reader")
-        writer = asyncio.create_task(_write(socket, feed), name="control writer")
+        client = _Client(context.commands, claims.lesson, person, feed)
+        reader = asyncio.create_task(client.read(socket), name="control reader")
+        writer = asyncio.create_task(_write(socket, wire, feed), name="control writer")
         try:
             await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             reader.cancel()
             writer.cancel()
-            heard, told, *_ = await asyncio.gather(reader, writer, *commands, return_exceptions=True)
+            heard, told = await asyncio.gather(reader, writer, return_exceptions=True)
+            await client.leave()
         if isinstance(heard, Exception):
             raise heard
-        if told is True:
-            await socket.close(code=WSCloseCode.SERVICE_RESTART, message=b"the server restarts")
+        return told if isinstance(told, str) else None
 
 
-async def _read(
-    socket: web.WebSocketResponse, context: Context, claims: Claims, feed: Feed, commands: set[asyncio.Task[None]]
-) -> None:
-    """Take messages until the client is gone. What it has commanded is carried out all the same: see ``commands``."""
-    while True:
-        try:
-            message = await _receive(socket)
-        except _BadMessage as error:
-            feed.put(ErrorMessage("bad_message", str(error)))
-            continue
-        match message:
-            case None:
-                return
-            case Ping():
-                feed.put(Pong())
-            case StartLesson() | EndLesson() | Direct() if len(commands) < MAX_COMMANDS:
-                # Beside the reader: ending a lesson takes as long as its recording needs to be closed.
-                task = asyncio.create_task(_obey(context, claims, message, feed))
-                commands.add(task)
-                task.add_done_callback(commands.discard)
-            case StartLesson() | EndLesson() | Direct():
-                feed.put(ErrorMessage("busy", "命令太多。 Too many commands at once.", message.id))
-            case Hello():
-                feed.put(ErrorMessage("bad_message", "已经收到过 hello。 There was a hello already."))
+class _Client:
+    """What one client says, as it comes."""
+
+    def __init__(self, commands: Commands, lesson: LessonId, person: Person, feed: Feed) -> None:
+        self._commands = commands
+        self._lesson = lesson
+        self._person = person
+        self._feed = feed
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._credit = BURST
+        self._heard_s = asyncio.get_running_loop().time()
+
+    async def read(self, socket: web.WebSocketResponse) -> None:
+        """Take messages until the client is gone."""
+        while True:
+            await self._keep_pace()
+            try:
+                message = await _receive(socket)
+            except _BadMessage as error:
+                self._feed.put(ErrorMessage("bad_message", str(error)))
+                continue
+            match message:
+                case None:
+                    return
+                case Ping():
+                    self._feed.put(Pong())
+                case Report():
+                    self._commands.hear(self._lesson, self._person, message)
+                case Hello():
+                    self._feed.put(ErrorMessage("bad_message", "已经收到过 hello。 There was a hello already."))
+                case _:
+                    # Beside the reader: ending a lesson takes as long as its recording needs to be closed.
+                    task = asyncio.create_task(self._obey(message))
+                    self._waiting.add(task)
+                    task.add_done_callback(self._waiting.discard)
+                    if len(self._waiting) >= MAX_COMMANDS:
+                        await asyncio.wait(self._waiting, return_when=asyncio.FIRST_COMPLETED)
+
+    async def leave(self) -> None:
+        """Wait for answers no more; what it has commanded is carried out all the same."""
+        for task in self._waiting:
+            task.cancel()
+        await asyncio.gather(*self._waiting, return_exceptions=True)
+
+    async def _obey(self, command: Command) -> None:
+        self._feed.put(await self._commands.answer(self._lesson, self._person, command))
+
+    async def _keep_pace(self) -> None:
+        """One that talks without end holds up nobody but itself."""
+        now_s = asyncio.get_running_loop().time()
+        self._credit = min(BURST, self._credit + (now_s - self._heard_s) * MESSAGES_PER_S) - 1
+        self._heard_s = now_s
+        if self._credit < 0:
+            await asyncio.sleep(-self._credit / MESSAGES_PER_S)
 
 
 async def _receive(socket: web.WebSocketResponse) -> ClientMessage | None:
@@ -159,44 +199,18 @@ async def _receive(socket: web.WebSocketResponse) -> ClientMessage | None:
         raise _BadMessage(f"消息有误。 The message is wrong: {where}{fault['msg']}.") from None
 
 
-async def _write(socket: web.WebSocketResponse, feed: Feed) -> bool:
-    """Tell the client what its feed has; True when that was closed, False when the client is gone."""
+async def _write(socket: web.WebSocketResponse, wire: Wire, feed: Feed) -> str | None:
+    """Tell the client what its feed has; returns why that was closed, None when the client is gone."""
     try:
         while True:
-            await _send(socket, await feed.take())
-    except FeedClosed:
-        return True
+            await socket.send_str(wire.text(await feed.take()))
+    except FeedClosed as closed:
+        return closed.reason
     except ConnectionResetError:
-        return False
+        return None
     except Exception:
         logger.exception("a control connection cannot be written to")
-        return False
-
-
-async def _send(socket: web.WebSocketResponse, message: ServerMessage) -> None:
-    await socket.send_str(json.dumps(asdict(message), ensure_ascii=False))
-
-
-async def _obey(context: Context, claims: Claims, command: StartLesson | EndLesson | Direct, feed: Feed) -> None:
-    service = context.service
-    try:
-        claims.require(Action.CONDUCT, claims.lesson)
-        match command:
-            case StartLesson():
-                await service.start(claims.lesson)
-            case EndLesson():
-                await service.end(claims.lesson)
-            case Direct(_, programme, floor):
-                await service.direct(claims.lesson, programme, floor)
-    except ClassroomError as error:
-        codes = {Forbidden: "forbidden", live.UnknownLesson: "unknown_lesson", live.Draining: "busy"}
-        code = codes.get(type(error), "internal")
-        feed.put(ErrorMessage(code, str(error), command.id))  # type: ignore[arg-type]
-    except Exception:
-        logger.exception("lesson=%s %s failed", claims.lesson, command.type)
-        feed.put(ErrorMessage("internal", "服务器内部错误。 The server has a fault; its log says more.", command.id))
-    else:
-        feed.put(Ack(command.id))
+        return None
 
 
 async def close_all(app: web.Application) -> None:

@@ -29,11 +29,11 @@ async def test_the_snapshot_comes_first_and_tells_what_happened_before():
     feed = Feed(state.snapshot)
     feed.put(left("a"))
     state.title = "second"
-    first = await feed.take()
-    assert (first.type, first.seq, first.lesson.title) == ("snapshot", 1, "second")
+    seq, first = await feed.take()
+    assert (first.type, seq, first.seq, first.lesson.title) == ("snapshot", 1, 1, "second")
     feed.put(left("b"))
-    second = await feed.take()
-    assert (second.seq, second.participant_id) == (2, "b")
+    seq, second = await feed.take()
+    assert (seq, second.participant_id) == (2, "b")
 
 
 async def test_replies_keep_their_place_and_have_no_number():
@@ -42,7 +42,7 @@ async def test_replies_keep_their_place_and_have_no_number():
     feed.put(left("a"))
     feed.put(Ack("7"))
     feed.put(left("b"))
-    assert [(await feed.take()).type for _ in range(3)] == ["participant_left", "ack", "participant_left"]
+    assert [(await feed.take()).message.type for _ in range(3)] == ["participant_left", "ack", "participant_left"]
     feed.put(left("c"))
     assert (await feed.take()).seq == 4
 
@@ -55,11 +55,11 @@ async def test_a_slow_client_gets_a_fresh_snapshot_instead_of_what_it_missed():
         feed.put(left(str(number)))
     state.title = "later"
     feed.put(left("5"))
-    told = await feed.take()
-    assert (told.type, told.seq, told.lesson.title) == ("snapshot", 2, "later")
+    seq, told = await feed.take()
+    assert (told.type, seq, told.lesson.title) == ("snapshot", 2, "later")
     feed.put(left("6"))
-    told = await feed.take()
-    assert (told.seq, told.participant_id) == (3, "6")
+    seq, told = await feed.take()
+    assert (seq, told.participant_id) == (3, "6")
 
 
 async def test_the_queue_is_bounded_for_replies_too():
@@ -67,7 +67,7 @@ async def test_the_queue_is_bounded_for_replies_too():
     await feed.take()
     for _ in range(1000):
         feed.put(Pong())
-    assert (await feed.take()).type == "snapshot"
+    assert (await feed.take()).message.type == "snapshot"
     waiting = 0
     while True:
         try:
@@ -85,7 +85,7 @@ async def test_a_taker_waits_for_the_next_message():
     await asyncio.sleep(0)
     assert not taker.done()
     feed.put(Pong())
-    assert await asyncio.wait_for(taker, 1) == Pong()
+    assert await asyncio.wait_for(taker, 1) == (None, Pong())
 
 
 async def test_closing_lets_what_waits_through():
@@ -93,7 +93,7 @@ async def test_closing_lets_what_waits_through():
     feed.put(Ack("1"))
     feed.close("draining")
     feed.close("again")
-    assert [(await feed.take()).type for _ in range(2)] == ["snapshot", "ack"]
+    assert [(await feed.take()).message.type for _ in range(2)] == ["snapshot", "ack"]
     with pytest.raises(FeedClosed) as closed:
         await feed.take()
     assert closed.value.reason == "draining"

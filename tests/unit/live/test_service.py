@@ -214,7 +214,7 @@ async def test_lost_media_are_opened_again_before_anybody_asks(house, offer):
     house.service.on_event(MATHS, PublicationAdded(camera))
     del house.log[:]
     with house.service.connect(MATHS, CAPTURE) as own, house.service.connect(MATHS, VILLAGE) as other:
-        assert (await own.take()).publications
+        assert (await own.take()).message.publications
         await other.take()
         house.service.on_event(MATHS, SessionClosed(session.id, CAPTURE.id, True, "its media process died"))
         house.service.on_event(MATHS, MediaLost("its media process died"))
@@ -223,7 +223,7 @@ async def test_lost_media_are_opened_again_before_anybody_asks(house, offer):
         async with asyncio.timeout(5):
             while house.log != ["open media", "finish interrupted", "resume recording"]:
                 await asyncio.sleep(0.001)
-            told = [await own.take() for _ in range(3)]
+            told = [(await own.take()).message for _ in range(3)]
         assert [m.session_id for m in told if m.type == "session_ended"] == [session.id]
         for feed in (own, other):
             feed.close("")
@@ -237,7 +237,7 @@ async def everything(feed) -> list:
     told = []
     with contextlib.suppress(FeedClosed):
         while True:
-            told.append(await feed.take())
+            told.append((await feed.take()).message)
     return told
 
 
@@ -307,7 +307,7 @@ async def test_events_become_what_others_are_told(house, offer):
     await house.service.publish(MATHS, CAPTURE, offer, may_open=True)
     assert house.media.names[Label.CAMERA] == "camera"
     with house.service.connect(MATHS, VILLAGE) as feed:
-        snapshot = await feed.take()
+        snapshot = (await feed.take()).message
         assert [participant.role for participant in snapshot.participants] == [Role.CAPTURE, Role.CLASSROOM]
         camera = Publication(PublicationId("p"), CAPTURE.id, Label.CAMERA, TrackKind.VIDEO, "camera")
         for event in (
@@ -317,12 +317,12 @@ async def test_events_become_what_others_are_told(house, offer):
         ):
             house.service.on_event(MATHS, event)
         told = [await feed.take() for _ in range(3)]
-        assert [message.type for message in told] == [
+        assert [message.type for _, message in told] == [
             "publication_changed",
             "publication_changed",
             "publication_removed",
         ]
-        assert [message.seq for message in told] == [2, 3, 4]
+        assert [seq for seq, _ in told] == [2, 3, 4]
     assert house.recordings[0].events[-1][1]["name"] == "三小"  # who was there is part of the recording
     assert [data["online"] for _, data in house.recordings[0].events if data["id"] == VILLAGE.id] == [True, False]
     house.service.on_event(LessonId("other"), PublicationAdded(camera))  # of a lesson that is over

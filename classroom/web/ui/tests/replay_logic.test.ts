@@ -137,18 +137,26 @@ describe("the strip", () => {
 });
 
 describe("what happened", () => {
-  it("is hands, floor, and classrooms that come and go", () => {
+  it("is hands, floor, discussions, notes, and classrooms that come and go", () => {
     const events: LessonEvent[] = [
       { at_s: 9, kind: "participant", name: "二小", online: false },
       { at_s: 5, kind: "hand", name: "二小" },
       { at_s: 1, kind: "participant", name: "二小", online: true },
-      { at_s: 6, kind: "floor" },
+      { at_s: 6, kind: "floor", name: "二小、三小" },
+      { at_s: 6.5, kind: "floor", name: "" },
       { at_s: 7, kind: "programme" },
+      { at_s: 7, kind: "page", page: 3 },
+      { at_s: 7.5, kind: "mode", name: "discuss" },
+      { at_s: 8, kind: "mode", name: "listen" },
+      { at_s: 8.5, kind: "note", name: "", text: "请看课件" },
     ];
     expect(momentsOf(events)).toEqual([
       { at_s: 1, kind: "came", name: "二小" },
       { at_s: 5, kind: "hand", name: "二小" },
-      { at_s: 6, kind: "floor", name: "" },
+      { at_s: 6, kind: "floor", name: "二小、三小" },
+      { at_s: 7.5, kind: "discuss", name: "discuss" },
+      { at_s: 8, kind: "listen", name: "listen" },
+      { at_s: 8.5, kind: "note", name: "", text: "请看课件" },
       { at_s: 9, kind: "left", name: "二小" },
     ]);
   });

@@ -262,7 +262,7 @@ export interface Ack {
 }
 
 export interface ErrorMessage {
-  code: "bad_message" | "unauthorized" | "forbidden" | "unknown_lesson" | "busy" | "internal";
+  code: "bad_message" | "unauthorized" | "forbidden" | "unknown_lesson" | "unknown_participant" | "busy" | "internal";
   detail: string;
   id: string | null;
   type: "error";

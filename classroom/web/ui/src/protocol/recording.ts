@@ -68,6 +68,10 @@ export interface LessonEvent {
   name?: string;
   /** Of a participant: came in, or went. */
   online?: boolean;
+  /** Of a note: what the teacher wrote. */
+  text?: string;
+  /** Of a page of the slides, counted from 1. */
+  page?: number;
 }
 
 export interface Recording {

@@ -2,14 +2,16 @@
 
 import type { Gap, LessonEvent, Recording } from "../protocol/recording";
 
-export const MOMENT_KINDS = ["hand", "floor", "came", "left"] as const;
+export const MOMENT_KINDS = ["hand", "floor", "discuss", "listen", "note", "came", "left"] as const;
 export type MomentKind = (typeof MOMENT_KINDS)[number];
 
 export interface Moment {
   at_s: number;
   kind: MomentKind;
-  /** Who raised the hand, has the floor, came or left; empty when it is not told. */
+  /** Who raised the hand, has the floor, is written to, came or left; empty when it is not told, or all. */
   name: string;
+  /** What the teacher wrote. */
+  text?: string;
 }
 
 const GAP_REASONS = ["loss", "outage", "restart", "unknown"] as const;
@@ -18,7 +20,10 @@ export type GapReason = (typeof GAP_REASONS)[number];
 /** Page turns are chapters and gaps are on the bar, so they are not among them. */
 export function momentsOf(events: LessonEvent[]): Moment[] {
   return events
-    .map(({ at_s, kind, name, online }) => ({ at_s, kind: kindOf(kind, online), name: name ?? "" }))
+    .map((event) => {
+      const moment = { at_s: event.at_s, kind: kindOf(event), name: event.name ?? "" };
+      return moment.kind === "note" ? { ...moment, text: event.text ?? "" } : moment;
+    })
     .filter((moment): moment is Moment => moment.kind !== null)
     .sort((a, b) => a.at_s - b.at_s);
 }
@@ -45,9 +50,20 @@ export function gapsOf({ tracks }: Pick<Recording, "tracks">): (Gap & { reason: 
   return merged.map(({ start_s, end_s, reason }) => ({ start_s, end_s, reason }));
 }
 
-function kindOf(kind: string, online: boolean | undefined): MomentKind | null {
-  if (kind === "participant") return online === false ? "left" : "came";
-  return kind === "hand" || kind === "floor" ? kind : null;
+function kindOf({ kind, name, online }: LessonEvent): MomentKind | null {
+  switch (kind) {
+    case "participant":
+      return online === false ? "left" : "came";
+    case "mode":
+      return name === "discuss" ? "discuss" : "listen";
+    case "floor":
+      return name ? "floor" : null; // it is the teacher's again
+    case "hand":
+    case "note":
+      return kind;
+    default:
+      return null;
+  }
 }
 
 function reasonOf(reason: string): GapReason {
