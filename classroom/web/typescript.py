@@ -1,4 +1,7 @@
-"""The messages as TypeScript: ``python -m classroom.web.typescript`` prints ``ui/src/protocol/messages.gen.ts``."""
+"""The messages as TypeScript: ``python -m classroom.web.typescript [FILE]`` prints a file of ``ui/src/protocol``.
+
+The file is ``messages.gen.ts`` unless one is named.
+"""
 
 from __future__ import annotations
 
@@ -10,31 +13,52 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from classroom import messages, model
+from classroom.schoolday import messages as device_messages
 
-HEADER = "// Generated from classroom/messages.py by `python -m classroom.web.typescript`. Do not edit.\n"
 _MAX_LINE = 110
 
 
-def generate() -> str:
-    """The whole file."""
-    client, server = _members(messages.ClientMessage), _members(messages.ServerMessage)
+@dataclasses.dataclass(frozen=True, slots=True)
+class Generated:
+    """A file, and what it is made from: a module of dataclasses, and the names of its two unions."""
+
+    module: types.ModuleType
+    source: str
+    client: str
+    server: str
+
+
+FILES = {
+    "messages.gen.ts": Generated(messages, "classroom/messages.py", "ClientMessage", "ServerMessage"),
+    "device_messages.gen.ts": Generated(
+        device_messages, "classroom/schoolday/messages.py", "DeviceClientMessage", "DeviceServerMessage"
+    ),
+}
+DEFAULT = "messages.gen.ts"
+
+
+def generate(file: str = DEFAULT) -> str:
+    """The whole of one of ``FILES``."""
+    wanted = FILES[file]
+    client, server = (_members(getattr(wanted.module, union)) for union in (wanted.client, wanted.server))
     views = [
         item
-        for item in vars(messages).values()
+        for item in vars(wanted.module).values()
         if isinstance(item, type) and dataclasses.is_dataclass(item) and item not in client and item not in server
     ]
     enums: dict[str, type[StrEnum]] = {}
     for item in [*views, *client, *server]:
         for hint in get_type_hints(item).values():
             enums |= {enum.__name__: enum for enum in _enums(hint)}
-    order = list(vars(model))
-    parts = [HEADER]
+    order = [*vars(model), *vars(wanted.module)]
+    command = "python -m classroom.web.typescript" + ("" if file == DEFAULT else f" {file}")
+    parts = [f"// Generated from {wanted.source} by `{command}`. Do not edit.\n"]
     parts += [_alias(name, [json.dumps(e.value) for e in enums[name]]) for name in sorted(enums, key=order.index)]
     parts += [_interface(item, sent=False) for item in views]
     parts += [_interface(item, sent=True) for item in client]
-    parts.append(_alias("ClientMessage", [item.__name__ for item in client]))
+    parts.append(_alias(wanted.client, [item.__name__ for item in client]))
     parts += [_interface(item, sent=False) for item in server if item not in client]
-    parts.append(_alias("ServerMessage", [item.__name__ for item in server]))
+    parts.append(_alias(wanted.server, [item.__name__ for item in server]))
     return "\n".join(parts)
 
 
@@ -85,4 +109,4 @@ def _type(hint: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(generate())
+    sys.stdout.write(generate(*sys.argv[1:2]))

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 import classroom.web
-from classroom.web.typescript import _interface, generate
+from classroom.web.typescript import FILES, _interface, generate
 
-GENERATED = Path(classroom.web.__file__).parent / "ui" / "src" / "protocol" / "messages.gen.ts"
+PROTOCOL = Path(classroom.web.__file__).parent / "ui" / "src" / "protocol"
 
 
-def test_the_generated_file_is_fresh():
-    assert GENERATED.read_text("utf-8") == generate(), "run: python -m classroom.web.typescript > " + str(GENERATED)
+@pytest.mark.parametrize("file", FILES)
+def test_the_generated_file_is_fresh(file):
+    path = PROTOCOL / file
+    assert path.read_text("utf-8") == generate(file), f"run: python -m classroom.web.typescript {file} > {path}"
 
 
 class Colour(enum.StrEnum):
