@@ -33,7 +33,7 @@ afterEach(() => {
 
 describe("obtainCredentials", () => {
   it("keeps a token while enough of it is left", async () => {
-    const credentials = await obtainCredentials("math-3", ask);
+    const credentials = await obtainCredentials("math-3", "device", ask);
     expect(credentials).toMatchObject({ lesson: "math-3", role: "classroom", participant: "d1" });
     vi.advanceTimersByTime(9 * MINUTE_MS);
     expect(await credentials.token()).toBe("token-1");
@@ -43,7 +43,7 @@ describe("obtainCredentials", () => {
   });
 
   it("takes the old one while a server is away, but not once it is over", async () => {
-    const credentials = await obtainCredentials("math-3", ask);
+    const credentials = await obtainCredentials("math-3", "device", ask);
     answer = () => Promise.reject(new Problem(0, "unreachable", ""));
     vi.advanceTimersByTime(12 * MINUTE_MS);
     expect(await credentials.token()).toBe("token-1");
@@ -54,7 +54,7 @@ describe("obtainCredentials", () => {
   });
 
   it("gets another one when a token was refused, one for all who ask", async () => {
-    const credentials = await obtainCredentials("math-3", ask);
+    const credentials = await obtainCredentials("math-3", "device", ask);
     const both = [credentials.token("token-1"), credentials.token("token-1")];
     expect(await Promise.all(both)).toEqual(["token-2", "token-2"]);
     expect(await credentials.token("token-1")).toBe("token-2"); // somebody was late to say so
@@ -63,6 +63,6 @@ describe("obtainCredentials", () => {
 
   it("says why it gets none", async () => {
     answer = () => Promise.reject(new Problem(403, "forbidden", "no"));
-    await expect(obtainCredentials("math-3", ask)).rejects.toMatchObject({ status: 403 });
+    await expect(obtainCredentials("math-3", "device", ask)).rejects.toMatchObject({ status: 403 });
   });
 });

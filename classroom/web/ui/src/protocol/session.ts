@@ -5,10 +5,8 @@ import { Problem, problemOf } from "./problem";
 export interface SessionView {
   account: SessionAccount | null;
   device: SessionDevice | null;
-  /** The header `X-CSRF` of everything that changes something. */
+  /** The header `X-CSRF` of everything that changes something, in the name of the account if there is one. */
   csrf: string;
-  /** The account must choose another password before anything else. */
-  must_change?: boolean;
 }
 
 export interface SessionAccount {
@@ -16,6 +14,13 @@ export interface SessionAccount {
   login: string;
   name: string;
   role: "operator" | "school_admin" | "teacher" | "assistant" | "researcher";
+  person_id: number | null;
+  district_id: number | null;
+  school_id: number | null;
+  /** Another password has to be chosen before anything else. */
+  must_change: boolean;
+  /** What the account may do (classroom/web/rights.py). */
+  rights: string[];
 }
 
 export interface SessionDevice {
@@ -23,26 +28,35 @@ export interface SessionDevice {
   kind: "terminal" | "capture";
   name: string;
   classroom_id: number;
+  /** The header `X-CSRF` of what is asked in the name of the device. */
+  csrf: string;
 }
 
+/** In whose name a page asks: a browser may be a paired device in which somebody has signed in as well. */
+export type Asker = "account" | "device";
+
 export interface SignedRequest {
+  as?: Asker;
   method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   body?: unknown;
   signal?: AbortSignal | undefined;
 }
 
-let csrf: Promise<string> | null = null;
+let known: Promise<SessionView> | null = null;
 
 /** Ask who we are; throws Problem. */
-export async function readSession(): Promise<SessionView> {
-  const session = (await (await send("/api/session", {}, null)).json()) as SessionView;
-  csrf = Promise.resolve(session.csrf);
-  return session;
+export function readSession(): Promise<SessionView> {
+  const asked = send("/api/session", {}, null).then((response) => response.json() as Promise<SessionView>);
+  known = asked;
+  asked.catch(() => {
+    if (known === asked) known = null;
+  });
+  return asked;
 }
 
 /** Forget what belonged to a session: after signing in, signing out, pairing. */
 export function forgetSession(): void {
-  csrf = null;
+  known = null;
 }
 
 /**
@@ -51,23 +65,18 @@ export function forgetSession(): void {
  */
 export async function askSigned(path: string, request: SignedRequest = {}): Promise<Response> {
   if ((request.method ?? "GET") === "GET") return send(path, request, null);
+  const session = known;
   try {
-    return await send(path, request, await csrfToken());
+    return await send(path, request, csrfOf(await (session ?? readSession()), request.as));
   } catch (error) {
-    if (!(error instanceof Problem) || error.code !== "csrf") throw error;
-    csrf = null;
-    return send(path, request, await csrfToken());
+    const outdated = session !== null && error instanceof Problem && error.code === "csrf";
+    if (!outdated) throw error;
+    return send(path, request, csrfOf(await readSession(), request.as));
   }
 }
 
-async function csrfToken(): Promise<string> {
-  csrf ??= readSession().then((session) => session.csrf);
-  try {
-    return await csrf;
-  } catch (error) {
-    csrf = null;
-    throw error;
-  }
+function csrfOf({ csrf, device }: SessionView, asker: Asker = "account"): string {
+  return asker === "device" ? (device?.csrf ?? "") : csrf;
 }
 
 async function send(

@@ -1,7 +1,7 @@
 /** The media tokens of a lesson for a device or somebody who has signed in, renewed as long as they are asked for. */
 
 import type { Role } from "../protocol/messages.gen";
-import { askSigned } from "../protocol/session";
+import { askSigned, type Asker } from "../protocol/session";
 
 export interface LessonCredentials {
   readonly lesson: string;
@@ -25,19 +25,21 @@ export interface IssuedToken {
 const RENEW_MS = 5 * 60_000;
 
 /**
- * Ask for a token of this lesson as the device or person that the browser's cookies say, and go on asking.
+ * Ask for a token of this lesson as the device or the person that the cookies say, and go on asking.
  * Throws Problem: 403 when we have no part in the lesson.
  */
 export async function obtainCredentials(
   lesson: string,
-  ask: (lesson: string) => Promise<IssuedToken> = askForToken,
+  asker: Asker,
+  ask: (lesson: string, asker: Asker) => Promise<IssuedToken> = askForToken,
 ): Promise<LessonCredentials> {
-  const first = await ask(lesson);
-  return new RenewedCredentials(lesson, first, ask);
+  const first = await ask(lesson, asker);
+  return new RenewedCredentials(lesson, first, () => ask(lesson, asker));
 }
 
-async function askForToken(lesson: string): Promise<IssuedToken> {
-  const response = await askSigned(`/api/lessons/${encodeURIComponent(lesson)}/token`, { method: "POST" });
+async function askForToken(lesson: string, asker: Asker): Promise<IssuedToken> {
+  const path = `/api/lessons/${encodeURIComponent(lesson)}/token`;
+  const response = await askSigned(path, { method: "POST", as: asker });
   return (await response.json()) as IssuedToken;
 }
 
@@ -45,12 +47,12 @@ class RenewedCredentials implements LessonCredentials {
   #issued: IssuedToken;
   #goodUntil_ms: number;
   #asking: Promise<string> | null = null;
-  readonly #ask: (lesson: string) => Promise<IssuedToken>;
+  readonly #ask: () => Promise<IssuedToken>;
 
   constructor(
     readonly lesson: string,
     first: IssuedToken,
-    ask: (lesson: string) => Promise<IssuedToken>,
+    ask: () => Promise<IssuedToken>,
   ) {
     this.#issued = first;
     this.#goodUntil_ms = endOf_ms(first);
@@ -75,7 +77,7 @@ class RenewedCredentials implements LessonCredentials {
   }
 
   #renew(): Promise<string> {
-    this.#asking ??= this.#ask(this.lesson)
+    this.#asking ??= this.#ask()
       .then((issued) => {
         this.#issued = issued;
         this.#goodUntil_ms = endOf_ms(issued);
