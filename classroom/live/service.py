@@ -7,6 +7,7 @@ import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from classroom.live.errors import Busy, Draining, LessonEnded, NotYours, unknown_lesson
@@ -85,7 +86,12 @@ class LessonService:
         self._sessions: dict[SessionId, Owner] = {}
         self._tasks: set[asyncio.Task[object]] = set()
         self._routines: list[asyncio.Task[None]] = []
+        self._followers: list[Callable[[LiveLesson], None]] = []
         self.draining = False
+
+    def follow(self, hear: Callable[[LiveLesson], None]) -> None:
+        """Let ``hear`` be called at once whenever something about a lesson has changed."""
+        self._followers.append(hear)
 
     # --- life --------------------------------------------------------------------------------------------------
 
@@ -253,6 +259,17 @@ class LessonService:
         self._own(owner, session)
         await self._media.close_session(session, "the client left")
 
+    async def expel(self, participant_id: ParticipantId, reason: str) -> None:
+        """End every connection and media session of somebody whose token is void from now on."""
+        for held in self._lessons.values():
+            held.streams.expel(participant_id, reason)
+        theirs = [session for session, owner in self._sessions.items() if owner.person.id == participant_id]
+        for session in theirs:
+            try:
+                await self._media.close_session(session, reason)
+            except sfu.UnknownSession:
+                pass  # it ended meanwhile
+
     def sessions(self, *, publishing: bool) -> int:
         """How many WHIP (publishing) or WHEP sessions are open."""
         return sum(owner.publishing == publishing for owner in self._sessions.values())
@@ -386,15 +403,16 @@ class LessonService:
     def _hold(self, lesson_id: LessonId, lesson: LiveLesson | None = None) -> HeldLesson:
         held = self._lessons.get(lesson_id)
         if held is None:
-            held = self._lessons[lesson_id] = HeldLesson(
-                lesson or LiveLesson(lesson_id),
-                self._media,
-                self._record,
-                self._wall,
-                lambda: self._journal.save_soon(self._entries),
-                self._begin,
-            )
+            lesson = lesson or LiveLesson(lesson_id)
+            changed = partial(self._changed, lesson)
+            held = HeldLesson(lesson, self._media, self._record, self._wall, changed, self._begin)
+            self._lessons[lesson_id] = held
         return held
+
+    def _changed(self, lesson: LiveLesson) -> None:
+        self._journal.save_soon(self._entries)
+        for hear in self._followers:
+            hear(lesson)
 
     def _find(self, lesson: LessonId) -> HeldLesson:
         held = self._lessons.get(lesson)

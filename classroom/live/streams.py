@@ -86,6 +86,14 @@ class Streams:
         for feed in [feed for feed, client in self._clients.items() if _has_expired(client, wall)]:
             del self._clients[feed]
 
+    def expel(self, who: ParticipantId, reason: str) -> None:
+        """Tell a participant no more, and let none of its streams be continued."""
+        self._kept.pop(who, None)
+        for feed in [feed for feed, client in self._clients.items() if client.person.id == who]:
+            feed.close(reason)
+            if self._clients[feed].left_at is not None:
+                del self._clients[feed]
+
     def close(self, reason: str) -> None:
         """Tell everybody no more."""
         for feed in self._clients:

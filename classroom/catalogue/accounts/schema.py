@@ -53,6 +53,7 @@ devices = Table(
     Column("seen_at", UtcDateTime),
     Column("version", String(60), nullable=False, server_default=""),
     Column("report", JSON),  # of its last self-test
+    Column("volume", Integer),  # 0 to 100, as an operator has set it; empty: the room's own affair
 )
 
 audit = Table(

@@ -24,7 +24,12 @@ def listener(room: int, children: int = 20) -> PlanListener:
 
 
 def plan(
-    lesson: str, minutes: float = 0, length: float = 40, main: int = 1, listening: tuple[int, ...] = (2, 3), **other: Any
+    lesson: str,
+    minutes: float = 0,
+    length: float = 40,
+    main: int = 1,
+    listening: tuple[int, ...] = (2, 3),
+    **other: Any,
 ) -> Plan:
     """A lesson that begins so many minutes after nine."""
     starts_at = NINE + timedelta(minutes=minutes)

@@ -272,6 +272,7 @@ def upgrade() -> None:
         sa.Column("seen_at", UtcDateTime),
         sa.Column("version", sa.String(60), nullable=False, server_default=""),
         sa.Column("report", sa.JSON),
+        sa.Column("volume", sa.Integer),
         sa.PrimaryKeyConstraint("id", name="pk_devices"),
         sa.ForeignKeyConstraint(
             ["classroom_id"], ["classrooms.id"], name="fk_devices_classroom_id", ondelete="RESTRICT"

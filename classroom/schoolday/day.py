@@ -1,0 +1,291 @@
+"""Drives the school day: holds the plans of today, follows lessons, devices and the clock, and tells the devices."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import contextmanager
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from classroom.catalogue.database import CatalogueUnavailable
+from classroom.live.lesson import iso
+from classroom.model import ClassroomError, LessonState
+from classroom.schoolday.agenda import NOT_HELD, Held, Moment, moment, next_change, role_of, rooms_of
+from classroom.schoolday.feed import DeviceFeed
+from classroom.schoolday.messages import Agenda, AgendaLesson, ClassroomView, Phase, RoomRole
+from classroom.schoolday.presence import Presence
+from classroom.schoolday.view import lesson_view
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+    from datetime import date
+    from zoneinfo import ZoneInfo
+
+    from classroom.catalogue.accounts.devices import Devices
+    from classroom.catalogue.region.plans import Plan, Plans
+    from classroom.live.lesson import LiveLesson
+    from classroom.live.service import LessonService
+    from classroom.model import LessonId, ParticipantId
+    from classroom.schoolday.presence import KnownDevice
+
+logger = logging.getLogger(__name__)
+
+REFRESH_S = 60.0  # what nobody told us of is seen by then
+GATHER_S = 0.1  # what changes together is read together
+FIRST_RETRY_S, LAST_RETRY_S = 0.25, 5.0  # while the database does not answer
+_OVERRUN = timedelta(hours=4)  # a lesson that runs past midnight is of yesterday
+_IDLE = Moment(Phase.IDLE, None, None)
+
+
+class UnknownDevice(ClassroomError):
+    """The device was not paired here, or has been revoked."""
+
+
+class SchoolDay:
+    """Today, for every room. State changes are made without an await in between; devices are told by their feeds.
+
+    ``materialise`` makes the plans of a day from the timetable; it is called once for each day, and again when the
+    timetable has changed.
+    """
+
+    def __init__(
+        self,
+        plans: Plans,
+        devices: Devices,
+        lessons: LessonService,
+        zone: ZoneInfo,
+        materialise: Callable[[date], Awaitable[object]],
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._stored = plans
+        self._lessons = lessons
+        self._zone = zone
+        self._materialise = materialise
+        self._wall = wall
+        self.presence = Presence(devices, self._room_changed, wall)
+        self._plans: dict[LessonId, Plan] = {}
+        self._held: dict[LessonId, Held] = {}
+        self._of_room: dict[int, list[Plan]] = {}  # in order of their times
+        self._moments: dict[int, Moment] = {}
+        self._shown_in: dict[LessonId, set[int]] = {}  # the rooms whose moment has the lesson
+        self._day: date | None = None  # whose plans were made
+        self._changed = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        lessons.follow(self._lesson_changed)
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    async def follow(self) -> None:
+        """Keep the day in step with the database until cancelled, whatever becomes of that."""
+        retry_s = FIRST_RETRY_S
+        try:
+            while True:
+                wait_s = REFRESH_S
+                try:
+                    await self._refresh()
+                    retry_s = FIRST_RETRY_S
+                except CatalogueUnavailable:
+                    wait_s, retry_s = retry_s, min(2 * retry_s, LAST_RETRY_S)
+                except Exception:
+                    logger.exception("the plans of the day could not be read")
+                await self.presence.save()
+                try:
+                    async with asyncio.timeout(wait_s):
+                        await self._changed.wait()
+                except TimeoutError:
+                    continue
+                await asyncio.sleep(GATHER_S)
+                self._changed.clear()
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+
+    async def close(self) -> None:
+        """Store what is known of devices; the database is still open."""
+        await self.presence.save()
+
+    def close_feeds(self) -> None:
+        """Let every device look for the server that comes next."""
+        for known in self.presence.all():
+            for feed in known.feeds:
+                feed.close()
+
+    def plans_changed(self) -> None:
+        """Somebody has changed lessons, the timetable, or what their names are: read them again."""
+        self._day = None
+        self._changed.set()
+
+    async def _refresh(self) -> None:
+        now = self._wall()
+        today = now.astimezone(self._zone).date()
+        if self._day != today:
+            self._day = today
+            try:
+                await self._materialise(today)
+            except BaseException:
+                self._day = None
+                raise
+        await self.presence.load()
+        midnight = datetime.combine(today + timedelta(days=1), time(), self._zone)
+        self._adopt(await self._stored.plans_of_classrooms(None, now - _OVERRUN, midnight))
+
+    # --- what changes --------------------------------------------------------------------------------------------
+
+    def _adopt(self, plans: Sequence[Plan]) -> None:
+        """Take over the plans as they are now; a lesson that is live stays, even if its plan has gone."""
+        self._held = {lesson.id: _held(lesson) for lesson in self._lessons.lessons()}
+        before, self._plans = self._plans, {plan.lesson_id: plan for plan in plans}
+        for plan in before.values():
+            if self._held_of(plan).state is LessonState.LIVE:
+                self._plans.setdefault(plan.lesson_id, plan)
+        changed = [
+            plan
+            for lesson in before.keys() | self._plans.keys()
+            if before.get(lesson) != self._plans.get(lesson)
+            for plan in (before.get(lesson), self._plans.get(lesson))
+            if plan is not None
+        ]
+        self._of_room = {}
+        for plan in sorted(self._plans.values(), key=lambda one: (one.starts_at, one.lesson_id)):
+            for room in rooms_of(plan):
+                self._of_room.setdefault(room, []).append(plan)
+        self._look(self._of_room.keys() | self._moments.keys())
+        self._tell({room for plan in changed for room in rooms_of(plan)})
+        self._arm()
+
+    def _lesson_changed(self, lesson: LiveLesson) -> None:
+        """The lesson service says that something about a lesson is different."""
+        held = _held(lesson)
+        if self._held.get(lesson.id, NOT_HELD) == held:
+            return
+        self._held[lesson.id] = held
+        plan = self._plans.get(lesson.id)
+        if plan is not None:
+            rooms = rooms_of(plan)
+            self._look(rooms)
+            self._tell(rooms | self._shown_in.get(lesson.id, set()))
+            self._arm()
+
+    def _room_changed(self, classroom_id: int) -> None:
+        """A device of a room came, went, or is in another state: who is shown its lessons is told."""
+        rooms = {classroom_id}
+        for plan in self._of_room.get(classroom_id, ()):
+            rooms |= self._shown_in.get(plan.lesson_id, set())
+        self._tell(rooms)
+
+    def _on_time(self) -> None:
+        self._look(self._moments.keys())
+        self._arm()
+
+    def _arm(self) -> None:
+        """Wake when time alone changes something."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = self._wall()
+        at = next_change(self._plans.values(), self._held, now)
+        if at is not None:
+            delay_s = min((at - now).total_seconds(), 24 * 3600)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_time)
+
+    def _look(self, rooms: Iterable[int]) -> None:
+        """Find out what these rooms are doing now, and tell those that are doing something else than before."""
+        now = self._wall()
+        for room in list(rooms):
+            before = self._moments.get(room, _IDLE)
+            plans = self._of_room.get(room, ())
+            after = self._moments[room] = moment(plans, self._held, now)
+            if not plans:
+                del self._moments[room]
+            if after == before:
+                continue
+            for plan in (before.lesson, before.next):
+                if plan is not None:
+                    self._shown_in.get(plan.lesson_id, set()).discard(room)
+            for plan in (after.lesson, after.next):
+                if plan is not None:
+                    self._shown_in.setdefault(plan.lesson_id, set()).add(room)
+            self._tell((room,))
+
+    def _tell(self, rooms: Iterable[int]) -> None:
+        for room in rooms:
+            for feed in self.presence.feeds_in(room):
+                feed.agenda_changed()
+
+    # --- what is asked -------------------------------------------------------------------------------------------
+
+    async def know(self, device_id: ParticipantId) -> KnownDevice:
+        """A paired device, also one that was paired while we did not look.
+
+        Raises UnknownDevice, CatalogueUnavailable.
+        """
+        if self.presence.find(device_id) is None:
+            await self.presence.load()
+        known = self.presence.find(device_id)
+        if known is None:
+            raise UnknownDevice("这台设备没有绑定，或已被解除绑定。 This device is not paired, or not any more.")
+        return known
+
+    @contextmanager
+    def connect(self, known: KnownDevice) -> Iterator[DeviceFeed]:
+        """A connection of a device: yields what it is to be told."""
+        feed = DeviceFeed(lambda: self._agenda(known), known.stored.volume)
+        self.presence.connect(known, feed)
+        try:
+            yield feed
+        finally:
+            self.presence.disconnect(known, feed)
+
+    def _agenda(self, known: KnownDevice) -> Agenda:
+        room = known.stored.room
+        now = self._moments.get(room.id, _IDLE)
+
+        def seen(plan: Plan | None) -> AgendaLesson | None:
+            return None if plan is None else self._view(plan, role_of(plan, room.id) or RoomRole.LINKED)
+
+        return Agenda(
+            you=known.stored.device.id,
+            classroom=ClassroomView(room.id, room.name, room.school),
+            server_time=iso(self._wall()),
+            phase=now.phase,
+            lesson=seen(now.lesson),
+            next=seen(now.next),
+        )
+
+    async def plan(self, lesson: LessonId) -> Plan:
+        """The plan of a lesson, of whatever day. Raises NotFound, CatalogueUnavailable."""
+        return self._plans.get(lesson) or await self._stored.plan(lesson)
+
+    def is_live(self, lesson: LessonId) -> bool:
+        """Whether a lesson is being held."""
+        return self._held.get(lesson, NOT_HELD).state is LessonState.LIVE
+
+    def today(self) -> date:
+        """The day that it is where the schools are."""
+        return self._wall().astimezone(self._zone).date()
+
+    def views(self, plans: Sequence[Plan], is_main: Callable[[Plan], bool]) -> list[AgendaLesson]:
+        """Plans as a person is told of them; ``is_main`` says on which side of a lesson that person is."""
+        return [self._view(plan, RoomRole.MAIN if is_main(plan) else RoomRole.LINKED) for plan in plans]
+
+    def current(self, plans: Sequence[Plan]) -> LessonId | None:
+        """Which of somebody's lessons is the present one: live, near, or over this moment."""
+        found = moment(plans, self._held, self._wall()).lesson
+        return None if found is None else found.lesson_id
+
+    def next_lesson(self, classroom_id: int) -> AgendaLesson | None:
+        """What a room is in, or is in next."""
+        now = self._moments.get(classroom_id, _IDLE)
+        plan = now.next if now.phase in (Phase.IDLE, Phase.OVER) else now.lesson
+        return None if plan is None else self._view(plan, role_of(plan, classroom_id) or RoomRole.LINKED)
+
+    def _view(self, plan: Plan, role: RoomRole) -> AgendaLesson:
+        return lesson_view(plan, self._held_of(plan), role, self.presence.room)
+
+    def _held_of(self, plan: Plan) -> Held:
+        return self._held.get(plan.lesson_id, NOT_HELD)
+
+
+def _held(lesson: LiveLesson) -> Held:
+    return Held(lesson.state, lesson.ended_at if lesson.state is LessonState.ENDED else None)
