@@ -17,6 +17,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
@@ -29,6 +30,8 @@ from classroom.catalogue.accounts.sessions import Sessions
 from classroom.catalogue.accounts.signing_in import SigningIn
 from classroom.catalogue.catalogue import Catalogue
 from classroom.catalogue.database import CatalogueUnavailable, Database, database_url
+from classroom.catalogue.region.planning import Planning
+from classroom.catalogue.region.plans import Plans
 from classroom.indexing import IndexProcess
 from classroom.live import ports
 from classroom.live.commands import Commands
@@ -40,6 +43,8 @@ from classroom.recording.cataloguing import RETRY_S, Cataloguer
 from classroom.recording.deliveries import Deliveries
 from classroom.recording.repair import repair_recordings
 from classroom.recording.shelf import RecordingLibrary
+from classroom.schoolday.day import SchoolDay
+from classroom.schoolday.pairing import PairingDesk
 from classroom.sfu.session import MediaSettings
 from classroom.sfu.transport.ports import local_addresses
 from classroom.sfu.workers.pool import WorkerPool
@@ -47,7 +52,12 @@ from classroom.web.app import make_app
 from classroom.web.audit import Audit
 from classroom.web.context import Context
 from classroom.web.identity import Identities
-from classroom.web.limits import SIGN_INS_OF_LOGIN_PER_MINUTE, SIGN_INS_PER_MINUTE, RateLimit
+from classroom.web.limits import (
+    PAIRING_GUESSES_PER_MINUTE,
+    SIGN_INS_OF_LOGIN_PER_MINUTE,
+    SIGN_INS_PER_MINUTE,
+    RateLimit,
+)
 from classroom.web.openid import OpenIdProvider
 from classroom.web.secret import STATE, secret_of
 from classroom.worker import COMMAND
@@ -190,6 +200,11 @@ class Node:
             links,
             max_sessions=settings.max_sessions,
         )
+        devices, plans = Devices(self.database), Plans(self.database)
+        zone = ZoneInfo(settings.timezone)
+        planning = Planning(self.database, zone, lambda: datetime.now(UTC))
+        self.day = SchoolDay(plans, devices, self.service, zone, planning.materialise)
+        self._day_following: asyncio.Task[None] | None = None
         self.app = make_app(
             Context(
                 service=self.service,
@@ -198,7 +213,7 @@ class Node:
                 deliveries=Deliveries(root),
                 catalogue=self.catalogue,
                 look_at=self.cataloguer.look_at,
-                identities=Identities(sessions, Devices(self.database), secret),
+                identities=Identities(sessions, devices, secret),
                 sessions=sessions,
                 signing_in=SigningIn(self.database, self._passwords),
                 accounts=self.accounts,
@@ -207,6 +222,11 @@ class Node:
                 openid_name=None if self._openid is None else settings.oidc_name,
                 sign_ins=RateLimit(SIGN_INS_PER_MINUTE),
                 sign_ins_of_login=RateLimit(SIGN_INS_OF_LOGIN_PER_MINUTE),
+                plans=plans,
+                devices=devices,
+                day=self.day,
+                pairings=PairingDesk(),
+                pairing_guesses=RateLimit(PAIRING_GUESSES_PER_MINUTE),
                 secret=secret,
                 bad_tokens=RateLimit(settings.bad_tokens_per_minute),
                 max_connections=settings.max_connections,
@@ -228,13 +248,16 @@ class Node:
         await asyncio.to_thread(repair_recordings, self._root, live)
         await self.service.open()
         self._following = asyncio.create_task(self.cataloguer.follow(), name="cataloguer")
+        self._day_following = asyncio.create_task(self.day.follow(), name="school day")
 
     async def close(self) -> None:
         """Close media and catalogue; the service has drained."""
         await self.media.close()
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.wait([self._following])
+        for task in (self._following, self._day_following):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+        await self.day.close()
         await self.catalogue.close()
         self._passwords.close()
         if self._openid is not None:

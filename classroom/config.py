@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -83,6 +84,9 @@ class Settings(BaseSettings):
     oidc_claim: str = Field(
         "preferred_username", description="Claim of the provider that is the login here: a staff number, for example."
     )
+    timezone: str = Field(
+        "Asia/Shanghai", description="Time zone of the schools: timetables and bells are in its local time."
+    )
     max_connections: int = Field(2000, ge=1, description="Open control WebSockets; more are answered 503.")
     max_sessions: int = Field(1000, ge=1, description="Open WHIP and WHEP sessions; more are answered 503.")
     bad_tokens_per_minute: int = Field(
@@ -111,6 +115,15 @@ class Settings(BaseSettings):
             parts = urlsplit(value)
             if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
                 raise ValueError("an issuer is an address that begins with https://")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _check_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("there is no such time zone; Asia/Shanghai is one") from None
         return value
 
     @field_validator("secret")

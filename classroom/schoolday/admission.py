@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from classroom.model import AccountRole, DeviceKind, ParticipantId, Role
-from classroom.schoolday.agenda import role_of
+from classroom.schoolday.agenda import places_of, role_of
 from classroom.schoolday.messages import RoomRole
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def role_of_account(plan: Plan, role: AccountRole, person_id: int | None, scope:
         return Role.TEACHER
     if person_id is not None and any(listener.assistant_id == person_id for listener in plan.listeners):
         return Role.OBSERVER
-    places = (plan.main, *(listener.place for listener in plan.listeners))
-    if role is AccountRole.RESEARCHER and any(scope.covers_school(at.school_id, at.district_id) for at in places):
+    within = any(scope.covers_school(place.school_id, place.district_id) for place in places_of(plan))
+    if role is AccountRole.RESEARCHER and within:
         return Role.OBSERVER
     return None
 

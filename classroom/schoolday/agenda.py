@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from classroom.catalogue.region.plans import Plan
+    from classroom.catalogue.region.plans import Place, Plan
     from classroom.model import LessonId
 
 STANDBY = timedelta(minutes=10)  # before the bell: what is off is switched on and tried
@@ -59,9 +59,14 @@ def role_of(plan: Plan, classroom_id: int) -> RoomRole | None:
     return None
 
 
+def places_of(plan: Plan) -> list[Place]:
+    """All classrooms that take part, the main one first."""
+    return [plan.main, *(listener.place for listener in plan.listeners)]
+
+
 def rooms_of(plan: Plan) -> set[int]:
     """The ids of all classrooms that take part."""
-    return {plan.main.classroom_id, *(listener.place.classroom_id for listener in plan.listeners)}
+    return {place.classroom_id for place in places_of(plan)}
 
 
 def moment(plans: Sequence[Plan], held: Mapping[LessonId, Held], now: datetime) -> Moment:

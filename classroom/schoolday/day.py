@@ -9,6 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from classroom.catalogue.database import CatalogueUnavailable
+from classroom.catalogue.region.plans import PlanState
 from classroom.live.lesson import iso
 from classroom.model import ClassroomError, LessonState
 from classroom.schoolday.agenda import NOT_HELD, Held, Moment, moment, next_change, role_of, rooms_of
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 REFRESH_S = 60.0  # what nobody told us of is seen by then
+PLAN_EVERY = timedelta(hours=1)
 GATHER_S = 0.1  # what changes together is read together
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 5.0  # while the database does not answer
 _OVERRUN = timedelta(hours=4)  # a lesson that runs past midnight is of yesterday
@@ -45,8 +47,8 @@ class UnknownDevice(ClassroomError):
 class SchoolDay:
     """Today, for every room. State changes are made without an await in between; devices are told by their feeds.
 
-    ``materialise`` makes the plans of a day from the timetable; it is called once for each day, and again when the
-    timetable has changed.
+    ``materialise`` plans the lessons of the timetable for the coming days; it is called when a day begins, every hour,
+    and when somebody has changed something.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class SchoolDay:
         devices: Devices,
         lessons: LessonService,
         zone: ZoneInfo,
-        materialise: Callable[[date], Awaitable[object]],
+        materialise: Callable[[], Awaitable[object]],
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._stored = plans
@@ -69,7 +71,7 @@ class SchoolDay:
         self._of_room: dict[int, list[Plan]] = {}  # in order of their times
         self._moments: dict[int, Moment] = {}
         self._shown_in: dict[LessonId, set[int]] = {}  # the rooms whose moment has the lesson
-        self._day: date | None = None  # whose plans were made
+        self._planned_at: datetime | None = None  # when the plans were last made of the timetable
         self._changed = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         lessons.follow(self._lesson_changed)
@@ -113,18 +115,18 @@ class SchoolDay:
 
     def plans_changed(self) -> None:
         """Somebody has changed lessons, the timetable, or what their names are: read them again."""
-        self._day = None
+        self._planned_at = None
         self._changed.set()
 
     async def _refresh(self) -> None:
         now = self._wall()
-        today = now.astimezone(self._zone).date()
-        if self._day != today:
-            self._day = today
+        today = self._day_of(now)
+        if self._planned_at is None or today != self._day_of(self._planned_at) or now - self._planned_at > PLAN_EVERY:
+            self._planned_at = now
             try:
-                await self._materialise(today)
+                await self._materialise()
             except BaseException:
-                self._day = None
+                self._planned_at = None
                 raise
         await self.presence.load()
         midnight = datetime.combine(today + timedelta(days=1), time(), self._zone)
@@ -153,6 +155,16 @@ class SchoolDay:
         self._look(self._of_room.keys() | self._moments.keys())
         self._tell({room for plan in changed for room in rooms_of(plan)})
         self._arm()
+        for plan in self._plans.values():
+            if before.get(plan.lesson_id) != plan and self._is_ahead(plan):
+                title = plan.title or plan.subject
+                self._lessons.plan(plan.lesson_id, title, plan.ends_at, plan.interactive)
+
+    def _is_ahead(self, plan: Plan) -> bool:
+        """Whether somebody may still hold this lesson, or does."""
+        if self._held_of(plan).state is LessonState.LIVE:
+            return True
+        return plan.state is PlanState.PLANNED and self._wall() < plan.ends_at
 
     def _lesson_changed(self, lesson: LiveLesson) -> None:
         """The lesson service says that something about a lesson is different."""
@@ -263,7 +275,10 @@ class SchoolDay:
 
     def today(self) -> date:
         """The day that it is where the schools are."""
-        return self._wall().astimezone(self._zone).date()
+        return self._day_of(self._wall())
+
+    def _day_of(self, wall: datetime) -> date:
+        return wall.astimezone(self._zone).date()
 
     def views(self, plans: Sequence[Plan], is_main: Callable[[Plan], bool]) -> list[AgendaLesson]:
         """Plans as a person is told of them; ``is_main`` says on which side of a lesson that person is."""

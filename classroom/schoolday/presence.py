@@ -111,10 +111,11 @@ class Presence:
 
     def set_volume(self, device_id: ParticipantId, volume: int | None) -> None:
         """Tell a device how loud to be, now or when it comes."""
-        known = self._known[device_id]
-        known.stored = replace(known.stored, volume=volume)
-        for feed in known.feeds:
-            feed.configure(volume)
+        known = self._known.get(device_id)
+        if known is not None:
+            known.stored = replace(known.stored, volume=volume)
+            for feed in known.feeds:
+                feed.configure(volume)
 
     def _learn(self, paired: PairedDevice) -> None:
         known = self._known.get(paired.device.id)

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from classroom.web import accounts, api, audit, deliveries, library, oidc, pages, replay, sessions, stats
+from classroom.web import (
+    accounts,
+    api,
+    audit,
+    deliveries,
+    devices,
+    library,
+    oidc,
+    pages,
+    pairing,
+    replay,
+    sessions,
+    stats,
+    today,
+)
 from classroom.web.context import CONTEXT, Context
 from classroom.web.control import OPEN_SOCKETS, WIRE, close_all, control
 from classroom.web.doors import CORS, Door
@@ -36,6 +50,7 @@ def make_app(context: Context) -> web.Application:
     app[CONTEXT] = context
     app[OPEN_SOCKETS] = set()
     app[WIRE] = Wire()
+    app[devices.OPEN_DEVICES] = set()
     set_up_metrics(app)
     app.add_routes(Door(publishing=True).routes())
     app.add_routes(Door(publishing=False).routes())
@@ -48,11 +63,15 @@ def make_app(context: Context) -> web.Application:
     app.add_routes(oidc.routes())
     app.add_routes(accounts.routes())
     app.add_routes(audit.routes())
+    app.add_routes(pairing.routes())
+    app.add_routes(devices.routes())
+    app.add_routes(today.routes())
     app.add_routes([web.get("/ws/{lesson}", control), web.get("/metrics", metrics)])
     app.add_routes([web.get("/media/{lesson}/{path:.+}", media_file)])
     app.add_routes(pages.routes())
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(close_all)
+    app.on_shutdown.append(devices.close_all)
     app.cleanup_ctx.append(deliveries.keep_house)
     return app
 

@@ -35,14 +35,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from classroom.catalogue.accounts.accounts import Accounts
+    from classroom.catalogue.accounts.devices import Devices
     from classroom.catalogue.accounts.sessions import Sessions
     from classroom.catalogue.accounts.signing_in import SigningIn
     from classroom.catalogue.catalogue import Catalogue
     from classroom.catalogue.metadata import DatedMetadata
+    from classroom.catalogue.region.plans import Plans
     from classroom.live.commands import Commands
     from classroom.live.delivery import Completed, Told, Wanted
     from classroom.live.service import LessonService
     from classroom.model import Label, TrackKind
+    from classroom.schoolday.day import SchoolDay
+    from classroom.schoolday.pairing import PairingDesk
     from classroom.sfu.core.stats import LessonStats
     from classroom.web.audit import Audit
     from classroom.web.identity import Identities
@@ -137,6 +141,11 @@ class Context:
     openid_name: str | None  # on the button
     sign_ins: RateLimit  # by address
     sign_ins_of_login: RateLimit
+    plans: Plans
+    devices: Devices
+    day: SchoolDay
+    pairings: PairingDesk
+    pairing_guesses: RateLimit
     secret: str
     bad_tokens: RateLimit
     max_connections: int
@@ -171,7 +180,10 @@ class Context:
 
     def _check(self, verify: Callable[[str, str, float], T], token: str, address: str) -> T:
         try:
-            return verify(self.secret, token, time.time())
+            found = verify(self.secret, token, time.time())
+            if isinstance(found, Claims | Deliverer) and self.day.presence.is_revoked(found.participant):
+                raise BadToken("这台设备已被解除绑定。 The device was revoked.")
+            return found
         except BadToken:
             wait_s = self.bad_tokens.spend(address, time.monotonic())
             if wait_s is None:

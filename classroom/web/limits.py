@@ -11,6 +11,7 @@ BODY_S = 10.0
 HELLO_S = 5.0
 SIGN_INS_PER_MINUTE = 60  # of one address: a school in the morning
 SIGN_INS_OF_LOGIN_PER_MINUTE = 10
+PAIRING_GUESSES_PER_MINUTE = 120  # of one address: a school that sets up all of its rooms
 _MAX_KEYS = 10_000
 
 

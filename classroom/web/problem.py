@@ -16,9 +16,11 @@ from classroom.catalogue.accounts.scope import OutOfScope
 from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, Locked, UnknownPerson
 from classroom.catalogue.database import CatalogueUnavailable
 from classroom.catalogue.metadata import BadMetadata, MetadataChanged
+from classroom.catalogue.region.errors import NotFound
 from classroom.live import errors as live
 from classroom.media.webvtt import BadCaptions
 from classroom.model import ClassroomError, InvalidLessonId
+from classroom.schoolday.pairing import PairingExpired, PairingsFull, UnknownCode
 from classroom.sfu import negotiate
 from classroom.sfu import session as sfu
 from classroom.web.auth import BadToken, Forbidden
@@ -64,6 +66,10 @@ _CODES: dict[type[ClassroomError], tuple[int, str]] = {
     UnknownAccount: (404, "unknown_account"),
     LoginTaken: (409, "login_taken"),
     NotYourself: (409, "not_yourself"),
+    NotFound: (404, "not_found"),
+    PairingsFull: (503, "busy"),
+    PairingExpired: (410, "expired"),
+    UnknownCode: (404, "unknown_code"),
     BadToken: (401, "unauthorized"),
     Forbidden: (403, "forbidden"),
     live.NotYours: (403, "forbidden"),

@@ -112,4 +112,14 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/api/audit"): Right.AUDIT_READ,
     # the region
     # devices and the school day
+    ("POST", "/api/pairing"): Right.PAIRING,
+    ("POST", "/api/pairing/poll"): Right.PAIRING,
+    ("GET", "/api/pairing/{code}/qr.svg"): Right.PAIRING,
+    ("GET", "/ws/device"): Right.BEARER,  # or the cookie of a device
+    ("GET", "/api/terminals"): Right.TERMINALS_MANAGE,
+    ("POST", "/api/terminals"): Right.TERMINALS_MANAGE,
+    ("DELETE", "/api/terminals/{device}"): Right.TERMINALS_MANAGE,
+    ("PUT", "/api/terminals/{device}/volume"): Right.TERMINALS_MANAGE,
+    ("GET", "/api/today"): Right.SIGNED_IN,
+    ("POST", "/api/lessons/{lesson}/token"): Right.LESSON_TOKEN,
 }

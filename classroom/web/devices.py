@@ -1,0 +1,283 @@
+"""The doors of devices: their WebSocket, and what operators see and do of them (docs/protocol.md §6)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+from aiohttp import WSCloseCode, WSMsgType, web
+from pydantic import Field, TypeAdapter, ValidationError
+
+from classroom.catalogue.accounts.credentials import new_credential
+from classroom.live import errors as live
+from classroom.live.lesson import iso
+from classroom.model import ParticipantId
+from classroom.schoolday.day import UnknownDevice
+from classroom.schoolday.feed import DeviceFeedClosed
+from classroom.schoolday.messages import (
+    DeviceClientMessage,
+    DeviceError,
+    DevicePing,
+    DeviceReport,
+    DeviceServerMessage,
+    Revoked,
+)
+from classroom.schoolday.pairing import UnknownCode, parse_code
+from classroom.web.bodies import Body, read_body
+from classroom.web.context import CONTEXT
+from classroom.web.limits import MAX_MESSAGE_BYTES
+from classroom.web.pairing import be_patient
+from classroom.web.principal import DevicePrincipal, account_of, not_paired
+from classroom.web.problem import Refusal
+from classroom.web.responses import json_response
+
+if TYPE_CHECKING:
+    from classroom.schoolday.day import SchoolDay
+    from classroom.schoolday.feed import DeviceFeed
+    from classroom.schoolday.presence import KnownDevice
+    from classroom.web.principal import AccountPrincipal
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_S = 20.0  # devices ping every 15 s: one that does not is asked, and is gone if it does not answer
+CLOSE_S = 2.0  # for devices to hear that the server stops
+UNAUTHORIZED = 4401
+
+OPEN_DEVICES = web.AppKey("open device sockets", set[web.WebSocketResponse])
+
+_CLIENT_MESSAGE: TypeAdapter[DeviceClientMessage] = TypeAdapter(DeviceClientMessage)
+_SERVER_MESSAGE: TypeAdapter[DeviceServerMessage] = TypeAdapter(DeviceServerMessage)
+
+
+class _Assign(Body):
+    code: Annotated[str, Field(max_length=20)]
+    classroom_id: Annotated[int, Field(ge=1, le=1 << 53)]
+    name: Annotated[str, Field(max_length=60)] = ""
+
+
+class _Volume(Body):
+    volume: Annotated[int, Field(ge=0, le=100)] | None
+
+
+def routes() -> list[web.RouteDef]:
+    """The doors."""
+    return [
+        web.get("/ws/device", device_socket),
+        web.get("/api/terminals", terminals),
+        web.post("/api/terminals", assign),
+        web.delete("/api/terminals/{device}", revoke),
+        web.put("/api/terminals/{device}/volume", set_volume),
+    ]
+
+
+# --- the WebSocket -----------------------------------------------------------------------------------------------
+
+
+async def device_socket(request: web.Request) -> web.StreamResponse:
+    """Serve a device until either side has enough.
+
+    Who is no device is told so by the code 4401 on an open socket: a browser shows its page no other answer.
+    """
+    context, sockets = request.app[CONTEXT], request.app[OPEN_DEVICES]
+    if context.service.draining:
+        raise live.Draining("服务器正在重启，请稍后再试。 The server is restarting; try again in a moment.")
+    if len(sockets) >= context.max_connections:
+        raise live.Busy("连接已满，请稍后再试。 The server has as many connections as it may; try again later.")
+    principal = await _device(request)
+    # What a device is told is short and seldom; a compressor for each would be most of what it costs.
+    socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=MAX_MESSAGE_BYTES, compress=False)
+    sockets.add(socket)
+    try:
+        await socket.prepare(request)
+        try:
+            if principal is None:
+                raise UnknownDevice(str(not_paired()))
+            known = await context.day.know(principal.device_id)
+        except UnknownDevice as error:
+            await _send(socket, DeviceError("unauthorized", str(error)))
+            await socket.close(code=UNAUTHORIZED, message=b"not paired")
+        else:
+            await _serve(socket, context.day, known)
+    except ConnectionResetError:
+        pass  # the device is gone
+    finally:
+        sockets.discard(socket)
+    return socket
+
+
+async def _device(request: web.Request) -> DevicePrincipal | None:
+    identities = request.app[CONTEXT].identities
+    return await identities.device(request) if identities.is_ours(request, DevicePrincipal) else None
+
+
+async def _serve(socket: web.WebSocketResponse, day: SchoolDay, known: KnownDevice) -> None:
+    with day.connect(known) as feed:
+        writer = asyncio.create_task(_write(socket, feed), name="device writer")
+        try:
+            await _read(socket, day, known, feed)
+        finally:
+            writer.cancel()
+            await asyncio.wait([writer])
+
+
+async def _read(socket: web.WebSocketResponse, day: SchoolDay, known: KnownDevice, feed: DeviceFeed) -> None:
+    while True:
+        frame = await socket.receive()
+        if frame.type is WSMsgType.BINARY:
+            feed.fault("只接受文本帧。 Messages are text frames.")
+            continue
+        if frame.type is not WSMsgType.TEXT:
+            return
+        try:
+            message = _CLIENT_MESSAGE.validate_json(frame.data)
+        except ValidationError as error:
+            fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            where = "".join(f"{part}: " for part in fault["loc"])
+            feed.fault(f"消息有误。 The message is wrong: {where}{fault['msg']}.")
+            continue
+        match message:
+            case DevicePing():
+                feed.pong()
+            case DeviceReport():
+                day.presence.report(known, message)
+
+
+async def _write(socket: web.WebSocketResponse, feed: DeviceFeed) -> None:
+    """Tell the device what is due to it; the reader ends when the socket is closed."""
+    revoked = False
+    try:
+        while True:
+            message = await feed.take()
+            revoked = isinstance(message, Revoked)
+            await _send(socket, message)
+    except DeviceFeedClosed:
+        code = UNAUTHORIZED if revoked else WSCloseCode.SERVICE_RESTART
+        await socket.close(code=code, message=b"revoked" if revoked else b"the server restarts")
+    except ConnectionResetError:
+        pass
+    except Exception:
+        logger.exception("a device cannot be written to")
+        await socket.close(code=WSCloseCode.INTERNAL_ERROR)
+
+
+async def _send(socket: web.WebSocketResponse, message: DeviceServerMessage) -> None:
+    await socket.send_str(_SERVER_MESSAGE.dump_json(message).decode())
+
+
+async def close_all(app: web.Application) -> None:
+    """Close what is left when the server stops."""
+    app[CONTEXT].day.close_feeds()
+    sockets = app[OPEN_DEVICES]
+    closing = [socket.close(code=WSCloseCode.SERVICE_RESTART, message=b"the server restarts") for socket in sockets]
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await asyncio.gather(*closing, return_exceptions=True)
+    except TimeoutError:
+        pass  # of devices that are gone without a word
+
+
+# --- operators ---------------------------------------------------------------------------------------------------
+
+
+async def terminals(request: web.Request) -> web.Response:
+    """All devices within reach."""
+    account, day = account_of(request), request.app[CONTEXT].day
+    seen = [known for known in day.presence.all() if _covers(account, known)]
+    return json_response({"terminals": [_terminal(day, known) for known in seen]})
+
+
+async def assign(request: web.Request) -> web.Response:
+    """Give the device that shows a code its classroom: from now on it is one of ours."""
+    account, context = account_of(request), request.app[CONTEXT]
+    asked = await read_body(request, _Assign)
+    now = datetime.now(UTC)
+    code = parse_code(asked.code)
+    try:
+        if code is None:
+            raise UnknownCode("配对码是 8 位字母和数字。 A code has 8 letters and digits.")
+        pairing = context.pairings.find(code, now)
+    except UnknownCode:
+        be_patient(context.pairing_guesses, f"account {account.account_id}")
+        raise
+    room = await context.devices.room(asked.classroom_id)
+    account.scope.require_school(room.school_id, room.district_id)
+    if pairing.credential is not None:
+        raise UnknownCode("这台设备刚刚已被绑定。 The device was paired a moment ago.")
+    pairing.credential = credential = new_credential()
+    try:
+        name = asked.name or pairing.name or room.name
+        paired = await context.devices.add(pairing.kind, room, name, credential, account.account_id, now)
+    except BaseException:
+        pairing.credential = None
+        raise
+    context.day.presence.add(paired)
+    logger.info("device=%s %s paired for classroom %d", paired.device.id, paired.device.kind, room.id)
+    return json_response(_terminal(context.day, await context.day.know(paired.device.id)), status=201)
+
+
+async def revoke(request: web.Request) -> web.Response:
+    """Let a device be nobody, at once: its connections, its sessions in lessons, its tokens."""
+    context, known = request.app[CONTEXT], await _reached(request)
+    device_id, now = known.stored.device.id, datetime.now(UTC)
+    await context.devices.revoke(device_id, now)
+    context.day.presence.revoke(device_id, now)
+    await context.service.expel(device_id, "the device was revoked")
+    logger.info("device=%s revoked", device_id)
+    return web.Response(status=204)
+
+
+async def set_volume(request: web.Request) -> web.Response:
+    """Set how loud a device is, now or when it comes; null leaves it to the room."""
+    context, known = request.app[CONTEXT], await _reached(request)
+    asked = await read_body(request, _Volume)
+    await context.devices.set_volume(known.stored.device.id, asked.volume)
+    context.day.presence.set_volume(known.stored.device.id, asked.volume)
+    return web.Response(status=204)
+
+
+async def _reached(request: web.Request) -> KnownDevice:
+    """The device in the path; raises Refusal (404), OutOfScope."""
+    try:
+        known = await request.app[CONTEXT].day.know(ParticipantId(request.match_info["device"]))
+    except UnknownDevice as error:
+        raise Refusal(404, "unknown_device", str(error)) from None
+    room = known.stored.room
+    account_of(request).scope.require_school(room.school_id, room.district_id)
+    return known
+
+
+def _covers(account: AccountPrincipal, known: KnownDevice) -> bool:
+    return account.scope.covers_school(known.stored.room.school_id, known.stored.room.district_id)
+
+
+def _terminal(day: SchoolDay, known: KnownDevice) -> dict[str, Any]:
+    stored = known.stored
+    lesson = day.next_lesson(stored.room.id)
+    return {
+        "id": stored.device.id,
+        "kind": stored.device.kind,
+        "name": stored.device.name,
+        "classroom_id": stored.room.id,
+        "classroom": stored.room.name,
+        "school_id": stored.room.school_id,
+        "school": stored.room.school,
+        "district_id": stored.room.district_id,
+        "online": known.online,
+        "paired_at": iso(stored.paired_at),
+        "seen_at": iso(stored.seen_at),
+        "version": stored.version,
+        "report": stored.report,
+        "volume": stored.volume,
+        "lesson": None
+        if lesson is None
+        else {
+            "id": lesson.id,
+            "title": lesson.title,
+            "subject": lesson.subject,
+            "starts_at": lesson.starts_at,
+            "ends_at": lesson.ends_at,
+            "state": lesson.state,
+        },
+    }

@@ -1,0 +1,424 @@
+"""Pairing, agendas, tokens and revocation of devices over real sockets."""
+
+from __future__ import annotations
+
+import re
+
+import cv2
+import numpy as np
+import pytest
+from aiohttp import WSMsgType
+
+from tests.unit.web.people import opened, signed_in
+from tests.unit.web.running_node import make_offer, running
+from tests.unit.web.school_day import (
+    ASSISTANT,
+    DISTRICT,
+    ELSEWHERE,
+    HAMLET,
+    LESSON,
+    OTHER_DISTRICT,
+    TEACHER,
+    TOWN,
+    VILLAGE,
+    cancel,
+    connect,
+    fill,
+    media_token,
+    operator,
+    pair,
+    plan_lesson,
+)
+
+
+@pytest.fixture
+async def doors(tmp_path):
+    async with running(tmp_path) as doors:
+        await fill(doors)
+        yield doors
+
+
+async def start(doors, lesson=LESSON) -> None:
+    assert (await doors.ask("POST", f"/api/lessons/{lesson}/start", doors.token("teacher", lesson))).status == 200
+
+
+async def end(doors, lesson=LESSON) -> None:
+    assert (await doors.ask("POST", f"/api/lessons/{lesson}/end", doors.token("teacher", lesson))).status == 200
+
+
+async def test_a_terminal_is_paired_finds_its_lesson_and_gets_its_media(doors):
+    terminal = await pair(doors, await operator(doors), VILLAGE)
+    device = await connect(doors, terminal)
+    agenda = await device.phase("standby")
+    assert agenda["you"] == terminal["id"]
+    assert agenda["classroom"] == {"id": VILLAGE, "name": "三年级教室", "school": "山坪小学"}
+    lesson = agenda["lesson"]
+    assert (lesson["id"], lesson["title"], lesson["teacher"]) == (LESSON, "分数的初步认识", "李红梅")
+    assert (lesson["role"], lesson["state"], lesson["interactive"]) == ("linked", "planned", True)
+    assert [listener["school"] for listener in lesson["listeners"]] == ["山坪小学", "高升小学"]
+
+    await start(doors)
+    assert (await device.phase("live"))["lesson"]["state"] == "live"
+    token = await (await media_token(doors, terminal)).json()
+    assert (token["role"], token["participant"], token["ttl_s"]) == ("classroom", terminal["id"], 900)
+    answer = await doors.offer("whep", token["token"], await make_offer())
+    assert answer.status == 201
+    seen = await (await doors.ask("GET", f"/api/lessons/{LESSON}", token["token"])).json()
+    assert [view["name"] for view in seen["participants"]] == ["山坪小学"]
+
+    await end(doors)
+    assert (await device.phase("over"))["lesson"]["id"] == LESSON
+
+
+async def test_everybody_in_the_lesson_sees_who_is_ready_and_why_not(doors):
+    by = await operator(doors)
+    town = await connect(doors, await pair(doors, by, TOWN, "capture"))
+    village_device = await pair(doors, by, VILLAGE)
+
+    def village_is(agenda, **state):
+        if agenda["lesson"] is None:
+            return False
+        listener = agenda["lesson"]["listeners"][0]
+        return all(listener[name] == value for name, value in state.items())
+
+    await town.agenda_with(lambda agenda: village_is(agenda, device_id=village_device["id"], online=False))
+    village = await connect(doors, village_device)
+    await town.agenda_with(lambda agenda: village_is(agenda, online=True, ready=False))
+    await village.report(ok=False)
+    await town.agenda_with(lambda agenda: village_is(agenda, ready=False, faults=["摄像头没有画面"]))
+    await village.report(children=17)
+    await town.agenda_with(lambda agenda: village_is(agenda, ready=True, faults=[], children=17))
+    await town.report()
+    await village.agenda_with(lambda agenda: agenda["lesson"]["main"]["ready"])
+    await village.socket.close()
+    await town.agenda_with(lambda agenda: village_is(agenda, online=False, ready=False))
+
+
+async def test_a_report_outlives_the_server(tmp_path):
+    async with running(tmp_path) as doors:
+        await fill(doors)
+        by = await operator(doors)
+        terminal = await pair(doors, by, VILLAGE)
+        device = await connect(doors, terminal)
+        await device.report(children=17)
+        await device.send(type="ping")
+        await device.hear("pong")
+    async with running(tmp_path) as doors:
+        by = await operator(doors)
+        await (await connect(doors, terminal)).phase("standby")
+        [seen] = (await (await by.ask("GET", "/api/terminals")).json())["terminals"]
+    assert (seen["version"], seen["report"]["children"], seen["online"]) == ("1.0", 17, True)
+    assert (seen["school"], seen["classroom"], seen["lesson"]["id"]) == ("山坪小学", "三年级教室", LESSON)
+
+
+async def test_a_server_that_starts_anew_finds_every_room_in_its_phase(tmp_path):
+    async with running(tmp_path) as doors:
+        await fill(doors)
+        by = await operator(doors)
+        terminal = await pair(doors, by, VILLAGE)
+        device = await connect(doors, terminal)
+        await start(doors)
+        await device.phase("live")
+        await doors.node.service.drain()
+    async with running(tmp_path) as doors:
+        await opened(doors)
+        device = await connect(doors, terminal)
+        assert (await device.phase("live"))["lesson"]["id"] == LESSON
+        token = await (await media_token(doors, terminal)).json()
+        assert (await doors.offer("whep", token["token"], await make_offer())).status == 201
+
+
+async def test_a_change_of_the_plan_is_told_at_once(doors):
+    device = await connect(doors, await pair(doors, await operator(doors), VILLAGE))
+    await device.phase("standby")
+    await cancel(doors)
+    agenda = await device.phase("idle")
+    assert (agenda["lesson"], agenda["next"]) == (None, None)
+    await plan_lesson(doors.node.database, "art", 1800)
+    doors.node.day.plans_changed()
+    assert (await device.agenda_with(lambda agenda: agenda["next"]))["next"]["id"] == "art"
+
+
+async def test_the_clock_alone_leads_into_standby(tmp_path):
+    async with running(tmp_path) as doors:
+        await fill(doors, starts_in_s=600 + 2.0)
+        device = await connect(doors, await pair(doors, await operator(doors), VILLAGE))
+        agenda = await device.agenda_with(lambda agenda: agenda["next"])
+        assert (agenda["phase"], agenda["next"]["id"]) == ("idle", LESSON)
+        assert (await device.phase("standby"))["lesson"]["id"] == LESSON
+
+
+async def test_who_is_revoked_is_out_at_once(doors):
+    by = await operator(doors)
+    terminal, capture = await pair(doors, by, VILLAGE), await pair(doors, by, TOWN, "capture")
+    device = await connect(doors, terminal)
+    await device.phase("standby")
+    await start(doors)
+    token = (await (await media_token(doors, terminal)).json())["token"]
+    control = await doors.client.ws_connect(f"/ws/{LESSON}")
+    await control.send_json({"type": "hello", "token": token, "name": ""})
+    assert (await control.receive_json())["type"] == "snapshot"
+    assert (await doors.offer("whep", token, await make_offer())).status == 201
+    assert doors.node.service.sessions(publishing=False) == 1
+
+    assert (await by.ask("DELETE", f"/api/terminals/{terminal['id']}")).status == 204
+    await device.hear("revoked")
+    assert await device.closed() == 4401
+    while (await control.receive()).type is WSMsgType.TEXT:
+        pass
+    assert doors.node.service.sessions(publishing=False) == 0
+    assert (await doors.offer("whep", token, await make_offer())).status == 401
+    assert (await media_token(doors, terminal)).status == 401
+    again = await connect(doors, terminal)
+    assert (await again.hear("error"))["code"] == "unauthorized"
+    assert await again.closed() == 4401
+    control = await doors.client.ws_connect(f"/ws/{LESSON}")
+    await control.send_json({"type": "hello", "token": token, "name": ""})
+    assert (await control.receive_json())["code"] == "unauthorized"
+    left = (await (await by.ask("GET", "/api/terminals")).json())["terminals"]
+    assert [known["id"] for known in left] == [capture["id"]]
+
+
+async def test_what_was_revoked_stays_so_when_the_server_starts_anew(tmp_path):
+    async with running(tmp_path) as doors:
+        await fill(doors)
+        by = await operator(doors)
+        terminal = await pair(doors, by, VILLAGE)
+        await (await connect(doors, terminal)).phase("standby")
+        await start(doors)
+        token = (await (await media_token(doors, terminal)).json())["token"]
+        assert (await by.ask("DELETE", f"/api/terminals/{terminal['id']}")).status == 204
+    async with running(tmp_path) as doors:
+        other = await pair(doors, await operator(doors), HAMLET)
+        await (await connect(doors, other)).phase("live")
+        assert (await doors.offer("whep", token, await make_offer())).status == 401
+
+
+async def test_a_page_of_another_site_gets_no_device_socket(doors):
+    terminal = await pair(doors, await operator(doors), VILLAGE)
+    cookie = {"Cookie": f"device={terminal['credential']}"}
+    host = f"{doors.client.host}:{doors.client.port}"
+    assert await (await connect(doors, None, **cookie, Origin="https://evil.example")).closed() == 4401
+    assert await (await connect(doors, None, **cookie)).closed() == 4401
+    assert await (await connect(doors, None, Origin=f"http://{host}")).closed() == 4401
+    await (await connect(doors, None, **cookie, Origin=f"http://{host}")).phase("standby")
+
+
+async def test_bad_messages_are_told_and_the_socket_lives_on(doors):
+    device = await connect(doors, await pair(doors, await operator(doors), VILLAGE))
+    await device.phase("standby")
+    for text in ("no json", '{"type": "report"}', '{"type": "report", "version": "1", "checks": {}, "children": -1}'):
+        await device.socket.send_str(text)
+        assert (await device.hear("error"))["code"] == "bad_message"
+    await device.socket.send_bytes(b"1")
+    await device.hear("error")
+    await device.send(type="ping")
+    await device.hear("pong")
+
+
+async def test_the_volume_is_told_now_and_to_who_comes_later(doors):
+    by = await operator(doors)
+    terminal = await pair(doors, by, VILLAGE)
+    path = f"/api/terminals/{terminal['id']}/volume"
+    assert (await by.ask("PUT", path, json={"volume": 30})).status == 204
+    device = await connect(doors, terminal)
+    assert (await device.hear("configure"))["volume"] == 30
+    assert (await by.ask("PUT", path, json={"volume": 80})).status == 204
+    assert (await device.hear("configure"))["volume"] == 80
+    assert (await by.ask("PUT", path, json={"volume": None})).status == 204
+    assert (await device.hear("configure"))["volume"] is None
+    for wrong in ({"volume": 101}, {"volume": "30"}, {}):
+        assert (await by.ask("PUT", path, json=wrong)).status == 422
+    assert (await by.ask("PUT", "/api/terminals/nobody/volume", json={"volume": 1})).status == 404
+
+
+# --- pairing -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_code_is_good_once_and_the_poll_secret_alone_gets_the_credential(doors):
+    by = await operator(doors)
+    begun = await (await doors.ask("POST", "/api/pairing", json={"kind": "capture"})).json()
+    assert len(begun["code"]) == 9
+    assert begun["code"][4] == "-"
+    given = {"code": begun["code"].replace("-", " ").lower(), "classroom_id": TOWN}
+    assert (await by.ask("POST", "/api/terminals", json=given)).status == 201
+    assert (await by.ask("POST", "/api/terminals", json=given)).status == 404
+    answers = [await doors.ask("POST", "/api/pairing/poll", json={"poll": begun["poll"]}) for _ in range(2)]
+    credentials = {(await answer.json())["credential"] for answer in answers}
+    assert len(credentials) == 1, "an answer that was lost is given again"
+    wrong = await doors.ask("POST", "/api/pairing/poll", json={"poll": "x" * 43})
+    assert (wrong.status, (await wrong.json())["code"]) == (410, "expired")
+
+
+async def test_a_terminal_gets_its_credential_where_no_script_sees_it(doors):
+    begun = await (await doors.ask("POST", "/api/pairing", json={"kind": "terminal"})).json()
+    await (await operator(doors)).ask("POST", "/api/terminals", json={"code": begun["code"], "classroom_id": VILLAGE})
+    answer = await doors.ask("POST", "/api/pairing/poll", json={"poll": begun["poll"]})
+    assert await answer.json() == {"paired": True}
+    cookie = answer.cookies["device"]
+    assert (cookie["httponly"], cookie["samesite"], cookie["max-age"]) == (True, "Strict", str(400 * 86400))
+
+
+async def test_codes_cannot_be_guessed_for_long(doors):
+    by = await operator(doors)
+    guesses = [
+        await by.ask("POST", "/api/terminals", json={"code": "2222-2222", "classroom_id": 1}) for _ in range(130)
+    ]
+    assert {answer.status for answer in guesses} == {404, 429}
+    assert guesses[-1].headers["Retry-After"].isdigit()
+    terminal_of_another = await operator(doors)
+    assert (
+        await terminal_of_another.ask("POST", "/api/terminals", json={"code": "22", "classroom_id": 1})
+    ).status == 404
+
+
+async def test_strangers_cannot_ask_for_codes_without_end(doors):
+    answers = [await doors.ask("POST", "/api/pairing", json={"kind": "terminal"}) for _ in range(60)]
+    assert [answer.status for answer in answers] == [201] * 50 + [503] * 10, "so many wait at one address"
+    pictures = [await doors.ask("GET", "/api/pairing/7F3K-92MP/qr.svg") for _ in range(70)]
+    assert {picture.status for picture in pictures} == {200, 429}
+    secret = {"poll": (await answers[0].json())["poll"]}
+    assert (await doors.ask("POST", "/api/pairing/poll", json=secret)).status == 202, "who waits may go on asking"
+    wrong = await doors.ask("POST", "/api/pairing/poll", json={"poll": "x" * 43})
+    assert wrong.status == 429
+
+
+@pytest.mark.parametrize("wrong", [{}, {"kind": "robot"}, {"kind": "terminal", "name": "x" * 61}, {"kind": 1}])
+async def test_a_wrong_request_for_a_code_is_refused(doors, wrong):
+    assert (await doors.ask("POST", "/api/pairing", json=wrong)).status == 422
+
+
+async def test_the_picture_of_a_code_leads_to_where_it_is_entered(doors):
+    picture = await doors.ask("GET", "/api/pairing/7f3k92mp/qr.svg")
+    assert (picture.status, picture.content_type) == (200, "image/svg+xml")
+    text = await picture.text()
+    size = int(re.search(r'viewBox="0 0 (\d+)', text).group(1))
+    pixels = np.full((size, size), 255, np.uint8)
+    [path] = re.findall(r'<path[^>]*stroke="#0b1220"[^>]*d="([^"]+)"|<path[^>]*d="([^"]+)"[^>]*stroke="#0b1220"', text)
+    x, y = 0.0, 0.0
+    for kind, numbers in re.findall(r"([MmhH])([^MmhH]*)", max(path)):
+        values = [float(number) for number in re.findall(r"-?\d*\.?\d+", numbers)]
+        if kind == "M":
+            x, y = values
+        elif kind == "m":
+            x, y = x + values[0], y + values[1]
+        else:
+            pixels[int(y), int(x) : int(x + values[0])] = 0
+            x += values[0]
+    read, *_ = cv2.QRCodeDetector().detectAndDecode(
+        cv2.resize(pixels, None, fx=8, fy=8, interpolation=cv2.INTER_NEAREST)
+    )
+    host = f"{doors.client.host}:{doors.client.port}"
+    assert read == f"http://{host}/admin/terminals?code=7F3K-92MP"
+    assert (await doors.ask("GET", "/api/pairing/0000-0000/qr.svg")).status == 404
+
+
+async def test_an_operator_pairs_and_sees_devices_of_the_own_district_only(doors):
+    everywhere = await operator(doors)
+    here, there = await operator(doors, district_id=DISTRICT), await operator(doors, district_id=OTHER_DISTRICT)
+    terminal = await pair(doors, here, VILLAGE)
+    begun = await (await doors.ask("POST", "/api/pairing", json={"kind": "terminal"})).json()
+    answer = await there.ask("POST", "/api/terminals", json={"code": begun["code"], "classroom_id": VILLAGE})
+    assert answer.status == 403
+    nowhere = await there.ask("POST", "/api/terminals", json={"code": begun["code"], "classroom_id": 99})
+    assert nowhere.status == 404
+    assert (await there.ask("DELETE", f"/api/terminals/{terminal['id']}")).status == 403
+    seen = [
+        len((await (await by.ask("GET", "/api/terminals")).json())["terminals"]) for by in (everywhere, here, there)
+    ]
+    assert seen == [1, 1, 0]
+    given = await there.ask("POST", "/api/terminals", json={"code": begun["code"], "classroom_id": ELSEWHERE})
+    assert given.status == 201, "the code is still good"
+    assert (await (await signed_in(doors, "teacher")).ask("GET", "/api/terminals")).status == 403
+
+
+# --- media tokens ------------------------------------------------------------------------------------------------
+
+
+async def roles(doors, lesson=LESSON):
+    """What everybody gets who could ask."""
+    by = await operator(doors)
+    people = {
+        "teacher": await signed_in(doors, "teacher", person_id=TEACHER, school_id=1),
+        "another teacher": await signed_in(doors, "teacher", school_id=1),
+        "assistant": await signed_in(doors, "assistant", person_id=ASSISTANT, school_id=2),
+        "school admin": await signed_in(doors, "school_admin", school_id=1),
+        "listening admin": await signed_in(doors, "school_admin", school_id=2),
+        "operator": by,
+        "other operator": await operator(doors, district_id=OTHER_DISTRICT),
+        "researcher": await signed_in(doors, "researcher", district_id=DISTRICT),
+        "other researcher": await signed_in(doors, "researcher", district_id=OTHER_DISTRICT),
+    }
+    devices = {
+        "terminal": await pair(doors, by, VILLAGE),
+        "main terminal": await pair(doors, by, TOWN),
+        "capture": await pair(doors, by, TOWN, "capture"),
+        "listening capture": await pair(doors, by, VILLAGE, "capture"),
+        "other terminal": await pair(doors, by, ELSEWHERE),
+    }
+    path = f"/api/lessons/{lesson}/token"
+    answers = {name: await person.ask("POST", path) for name, person in people.items()}
+    answers |= {name: await media_token(doors, device, lesson) for name, device in devices.items()}
+    told = {name: await answer.json() for name, answer in answers.items()}
+    return {name: body.get("role", body.get("code")) for name, body in told.items()}
+
+
+async def test_each_has_the_part_that_is_theirs(doors):
+    await start(doors)
+    assert await roles(doors) == {
+        "teacher": "teacher",
+        "another teacher": "forbidden",
+        "assistant": "observer",
+        "school admin": "teacher",
+        "listening admin": "forbidden",
+        "operator": "teacher",
+        "other operator": "forbidden",
+        "researcher": "observer",
+        "other researcher": "forbidden",
+        "terminal": "classroom",
+        "main terminal": "capture",
+        "capture": "capture",
+        "listening capture": "forbidden",
+        "other terminal": "forbidden",
+    }
+
+
+async def test_who_could_start_the_lesson_by_sending_waits_for_the_teacher(doors):
+    told = await roles(doors)
+    assert (told["capture"], told["main terminal"]) == ("not_started", "not_started")
+    assert (told["teacher"], told["terminal"]) == ("teacher", "classroom")
+    await cancel(doors)
+    assert set((await roles(doors)).values()) == {"lesson_cancelled", "forbidden"}
+
+
+async def test_a_person_is_the_same_participant_each_time_and_a_lesson_must_be_planned(doors):
+    teacher = await signed_in(doors, "teacher", person_id=TEACHER, name="李红梅")
+    told = [await (await teacher.ask("POST", f"/api/lessons/{LESSON}/token")).json() for _ in range(2)]
+    assert [one["participant"] for one in told] == [f"a{teacher.id}"] * 2
+    assert (await teacher.ask("POST", "/api/lessons/other/token")).status == 404
+    assert (await doors.ask("POST", f"/api/lessons/{LESSON}/token")).status == 401
+
+
+# --- today -------------------------------------------------------------------------------------------------------
+
+
+async def test_today_is_what_concerns_the_person(doors):
+    await plan_lesson(doors.node.database, "art", 3 * 3600, listening=(HAMLET,))
+    doors.node.day.plans_changed()
+
+    async def seen(person):
+        told = await (await person.ask("GET", "/api/today")).json()
+        return [(lesson["id"], lesson["role"]) for lesson in told["lessons"]], told["current"]
+
+    both = [(LESSON, "main"), ("art", "main")]
+    assert await seen(await signed_in(doors, "teacher", person_id=TEACHER, school_id=1)) == (both, LESSON)
+    assert await seen(await operator(doors)) == (both, LESSON)
+    assert await seen(await signed_in(doors, "assistant", person_id=ASSISTANT)) == ([(LESSON, "linked")], LESSON)
+    linked = [(LESSON, "linked"), ("art", "linked")]
+    assert await seen(await signed_in(doors, "school_admin", school_id=3)) == (linked, LESSON)
+    assert await seen(await operator(doors, district_id=OTHER_DISTRICT)) == ([], None)
+    assert await seen(await signed_in(doors, "teacher")) == ([], None)
+    teacher = await signed_in(doors, "teacher", person_id=TEACHER)
+    told = await (await teacher.ask("GET", "/api/today?date=2001-01-01")).json()
+    assert (told["date"], told["lessons"]) == ("2001-01-01", [])
+    assert (await teacher.ask("GET", "/api/today?date=nonsense")).status == 400
