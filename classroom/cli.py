@@ -104,8 +104,13 @@ def token(
 
 @app.command()
 def capture(
-    lesson: Lesson,
-    token: Annotated[str, typer.Option(envvar="CLASSROOM_TOKEN", show_envvar=True, help="令牌 Bearer token")],
+    lesson: Annotated[
+        str | None, typer.Option(metavar="ID", help="课程编号；不给则按课表 Lesson id [as the timetable says]")
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="CLASSROOM_TOKEN", show_envvar=True, help="这节课的令牌 Bearer token of that lesson"),
+    ] = None,
     server: Annotated[
         str, typer.Option(metavar="URL", help="服务器地址 Address of the server")
     ] = "http://localhost:8080",
@@ -132,15 +137,34 @@ def capture(
     upload_rate: Annotated[
         str | None, typer.Option(metavar="RATE", help="补传限速，如 4M  Limit of a delivery, bit/s [none]")
     ] = None,
+    pair: Annotated[
+        bool, typer.Option("--pair", help="与服务器配对，只需一次 Pair this computer with the server, once")
+    ] = False,
+    name: Annotated[str, typer.Option(help="配对时显示的名称 Its name, for --pair [that of the computer]")] = "",
 ) -> None:
     """采集端：发送摄像机、课件和话筒。 The capture agent: send camera, slides and microphone."""
     from classroom.capture.agent import CaptureSettings, run_agent
     from classroom.capture.copy.settings import copy_settings
+    from classroom.capture.device.credential import CredentialFile
+    from classroom.capture.device.follow import run_device
+    from classroom.capture.device.pairing import pair as pair_device
 
-    kept = copy_settings(copy, copy_size, upload, upload_rate)
     _log_to_stderr()
-    status = _run(run_agent(CaptureSettings(server, lesson, token, camera, slides, mic, loop, layers, kept)))
-    raise typer.Exit(status)
+    if pair:
+        try:
+            _run(pair_device(server, name, CredentialFile(), _say))
+        except KeyboardInterrupt:
+            raise typer.Exit(1) from None
+        return
+    if (lesson is None) != (token is None):
+        _fail(
+            "--lesson 和 --token 要么都给，要么都不给（已配对的采集端按课表上课）。 "
+            "Give both --lesson and --token, or neither: a paired agent goes by the timetable."
+        )
+    kept = copy_settings(copy, copy_size, upload, upload_rate)
+    settings = CaptureSettings(server, lesson, token, camera, slides, mic, loop, layers, kept)
+    work = run_agent(settings) if lesson is not None else run_device(settings, CredentialFile().get(server))
+    raise typer.Exit(_run(work))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The agent of the main classroom: sources, tracks and one WHIP session that is made again whenever it is lost."""
+"""The agent of one lesson: sources, tracks and one WHIP session that is made again whenever it is lost."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import signal
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from classroom.capture.session import Session
 from classroom.capture.sources.choose import Assignment, assign
 from classroom.capture.sources.source import Outputs
 from classroom.capture.threads import Threads
+from classroom.capture.tokens import GivenToken, Tokens
 from classroom.capture.tracks import AudioTrack, VideoTrack
 from classroom.capture.video_encoder import Content
 from classroom.capture.whip import LessonEnded, LessonNotOpen, Refused, WhipClient, WhipError
@@ -29,6 +31,8 @@ from classroom.model import InvalidLessonId, Label, parse_lesson_id
 from classroom.sfu.transport.client import TransportError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from classroom.capture.copy.settings import CopySettings
     from classroom.capture.frames import Probe
     from classroom.capture.tracks import Track
@@ -47,16 +51,20 @@ _START_DELAY_S = 0.05  # from the first connection to the first frame: threads h
 _DROPS_WORTH_TELLING = 25
 _SETTLING_S = 1.0  # in which the first probes find out what the uplink carries
 _TELL_INTERVAL_S = 5.0  # between two lines on one track
+_WELL_S = 2.0  # a source that has run for so long works
 _ORDER = (Label.CAMERA, Label.SLIDES, Label.MIC)
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureSettings:
-    """What ``classroom capture`` was told. A source is a file, a device, ``rtsp://…`` or ``sample``."""
+    """What ``classroom capture`` was told. A source is a file, a device, ``rtsp://…`` or ``sample``.
+
+    Without ``lesson`` and ``token`` it is a paired device that goes by the agenda of its room (capture/device).
+    """
 
     server: str
-    lesson: str
-    token: str
+    lesson: str | None = None
+    token: str | None = None
     camera: str | None = None
     slides: str | None = None
     mic: str | None = None
@@ -67,41 +75,79 @@ class CaptureSettings:
 
 async def run_agent(settings: CaptureSettings) -> int:
     """Publish until every source has ended or SIGINT or SIGTERM comes; returns the exit status of the process."""
+    if settings.lesson is None or settings.token is None:
+        logger.error("没有指定课程和令牌 / no lesson and token were given")
+        return EXIT_REFUSED
     try:
         parse_lesson_id(settings.lesson)
     except InvalidLessonId as error:
         logger.error("课程编号不对 / bad lesson id: %s", error)
         return EXIT_REFUSED
+    assignments = assignments_of(settings)
+    if assignments is None:
+        return EXIT_REFUSED
+    agent = Agent(settings, assignments, settings.lesson, GivenToken(settings.token))
+    with stopped_by_signals(agent.stop):
+        return await agent.run()
+
+
+def assignments_of(settings: CaptureSettings) -> list[Assignment] | None:
+    """What is to be sent; None, with a word in the log, where the settings make no sense."""
     if not settings.server.startswith(("http://", "https://")):
         logger.error("服务器地址要以 http:// 或 https:// 开头 / the server's address starts with http:// or https://")
-        return EXIT_REFUSED
+        return None
     assignments = assign(camera=settings.camera, slides=settings.slides, mic=settings.mic, loop=settings.loop)
     if not assignments:
         logger.error("没有指定来源 / nothing to send: give --camera, --slides or --mic")
-        return EXIT_REFUSED
-    agent = Agent(settings, assignments)
+        return None
+    return assignments
+
+
+@contextmanager
+def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Call ``stop`` on SIGINT and SIGTERM."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, agent.stop)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, stop)
     try:
-        return await agent.run()
+        yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in numbers:
             loop.remove_signal_handler(number)
 
 
 class Agent:
-    """Keeps sources and encoders running for as long as they last, whatever becomes of the server meanwhile."""
+    """Keeps sources and encoders running for as long as they last, whatever becomes of the server meanwhile.
 
-    def __init__(self, settings: CaptureSettings, assignments: list[Assignment]) -> None:
+    In ``standby`` the lesson has not begun: what captures as it happens runs already, so that the lesson begins with a
+    picture, but nothing is sent or kept before ``go_live``. ``on_check`` hears of each source whether it works.
+    """
+
+    def __init__(
+        self,
+        settings: CaptureSettings,
+        assignments: list[Assignment],
+        lesson: str,
+        tokens: Tokens,
+        *,
+        standby: bool = False,
+        on_check: Callable[[Assignment, str | None], None] = lambda assignment, fault: None,
+    ) -> None:
         self._settings = settings
         self._assignments = assignments
+        self._lesson = lesson
+        self._tokens = tokens
+        self._standby = standby
+        self._on_check = on_check
         self._loop = asyncio.get_running_loop()
         self._clock = CaptureClock()
         self._tracks: dict[Label, VideoTrack | AudioTrack] = {}
         self._threads = Threads()
         self._stop_threads = threading.Event()
         self._stopping = asyncio.Event()
+        self._live = asyncio.Event()
+        self._over = asyncio.Event()
         self._tracks_changed = asyncio.Event()
         self._connected_once = asyncio.Event()
         self._start_s = 0.0
@@ -109,6 +155,16 @@ class Agent:
         self._session: Session | None = None
         self._last_time_bps: int | None = None  # what the uplink carried in the session before
         self._copy: LessonCopy | None = None
+        if not standby:
+            self._live.set()
+
+    def go_live(self) -> None:
+        """The lesson has begun."""
+        self._live.set()
+
+    def end(self) -> None:
+        """The lesson is over: let go of the sources, then deliver what did not get through."""
+        self._over.set()
 
     def stop(self) -> None:
         """End as soon as goodbye has been said."""
@@ -117,38 +173,56 @@ class Agent:
     async def run(self) -> int:
         """Publish; returns the exit status."""
         await self._prepare()
+        standby_s = time.monotonic() + _START_DELAY_S
         sources = [
-            self._loop.create_task(self._run_source(assignment), name=assignment.source.name)
+            self._loop.create_task(self._run_source(assignment, standby_s), name=assignment.source.name)
             for assignment in self._assignments
         ]
         connection = self._loop.create_task(self._stay_connected(), name="connection")
         stopping = self._loop.create_task(self._stopping.wait(), name="stop")
+        over = self._loop.create_task(self._over.wait(), name="over")
         ended = self._loop.create_task(asyncio.wait(sources), name="sources")
         try:
-            watched: set[asyncio.Future[Any]] = {connection, stopping, ended}
+            watched: set[asyncio.Future[Any]] = {connection, stopping, over, ended}
             await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
             if connection.done():
                 return connection.result()
             if not stopping.done():
-                logger.info("所有来源都已播放完毕 / every source has ended")
+                if over.done():
+                    await self._release(sources)
+                else:
+                    logger.info("所有来源都已播放完毕 / every source has ended")
                 await self._finish(connection, stopping)
             return EXIT_OK
         finally:
             self._stop_threads.set()
-            for task in (connection, stopping, ended, *sources):
+            for task in (connection, stopping, over, ended, *sources):
                 task.cancel()
-            await asyncio.gather(connection, stopping, ended, *sources, return_exceptions=True)
+            await asyncio.gather(connection, stopping, over, ended, *sources, return_exceptions=True)
             await self._close_tracks()
             if self._copy is not None:
                 await self._copy.close()
             await self._threads.join(JOIN_TIMEOUT_S)
 
+    async def _release(self, sources: list[asyncio.Task[None]]) -> None:
+        """End the sources; cameras and microphones are free afterwards."""
+        self._stop_threads.set()
+        for task in sources:
+            task.cancel()
+        await asyncio.gather(*sources, return_exceptions=True)
+        await self._threads.join(JOIN_TIMEOUT_S)
+
     async def _prepare(self) -> None:
         """Find out what there is to send; what cannot be opened yet is reported and tried again later."""
         settings = self._settings
         if settings.copy is not None:
-            lesson = (settings.server, settings.lesson, settings.token)
-            self._copy = await LessonCopy.begin(settings.copy, self._threads, lesson, self._uplink_state)
+            self._copy = await LessonCopy.begin(
+                settings.copy,
+                self._threads,
+                (settings.server, self._lesson),
+                self._uplink_state,
+                keeping=not self._standby,
+            )
             self._clock = self._copy.clock
         for assignment in self._assignments:
             if assignment.video is not None:
@@ -159,6 +233,7 @@ class Agent:
         probes = await asyncio.gather(*(self._probe(assignment) for assignment in self._assignments))
         for assignment, probe in zip(self._assignments, probes, strict=True):
             if probe is not None:
+                self._on_check(assignment, None)
                 self._found(assignment, probe)
 
     def _add(self, track: Track) -> None:
@@ -178,6 +253,7 @@ class Agent:
 
     def _complain(self, assignment: Assignment, error: SourceError) -> None:
         """Say what is wrong with a source, once until something else is."""
+        self._on_check(assignment, str(error))
         if self._told.get(assignment.source.name) != str(error):
             self._told[assignment.source.name] = str(error)
             logger.warning("%s；每 %g 秒重试 / trying again every %g s", error, SOURCE_RETRY_S, SOURCE_RETRY_S)
@@ -188,11 +264,17 @@ class Agent:
             self._add(AudioTrack(Label.MIC, self._loop))
             self._tracks_changed.set()
 
-    async def _run_source(self, assignment: Assignment) -> None:
-        """Run a source once the server is there, and again whenever it fails; returns when it has ended."""
-        await self._connected_once.wait()
-        source, start_s = assignment.source, self._start_s
+    async def _run_source(self, assignment: Assignment, standby_s: float) -> None:
+        """Run a source once the server is there, and again whenever it fails; returns when it has ended.
+
+        In standby all that is not played from its beginning runs from ``standby_s`` on.
+        """
+        source, start_s = assignment.source, standby_s
+        if not self._standby or source.is_recorded:
+            await self._connected_once.wait()
+            start_s = self._start_s
         while True:
+            well = self._loop.call_later(_WELL_S, self._on_check, assignment, None)
             try:
                 if assignment.sound and Label.MIC not in self._tracks:
                     self._found(assignment, await self._threads.run(f"probe {source.name}", source.probe))
@@ -204,6 +286,8 @@ class Agent:
                 self._complain(assignment, error)
             except Exception:
                 logger.exception("%s: 内部错误，重新开始 / internal error, starting anew", source.name)
+            finally:
+                well.cancel()
             await asyncio.sleep(SOURCE_RETRY_S)
             start_s = time.monotonic()
 
@@ -217,8 +301,9 @@ class Agent:
     async def _stay_connected(self) -> int:
         """Connect, and again whenever the connection is lost; returns only when the server refuses for good."""
         backoff_s, told = FIRST_BACKOFF_S, ""
+        await self._live.wait()
         async with ClientSession() as http:
-            whip = WhipClient(http, self._settings.server, self._settings.lesson, self._settings.token)
+            whip = WhipClient(http, self._settings.server, self._lesson, self._tokens)
             while True:
                 self._tracks_changed.clear()
                 session = Session(whip, self._clock, self._last_time_bps)
@@ -239,7 +324,7 @@ class Agent:
                 except (BadAnswer, TransportError) as error:
                     text = f"媒体连接失败 / no media connection: {error}"
                 else:
-                    text, told = await self._use(session), ""
+                    text, told = await self._use(session, whip.token), ""
                     wait_s = backoff_s = FIRST_BACKOFF_S
                 if text != told:
                     logger.warning("%s", text)
@@ -255,15 +340,15 @@ class Agent:
     def _offered(self) -> list[Track]:
         return [self._tracks[label] for label in _ORDER if label in self._tracks]
 
-    async def _use(self, session: Session) -> str:
+    async def _use(self, session: Session, token: str) -> str:
         """Send over a session while it lasts; returns why it is over, empty when a new one is wanted at once."""
         self._session = session
         if self._copy is not None:
-            self._copy.lesson_on()
+            self._copy.lesson_on(token)
         if not self._connected_once.is_set():
             self._start_s = time.monotonic() + _START_DELAY_S
             self._connected_once.set()
-        logger.info("已连接 %s / connected, lesson %s", self._settings.server, self._settings.lesson)
+        logger.info("已连接 %s / connected, lesson %s", self._settings.server, self._lesson)
         changed = self._loop.create_task(self._tracks_changed.wait(), name="tracks changed")
         announced = self._loop.create_task(self._announce(), name="announce")
         try:
@@ -309,7 +394,7 @@ class Agent:
         await self._close_tracks()
         if self._session is not None:
             await self._session.drain(DRAIN_TIMEOUT_S)
-        else:
+        elif not self._over.is_set():
             logger.warning("结束时没有连接，最后的内容没有送达 / not connected at the end: the last part was not sent")
         if self._copy is not None:
             connection.cancel()

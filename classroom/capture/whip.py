@@ -15,6 +15,8 @@ from classroom.model import ClassroomError
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
+    from classroom.capture.tokens import Tokens
+
 _POST_TIMEOUT = ClientTimeout(total=5, sock_connect=2)
 _DELETE_TIMEOUT = ClientTimeout(total=2)
 # Asking again with the same token and offer would get the same answer.
@@ -67,17 +69,19 @@ class WhipSession:
 
 
 class WhipClient:
-    """One endpoint, one token."""
+    """One endpoint; each session with the token of the moment."""
 
-    def __init__(self, http: ClientSession, server: str, lesson: str, token: str) -> None:
+    def __init__(self, http: ClientSession, server: str, lesson: str, tokens: Tokens) -> None:
         self._http = http
         self._endpoint = URL(server.rstrip("/") + "/whip/" + quote(lesson, safe=""), encoded=True)
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._tokens = tokens
+        self.token = ""  # that of the latest session
 
     async def post(self, offer: str) -> WhipSession:
         """Offer a session; raises Refused, LessonEnded, LessonNotOpen, or WhipError when it may work later."""
+        self.token = await self._tokens.token(self._http)
         headers = {
-            **self._headers,
+            **self._bearer(),
             "Content-Type": "application/sdp",
             "Accept": "application/sdp, application/problem+json",
         }
@@ -86,6 +90,8 @@ class WhipClient:
                 self._endpoint, data=offer.encode(), headers=headers, timeout=_POST_TIMEOUT
             ) as response:
                 body = await response.read()
+                if response.status == 401 and self._tokens.refused(self.token):
+                    raise WhipError("令牌已失效，重新领取 / the token is void, getting another one")
                 if response.status != 201:
                     raise _refusal(response, body)
                 location = response.headers.get("Location")
@@ -99,10 +105,13 @@ class WhipClient:
     async def delete(self, session: WhipSession) -> None:
         """End a session; a server that is gone has forgotten it already."""
         try:
-            async with self._http.delete(session.location, headers=self._headers, timeout=_DELETE_TIMEOUT):
+            async with self._http.delete(session.location, headers=self._bearer(), timeout=_DELETE_TIMEOUT):
                 pass
         except (ClientError, TimeoutError):
             pass
+
+    def _bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
 
 
 def _refusal(response: ClientResponse, body: bytes) -> ClassroomError:

@@ -28,7 +28,8 @@ DISK_TIMEOUT_S = 5.0  # for a disk that answers; a lesson waits no longer for on
 class LessonCopy:
     """Keeps the largest layer of every track while a lesson is on, and for 15 minutes after it, and delivers it.
 
-    A lesson that ended by mistake goes on in the same recording; what is captured until we hear of it is kept, too.
+    ``keeping``: it is on already, as far as we know. A lesson that ended by mistake goes on in the same recording; what
+    is captured until we hear of it is kept, too.
     """
 
     def __init__(
@@ -37,12 +38,13 @@ class LessonCopy:
         shelf: Shelf,
         clock: CaptureClock,
         threads: Threads,
-        lesson: tuple[str, str, str],
+        lesson: tuple[str, str],
         uplink_state: Callable[[], UplinkState | None],
+        keeping: bool,
     ) -> None:
-        """``lesson``: server, id and token. See begin()."""
+        """``lesson``: server and id. See begin()."""
         self.clock = clock
-        self._lesson = lesson = (lesson[0].rstrip("/"), lesson[1], lesson[2])
+        self._lesson = lesson = (lesson[0].rstrip("/"), lesson[1])
         self._shelf = shelf
         self._threads = threads
         self._loop = asyncio.get_running_loop()
@@ -52,7 +54,7 @@ class LessonCopy:
         )
         self._tracks: list[Track] = []
         self._pausing: asyncio.TimerHandle | None = None
-        self._keeping = True
+        self._keeping = self._deliverer.sending = keeping
         self._delivering = self._loop.create_task(self._deliverer.run(), name="deliver copies")
 
     @classmethod
@@ -60,8 +62,10 @@ class LessonCopy:
         cls,
         settings: CopySettings,
         threads: Threads,
-        lesson: tuple[str, str, str],
+        lesson: tuple[str, str],
         uplink_state: Callable[[], UplinkState | None],
+        *,
+        keeping: bool = True,
     ) -> LessonCopy:
         """Look what there is of the lesson already: its clock begins after that."""
         shelf = Shelf(settings.folder, settings.limit_bytes)
@@ -73,7 +77,7 @@ class LessonCopy:
         except (OSError, TimeoutError) as error:
             reason = str(error) or "timeout"
             logger.warning("副本目录读不了（%s） / the folder of copies cannot be read (%s)", reason, reason)
-        return cls(settings, shelf, CaptureClock(not_before_ntp=last_ntp), threads, lesson, uplink_state)
+        return cls(settings, shelf, CaptureClock(not_before_ntp=last_ntp), threads, lesson, uplink_state, keeping)
 
     def add(self, track: Track) -> None:
         """Keep what this track captures."""
@@ -81,9 +85,9 @@ class LessonCopy:
         if self._keeping:
             track.keep(partial(self._keeper.keep, track.label))
 
-    def lesson_on(self) -> None:
-        """The server takes the lesson: it is being sent from now on."""
-        self._deliverer.token = self._lesson
+    def lesson_on(self, token: str) -> None:
+        """The server takes the lesson with this token: it is being sent from now on."""
+        self._deliverer.token = (*self._lesson, token)
         self._deliverer.sending = True
         self._deliverer.changed()
         if self._pausing is not None:

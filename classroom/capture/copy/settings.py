@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from classroom.capture.copy.schedule import Upload, parse_upload
+from classroom.capture.data_folder import data_folder
 from classroom.model import ClassroomError
 
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(?:B|bit/s|bps)?")
@@ -53,10 +53,9 @@ def parse_amount(text: str) -> int:
 
 
 def default_folder() -> Path:
-    """In the user's data directory (XDG base directory specification); raises BadCopyOption for who has none."""
-    data = os.environ.get("XDG_DATA_HOME", "")
+    """In the user's data directory; raises BadCopyOption for who has none."""
     try:
-        return (Path(data) if data.startswith("/") else Path.home() / ".local" / "share") / "lianti" / "copies"
+        return data_folder() / "copies"
     except RuntimeError:
         raise BadCopyOption(
             "这个用户没有主目录，请用 --copy 指定副本目录。 This user has no home: name a folder with --copy."

@@ -24,6 +24,8 @@ _MISSED_S = 2.0  # without a picture for so long, the camera is taken to be gone
 class CameraSource:
     """Reads a camera by its number; what it gives is taken if it cannot do 1280x720 at 25 fps."""
 
+    is_recorded = False
+
     def __init__(self, device: int | str) -> None:
         self.name = f"camera {device}"
         self._device = device

@@ -54,6 +54,8 @@ class _Scan:
 class FileSource:
     """Plays ``path``; with ``loop`` it starts over where its longest stream ends, with timestamps that go on."""
 
+    is_recorded = True
+
     def __init__(self, path: Path, *, loop: bool) -> None:
         self.name = path.name
         self._path = path

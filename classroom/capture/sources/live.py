@@ -66,6 +66,8 @@ def alsa(device: str) -> Address:
 class LiveSource:
     """Receives until it is stopped; its timestamps are mapped onto the capture clock (LiveTimeline)."""
 
+    is_recorded = False
+
     def __init__(self, address: Address) -> None:
         self.name = address.name
         self._address = address

@@ -23,6 +23,8 @@ _SOUND_S = 0.020
 class SampleCamera:
     """The teacher. ``stamped``: the wall clock in milliseconds is in the picture, see presenter.stamp."""
 
+    is_recorded = False
+
     def __init__(self, *, stamped: bool = False) -> None:
         self.name = "sample camera"
         self._stamped = stamped
@@ -49,6 +51,7 @@ class SampleSlides:
     """The slides, a new one every 8 s."""
 
     name = "sample slides"
+    is_recorded = False
 
     def probe(self) -> Probe:
         """Draw the first one."""
@@ -72,6 +75,7 @@ class SampleMic:
     """The teacher's voice."""
 
     name = "sample mic"
+    is_recorded = False
 
     def probe(self) -> Probe:
         """Compute it."""

@@ -32,6 +32,7 @@ class Source(Protocol):
     """Both methods block and are called in a thread, never at the same time."""
 
     name: str  # as people know it, without secrets
+    is_recorded: bool  # played from its beginning, not captured as it happens
 
     def probe(self) -> Probe:
         """Look what it has; raises SourceError."""

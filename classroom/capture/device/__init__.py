@@ -1,0 +1,1 @@
+"""The agent as a paired device: it goes by the agenda of its classroom, and nobody has to touch it."""
