@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from classroom.catalogue.accounts.devices import PairedDevice, Sighting
 from classroom.catalogue.database import CatalogueUnavailable
 from classroom.model import DeviceKind
-from classroom.schoolday.admission import TOKEN_TTL_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_REMEMBER_REVOKED = timedelta(seconds=2 * TOKEN_TTL_S)  # longer than any token of theirs
+_REMEMBER_REVOKED = timedelta(days=31)  # longer than any token of theirs: that for deliveries is good for 30 days
 _NAMES = {
     "camera": "摄像机 camera",
     "slides": "课件画面 slides",

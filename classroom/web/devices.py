@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 20.0  # devices ping every 15 s: one that does not is asked, and is gone if it does not answer
-CLOSE_S = 2.0  # for devices to hear that the server stops
 UNAUTHORIZED = 4401
 
 OPEN_DEVICES = web.AppKey("open device sockets", set[web.WebSocketResponse])
@@ -114,12 +113,17 @@ async def _device(request: web.Request) -> DevicePrincipal | None:
 
 async def _serve(socket: web.WebSocketResponse, day: SchoolDay, known: KnownDevice) -> None:
     with day.connect(known) as feed:
-        writer = asyncio.create_task(_write(socket, feed), name="device writer")
+        reader = asyncio.create_task(_read(socket, day, known, feed), name="device reader")
+        reader.add_done_callback(lambda _: feed.close())
         try:
-            await _read(socket, day, known, feed)
+            revoked = await _write(socket, feed)
         finally:
-            writer.cancel()
-            await asyncio.wait([writer])
+            reader.cancel()
+            await asyncio.wait([reader])
+    if not reader.cancelled():
+        reader.result()
+    code = UNAUTHORIZED if revoked else WSCloseCode.SERVICE_RESTART
+    await socket.close(code=code, message=b"revoked" if revoked else b"the server restarts")
 
 
 async def _read(socket: web.WebSocketResponse, day: SchoolDay, known: KnownDevice, feed: DeviceFeed) -> None:
@@ -144,8 +148,8 @@ async def _read(socket: web.WebSocketResponse, day: SchoolDay, known: KnownDevic
                 day.presence.report(known, message)
 
 
-async def _write(socket: web.WebSocketResponse, feed: DeviceFeed) -> None:
-    """Tell the device what is due to it; the reader ends when the socket is closed."""
+async def _write(socket: web.WebSocketResponse, feed: DeviceFeed) -> bool:
+    """Tell the device what is due to it until nothing more is; returns whether it was revoked."""
     revoked = False
     try:
         while True:
@@ -153,13 +157,7 @@ async def _write(socket: web.WebSocketResponse, feed: DeviceFeed) -> None:
             revoked = isinstance(message, Revoked)
             await _send(socket, message)
     except DeviceFeedClosed:
-        code = UNAUTHORIZED if revoked else WSCloseCode.SERVICE_RESTART
-        await socket.close(code=code, message=b"revoked" if revoked else b"the server restarts")
-    except ConnectionResetError:
-        pass
-    except Exception:
-        logger.exception("a device cannot be written to")
-        await socket.close(code=WSCloseCode.INTERNAL_ERROR)
+        return revoked
 
 
 async def _send(socket: web.WebSocketResponse, message: DeviceServerMessage) -> None:
@@ -167,15 +165,8 @@ async def _send(socket: web.WebSocketResponse, message: DeviceServerMessage) -> 
 
 
 async def close_all(app: web.Application) -> None:
-    """Close what is left when the server stops."""
+    """Tell every device that the server stops; the runner waits a moment for the answers."""
     app[CONTEXT].day.close_feeds()
-    sockets = app[OPEN_DEVICES]
-    closing = [socket.close(code=WSCloseCode.SERVICE_RESTART, message=b"the server restarts") for socket in sockets]
-    try:
-        async with asyncio.timeout(CLOSE_S):
-            await asyncio.gather(*closing, return_exceptions=True)
-    except TimeoutError:
-        pass  # of devices that are gone without a word
 
 
 # --- operators ---------------------------------------------------------------------------------------------------
@@ -214,6 +205,8 @@ async def assign(request: web.Request) -> web.Response:
         raise
     context.day.presence.add(paired)
     logger.info("device=%s %s paired for classroom %d", paired.device.id, paired.device.kind, room.id)
+    detail = {"kind": paired.device.kind, "classroom_id": room.id, "name": name}
+    await context.audit.note(request, "device.pair", paired.device.id, detail)
     return json_response(_terminal(context.day, await context.day.know(paired.device.id)), status=201)
 
 
@@ -225,6 +218,7 @@ async def revoke(request: web.Request) -> web.Response:
     context.day.presence.revoke(device_id, now)
     await context.service.expel(device_id, "the device was revoked")
     logger.info("device=%s revoked", device_id)
+    await context.audit.note(request, "device.revoke", device_id, {"name": known.stored.device.name})
     return web.Response(status=204)
 
 

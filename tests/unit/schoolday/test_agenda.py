@@ -111,7 +111,7 @@ def days(draw):
     return plans, held
 
 
-@given(days(), _MINUTES, st.floats(0, 1, exclude_max=True))
+@given(days(), _MINUTES, st.integers(0, 999).map(lambda thousandths: thousandths / 1000))
 def test_nothing_changes_before_the_next_change(day, minutes, part):
     """The driver sleeps until then."""
     plans, held = day
