@@ -30,8 +30,7 @@ from classroom.catalogue.accounts.sessions import Sessions
 from classroom.catalogue.accounts.signing_in import SigningIn
 from classroom.catalogue.catalogue import Catalogue
 from classroom.catalogue.database import CatalogueUnavailable, Database, database_url
-from classroom.catalogue.region.planning import Planning
-from classroom.catalogue.region.plans import Plans
+from classroom.catalogue.region.region import Region
 from classroom.indexing import IndexProcess
 from classroom.live import ports
 from classroom.live.commands import Commands
@@ -188,6 +187,8 @@ class Node:
         self.catalogue = Catalogue(self.database)
         self.cataloguer = Cataloguer(root, self.catalogue)
         self._following: asyncio.Task[None] | None = None
+        zone = ZoneInfo(settings.timezone)
+        self.region = Region(self.database, secret, zone)
         self._passwords = Passwords()
         self.accounts = Accounts(self.database, self._passwords)
         self._openid = openid_provider(settings)
@@ -200,10 +201,8 @@ class Node:
             links,
             max_sessions=settings.max_sessions,
         )
-        devices, plans = Devices(self.database), Plans(self.database)
-        zone = ZoneInfo(settings.timezone)
-        planning = Planning(self.database, zone, lambda: datetime.now(UTC))
-        self.day = SchoolDay(plans, devices, self.service, zone, planning.materialise)
+        devices = Devices(self.database)
+        self.day = SchoolDay(self.region.plans, devices, self.service, zone, self.region.planning.materialise)
         self._day_following: asyncio.Task[None] | None = None
         self.app = make_app(
             Context(
@@ -220,9 +219,10 @@ class Node:
                 audit=Audit(AuditLog(self.database)),
                 openid=self._openid,
                 openid_name=None if self._openid is None else settings.oidc_name,
+                region=self.region,
+                region_changed=self.day.plans_changed,
                 sign_ins=RateLimit(SIGN_INS_PER_MINUTE),
                 sign_ins_of_login=RateLimit(SIGN_INS_OF_LOGIN_PER_MINUTE),
-                plans=plans,
                 devices=devices,
                 day=self.day,
                 pairings=PairingDesk(),

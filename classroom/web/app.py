@@ -14,6 +14,7 @@ from classroom.web import (
     oidc,
     pages,
     pairing,
+    region,
     replay,
     sessions,
     stats,
@@ -59,6 +60,7 @@ def make_app(context: Context) -> web.Application:
     app.add_routes(replay.routes())
     app.add_routes(library.routes())
     app.add_routes(stats.routes())
+    app.add_routes(region.routes())
     app.add_routes(sessions.routes())
     app.add_routes(oidc.routes())
     app.add_routes(accounts.routes())

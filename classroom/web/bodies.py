@@ -10,6 +10,8 @@ from classroom.web.context import read_text
 from classroom.web.problem import Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from aiohttp import web
 
 M = TypeVar("M", bound=BaseModel)
@@ -36,10 +38,11 @@ async def read_body(request: web.Request, model: type[M]) -> M:
         raise _refusal(422, "bad_request", "内容", "The body is wrong", error) from None
 
 
-def read_query(request: web.Request, model: type[M]) -> M:
-    """The query of a request; raises Refusal (400)."""
+def read_query(request: web.Request, model: type[M], *, beside: Collection[str] = ()) -> M:
+    """The query of a request, without what is read ``beside`` it; raises Refusal (400)."""
+    said = {name: value for name, value in request.query.items() if value != "" and name not in beside}
     try:
-        return model.model_validate({name: value for name, value in request.query.items() if value != ""})
+        return model.model_validate(said)
     except ValidationError as error:
         raise _refusal(400, "bad_query", "查询条件", "The query is wrong", error) from None
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from classroom.catalogue.accounts.signing_in import SigningIn
     from classroom.catalogue.catalogue import Catalogue
     from classroom.catalogue.metadata import DatedMetadata
-    from classroom.catalogue.region.plans import Plans
+    from classroom.catalogue.region.region import Region
     from classroom.live.commands import Commands
     from classroom.live.delivery import Completed, Told, Wanted
     from classroom.live.service import LessonService
@@ -139,9 +139,10 @@ class Context:
     audit: Audit
     openid: OpenIdProvider | None
     openid_name: str | None  # on the button
+    region: Region
+    region_changed: Callable[[], None]  # tell the school day, which holds the plans of today in memory
     sign_ins: RateLimit  # by address
     sign_ins_of_login: RateLimit
-    plans: Plans
     devices: Devices
     day: SchoolDay
     pairings: PairingDesk

@@ -16,7 +16,7 @@ from classroom.catalogue.accounts.scope import OutOfScope
 from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, Locked, UnknownPerson
 from classroom.catalogue.database import CatalogueUnavailable
 from classroom.catalogue.metadata import BadMetadata, MetadataChanged
-from classroom.catalogue.region.errors import NotFound
+from classroom.catalogue.region import errors as region
 from classroom.live import errors as live
 from classroom.media.webvtt import BadCaptions
 from classroom.model import ClassroomError, InvalidLessonId
@@ -36,12 +36,16 @@ RETRY_AFTER_S = "2"
 
 
 class Refusal(ClassroomError):
-    """A request is refused for a reason of HTTP; ``code`` is for programs, the text for people."""
+    """A request is refused for a reason of HTTP; ``code`` is for programs, the text for people.
+
+    ``field`` is the part of the body that is wrong, where it is one.
+    """
 
     def __init__(self, status: int, code: str, detail: str, **headers: str) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code
+        self.field: str | None = None
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
@@ -66,10 +70,15 @@ _CODES: dict[type[ClassroomError], tuple[int, str]] = {
     UnknownAccount: (404, "unknown_account"),
     LoginTaken: (409, "login_taken"),
     NotYourself: (409, "not_yourself"),
-    NotFound: (404, "not_found"),
     PairingsFull: (503, "busy"),
     PairingExpired: (410, "expired"),
     UnknownCode: (404, "unknown_code"),
+    region.NotFound: (404, "not_found"),
+    region.Duplicate: (409, "duplicate"),
+    region.InUse: (409, "in_use"),
+    region.Conflict: (409, "conflict"),
+    region.ValueChanged: (412, "changed"),
+    region.BadValue: (422, "bad_value"),
     BadToken: (401, "unauthorized"),
     Forbidden: (403, "forbidden"),
     live.NotYours: (403, "forbidden"),
@@ -107,7 +116,9 @@ _HTTP: dict[int, tuple[str, str]] = {
 }
 
 
-def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> web.Response:
+def problem(
+    status: int, code: str, detail: str, headers: dict[str, str] | None = None, field: str | None = None
+) -> web.Response:
     """An error response. ``title`` is the phrase of the status: the type of every problem is about:blank."""
     body = {
         "type": "about:blank",
@@ -116,6 +127,8 @@ def problem(status: int, code: str, detail: str, headers: dict[str, str] | None 
         "detail": detail,
         "code": code,
     }
+    if field is not None:
+        body["field"] = field
     text = json.dumps(body, ensure_ascii=False)
     headers = {**NO_STORE, **(headers or {})}
     return web.Response(status=status, text=text, content_type="application/problem+json", headers=headers)
@@ -130,6 +143,8 @@ def refusal_of(error: ClassroomError) -> Refusal:
     status, code = _CODES[type(error)]
     chinese = _CHINESE.get(code)
     refusal = Refusal(status, code, f"{chinese} {error}" if chinese else str(error))
+    if isinstance(error, region.BadValue):
+        refusal.field = error.field
     if isinstance(error, BadToken):
         refusal.headers["WWW-Authenticate"] = "Bearer"
     elif isinstance(error, Locked):
@@ -149,7 +164,7 @@ async def problems(
             return await handler(request)
         except ClassroomError as error:
             refusal = refusal_of(error)
-            return problem(refusal.status, refusal.code, str(refusal), refusal.headers)
+            return problem(refusal.status, refusal.code, str(refusal), refusal.headers, refusal.field)
     except web.HTTPException as error:
         if error.status < 400:
             raise

@@ -110,7 +110,15 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("POST", "/api/accounts/{account}/password"): Right.ACCOUNTS_WRITE,
     ("DELETE", "/api/accounts/{account}/oidc"): Right.ACCOUNTS_WRITE,
     ("GET", "/api/audit"): Right.AUDIT_READ,
-    # the region
+    # the region: its things are added below
+    ("GET", "/api/plans"): Right.REGION_READ,
+    ("POST", "/api/plans"): Right.TIMETABLE_WRITE,
+    ("GET", "/api/plans/{lesson}"): Right.REGION_READ,
+    ("PUT", "/api/plans/{lesson}"): Right.TIMETABLE_WRITE,
+    ("DELETE", "/api/plans/{lesson}"): Right.TIMETABLE_WRITE,
+    ("POST", "/api/plans/{lesson}/cancel"): Right.TIMETABLE_WRITE,
+    ("POST", "/api/plans/{lesson}/restore"): Right.TIMETABLE_WRITE,
+    ("GET", "/api/openapi.json"): Right.PUBLIC,
     # devices and the school day
     ("POST", "/api/pairing"): Right.PAIRING,
     ("POST", "/api/pairing/poll"): Right.PAIRING,
@@ -123,3 +131,14 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/api/today"): Right.SIGNED_IN,
     ("POST", "/api/lessons/{lesson}/token"): Right.LESSON_TOKEN,
 }
+
+_THINGS = ("districts", "schools", "classrooms", "classes", "people", "terms", "bells", "subscriptions", "timetable")
+for _thing in _THINGS:
+    _write = Right.TIMETABLE_WRITE if _thing == "timetable" else Right.REGION_WRITE
+    ROUTES |= {
+        ("GET", f"/api/region/{_thing}"): Right.REGION_READ,
+        ("POST", f"/api/region/{_thing}"): _write,
+        ("GET", f"/api/region/{_thing}/{{id}}"): Right.REGION_READ,
+        ("PUT", f"/api/region/{_thing}/{{id}}"): _write,
+        ("DELETE", f"/api/region/{_thing}/{{id}}"): _write,
+    }

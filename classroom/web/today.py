@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import Field
 
 from classroom.catalogue.region.plans import PlanState
-from classroom.catalogue.region.scope import EVERYTHING, Scope
+from classroom.catalogue.region.scope import EVERYTHING
 from classroom.live.lesson import iso
 from classroom.model import AccountRole, Role, parse_lesson_id
 from classroom.schoolday.admission import TOKEN_TTL_S, participant_of_account, role_of_account, role_of_device
@@ -21,6 +21,7 @@ from classroom.web.bodies import Query, read_query
 from classroom.web.context import CONTEXT
 from classroom.web.principal import AccountPrincipal, DevicePrincipal, account_of, principal_of
 from classroom.web.problem import Refusal
+from classroom.web.region.things import reach
 from classroom.web.responses import json_response
 
 if TYPE_CHECKING:
@@ -62,14 +63,10 @@ async def today(request: web.Request) -> web.Response:
 
 
 async def _plans(request: web.Request, account: AccountPrincipal, day: date) -> list[Plan]:
-    plans = request.app[CONTEXT].plans
+    plans = request.app[CONTEXT].region.plans
     if account.role in _OF_A_PERSON:
         return [] if account.person_id is None else await plans.plans_of(day, EVERYTHING, account.person_id)
-    if account.scope.everything:
-        return await plans.plans_of(day)
-    if account.district_id is None and account.school_id is None:
-        return []
-    return await plans.plans_of(day, Scope(account.district_id, account.school_id))
+    return await plans.plans_of(day, reach(request))
 
 
 async def token(request: web.Request) -> web.Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, datetime  # noqa: TC003 - pydantic reads annotations at run time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,6 @@ from classroom.model import LessonId
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from datetime import date, datetime
 
     from sqlalchemy import ColumnElement, Row, Select
     from sqlalchemy.ext.asyncio import AsyncConnection

@@ -1,0 +1,60 @@
+"""What kinds of things a region has, as addresses name them, and which of their columns narrow a list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+from sqlalchemy import BigInteger, Integer
+
+from classroom.catalogue.region import kinds
+
+if TYPE_CHECKING:
+    from classroom.catalogue.region.kinds import Kind
+    from classroom.catalogue.region.region import Region
+    from classroom.catalogue.region.repository import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """``name`` is that of the address and of the repository in Region."""
+
+    name: str
+    kind: Kind[Any]
+    narrowed_by: tuple[str, ...]
+
+    def column_type(self, column: str) -> Any:
+        """What a column that narrows the list may be asked for: no number that no database can hold."""
+        kind = self.kind.table.c[column].type
+        if isinstance(kind, BigInteger):
+            return Annotated[int, Field(ge=0, lt=1 << 53)]
+        return Annotated[int, Field(ge=0, lt=1 << 31)] if isinstance(kind, Integer) else kind.python_type
+
+    @property
+    def path(self) -> str:
+        """Where all of them are."""
+        return f"/api/region/{self.name}"
+
+    def of(self, region: Region) -> Repository[Any]:
+        """Where they are kept."""
+        repository: Repository[Any] = attrgetter(self.name)(region)
+        return repository
+
+
+RESOURCES = (
+    Resource("districts", kinds.DISTRICTS, ("parent_id",)),
+    Resource("schools", kinds.SCHOOLS, ("district_id",)),
+    Resource("classrooms", kinds.CLASSROOMS, ("school_id", "leads")),
+    Resource("classes", kinds.CLASSES, ("school_id", "grade")),
+    Resource("people", kinds.PEOPLE, ("school_id", "kind", "class_id", "subject")),
+    Resource("terms", kinds.TERMS, ()),
+    Resource("bells", kinds.BELLS, ("school_id",)),
+    Resource("subscriptions", kinds.SUBSCRIPTIONS, ("term_id", "class_id", "main_class_id", "subject")),
+    Resource(
+        "timetable",
+        kinds.TIMETABLE,
+        ("term_id", "weekday", "period", "classroom_id", "class_id", "teacher_id", "subject"),
+    ),
+)

@@ -1,0 +1,220 @@
+"""The doors of the region over real sockets: what they keep, refuse and describe."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as hypothesis_settings
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from classroom.web.region.openapi import document
+from classroom.web.rights import ROUTES
+from tests.unit.catalogue.entries import DATABASES, new_url
+from tests.unit.web.people import Visitor, opened, signed_in
+from tests.unit.web.running_node import running
+
+# What no schema says: that what is referred to exists, that a period has its bell, that a teacher is free.
+SEMANTIC = [positive_data_acceptance]
+
+
+@pytest.fixture(params=DATABASES)
+async def operator(request, tmp_path):
+    url = new_url(request.param)
+    async with running(tmp_path, **({} if url is None else {"database_url": url})) as doors:
+        await opened(doors)
+        yield await signed_in(doors, "operator")
+
+
+@pytest.fixture
+async def here(tmp_path):
+    async with running(tmp_path) as doors:
+        await opened(doors)
+        yield await signed_in(doors, "operator")
+
+
+async def told(response, status: int = 200):
+    assert response.status == status, response._body
+    return json.loads(response._body) if response._body else None
+
+
+async def refused(response) -> tuple[int, str, str | None]:
+    body = json.loads(response._body)
+    assert any("\u4e00" <= char <= "\u9fff" for char in body["detail"]), "in Chinese"
+    return response.status, body["code"], body.get("field")
+
+
+async def add(visitor: Visitor, kind: str, /, **value) -> int:
+    return (await told(await visitor.ask("POST", f"/api/region/{kind}", json=value), 201))["id"]
+
+
+async def town(visitor: Visitor) -> dict[str, int]:
+    """A school with a main classroom and a teacher, one that listens, this year's term and bells."""
+    city = await add(visitor, "districts", code="500000", name="重庆市")
+    district = await add(visitor, "districts", code="500111", name="大足区", parent_id=city)
+    ids = {"city": city, "district": district}
+    for number, (key, short) in enumerate((("main", "龙岗一小"), ("far", "山坪小学")), 1):
+        ids[key] = school = await add(
+            visitor, "schools", code=f"311100000{number}", name=f"大足区{short}", short_name=short, district_id=district
+        )
+        ids[f"{key} room"] = await add(visitor, "classrooms", school_id=school, name="同步教室", leads=key == "main")
+        ids[f"{key} class"] = await add(
+            visitor, "classes", school_id=school, grade="三年级", name="1班", children=30 + number
+        )
+        bells = [{"period": 1, "starts": "08:30", "ends": "09:10"}, {"period": 2, "starts": "09:20", "ends": "10:00"}]
+        await add(visitor, "bells", school_id=school, name="作息", valid_from="2026-01-01", bells=bells)
+    ids["teacher"] = await add(
+        visitor, "people", kind="staff", name="王秀英", school_id=ids["main"], staff_number="1001", subject="数学"
+    )
+    today = visitor.doors.node.region.planning.today
+    begins, ends = (str(today + timedelta(days=days)) for days in (-30, 120))
+    ids["term"] = await add(visitor, "terms", name="本学期", starts_on=begins, ends_on=ends)
+    return ids
+
+
+def lesson(ids: dict[str, int], **other) -> dict:
+    return {
+        "term_id": ids["term"],
+        "weekday": 3,
+        "period": 1,
+        "classroom_id": ids["main room"],
+        "class_id": ids["main class"],
+        "teacher_id": ids["teacher"],
+        "subject": "数学",
+        "listeners": [{"classroom_id": ids["far room"], "class_id": ids["far class"]}],
+        **other,
+    }
+
+
+async def test_a_region_is_kept_listed_changed_and_removed(operator):
+    ids = await town(operator)
+    page = await told(await operator.ask("GET", "/api/region/schools?q=山坪"))
+    assert (page["total"], page["items"][0]["short_name"]) == (1, "山坪小学")
+    assert page["items"][0]["names"]["district_id"] == "大足区"
+    rooms = await told(await operator.ask("GET", f"/api/region/classrooms?school_id={ids['main']}&leads=true"))
+    assert [room["id"] for room in rooms["items"]] == [ids["main room"]]
+    one = f"/api/region/schools/{ids['far']}"
+    read = await operator.ask("GET", one)
+    school, tag = json.loads(read._body), read.headers["ETag"]
+    said = {key: school[key] for key in ("code", "name", "short_name", "district_id")}
+    changed = await operator.ask("PUT", one, json={**said, "short_name": "山坪"}, headers={"If-Match": tag})
+    assert (await told(changed))["short_name"] == "山坪"
+    again = await operator.ask("PUT", one, json=said, headers={"If-Match": tag})
+    assert await refused(again) == (412, "changed", None)
+    assert await refused(await operator.ask("DELETE", one)) == (409, "in_use", None)
+    room = await add(operator, "classrooms", school_id=ids["far"], name="备用教室")
+    assert (await operator.ask("DELETE", f"/api/region/classrooms/{room}")).status == 204
+    assert await refused(await operator.ask("GET", f"/api/region/classrooms/{room}")) == (404, "not_found", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("schools", {"code": "31", "name": "短", "district_id": 1}, (422, "bad_value", "code")),
+        ("schools", {"code": "3111000001", "name": "又", "district_id": 2}, (409, "duplicate", None)),
+        ("schools", {"code": "3111000009", "name": "无", "district_id": 99}, (422, "bad_value", "district_id")),
+        ("schools", {"code": "3111000009", "name": "多", "district_id": 2, "x": 1}, (422, "bad_value", "x")),
+        ("schools", [], (400, "bad_request", None)),
+    ],
+)
+async def test_what_cannot_be_kept_is_refused_with_the_field(here, kind, value, expected):
+    await town(here)
+    assert await refused(await here.ask("POST", f"/api/region/{kind}", json=value)) == expected
+
+
+async def test_two_lessons_of_one_teacher_are_refused_and_the_other_is_named(operator):
+    ids = await town(operator)
+    await add(operator, "timetable", **lesson(ids))
+    other = await add(operator, "classrooms", school_id=ids["main"], name="二号教室", leads=True)
+    clash = await operator.ask(
+        "POST", "/api/region/timetable", json=lesson(ids, classroom_id=other, class_id=None, listeners=[])
+    )
+    assert await refused(clash) == (409, "conflict", None)
+    assert "数学" in json.loads(clash._body)["detail"] and "王秀英" in json.loads(clash._body)["detail"]
+    assert await add(operator, "timetable", **lesson(ids, period=2))
+
+
+async def test_a_plan_is_moved_cancelled_and_restored(operator):
+    ids = await town(operator)
+    await add(operator, "timetable", **lesson(ids))
+    await operator.doors.node.region.planning.materialise()
+    today = operator.doors.node.region.planning.today
+    span = f"/api/plans?from={today}&to={today.replace(year=today.year + 1)}"
+    assert await refused(await operator.ask("GET", span)) == (400, "bad_query", None)
+    plans = []
+    for week in range(2):
+        day = today.toordinal() + 7 * week
+        first, last = (today.fromordinal(n) for n in (day, day + 6))
+        plans += (await told(await operator.ask("GET", f"/api/plans?from={first}&to={last}")))["items"]
+    plan = plans[-1]
+    assert (plan["teacher"], plan["listeners"][0]["place"]["short_name"]) == ("王秀英", "山坪小学")
+    one = f"/api/plans/{plan['lesson_id']}"
+    assert (await told(await operator.ask("POST", f"{one}/cancel")))["state"] == "cancelled"
+    assert (await told(await operator.ask("POST", f"{one}/restore")))["state"] == "planned"
+    said = {key: plan[key] for key in ("on_date", "subject", "class_id", "teacher_id")}
+    moved = {**said, "classroom_id": ids["main room"], "starts": "14:00", "ends": "14:40", "title": "公开课"}
+    assert (await told(await operator.ask("PUT", one, json=moved)))["title"] == "公开课"
+    assert await refused(await operator.ask("DELETE", one)) == (422, "bad_value", "lesson_id")
+    extra = await told(
+        await operator.ask("POST", "/api/plans", json={**moved, "starts": "15:00", "ends": "15:40"}), 201
+    )
+    assert (await operator.ask("DELETE", f"/api/plans/{extra['lesson_id']}")).status == 204
+
+
+async def test_everybody_sees_and_changes_what_is_in_reach(here):
+    ids = await town(here)
+    head = await signed_in(here.doors, "school_admin", school_id=ids["far"])
+    seen = await told(await head.ask("GET", "/api/region/schools"))
+    assert [school["id"] for school in seen["items"]] == [ids["far"]]
+    foreign = {"school_id": ids["main"], "name": "不是我的"}
+    assert await refused(await head.ask("POST", "/api/region/classrooms", json=foreign)) == (404, "not_found", None)
+    assert await add(head, "classrooms", school_id=ids["far"], name="我的")
+    nobody = await signed_in(here.doors, "teacher")
+    assert (await told(await nobody.ask("GET", "/api/region/schools")))["total"] == 0
+    assert (await nobody.ask("POST", "/api/region/classrooms", json=foreign)).status == 403
+
+
+def test_every_door_is_described_and_every_description_has_a_door():
+    described = {
+        (method.upper(), path)
+        for path, operations in document()["paths"].items()
+        for method in operations
+        if method != "parameters"
+    }
+    doors = {(method, path) for method, path in ROUTES if path.startswith(("/api/region", "/api/plans"))}
+    assert described == doors
+
+
+@pytest.mark.timeout(180)
+async def test_the_description_is_true(here):
+    """Whatever the description allows is answered as described, and what it forbids is refused."""
+    await town(here)
+    schema = schemathesis.openapi.from_dict(document())
+    given_to = {"cookies": here.cookies, "headers": {"X-CSRF": here.csrf}}
+    url = str(here.doors.client.make_url("/")).rstrip("/")
+    limits = hypothesis_settings(
+        max_examples=6, deadline=None, database=None, derandomize=True,
+        suppress_health_check=list(HealthCheck), phases=[Phase.generate],
+    )  # fmt: skip
+
+    def hammer() -> int:
+        operations = [found.ok() for found in schema.get_all_operations()]
+        with requests.Session() as session:
+            for operation in operations:
+                for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+
+                    @limits
+                    @given(case=operation.as_strategy(generation_mode=mode, **given_to))
+                    def answered_as_described(case) -> None:
+                        case.call_and_validate(base_url=url, session=session, excluded_checks=SEMANTIC)
+
+                    answered_as_described()
+        return len(operations)
+
+    assert await asyncio.to_thread(hammer) == 52
