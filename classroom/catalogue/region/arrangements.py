@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _LESSON_ID = re.compile(r"d(\d{4})(\d\d)(\d\d)-(\d+)")
+_ENTRY = "entry "  # the key of its booking
 NO_BELLS = Bells(())
 
 
@@ -68,7 +69,7 @@ class Arrangement:
             if day not in instead:
                 days[bell.starts, bell.ends].add(day)
         return Booking(
-            key=f"entry {self.id}",
+            key=f"{_ENTRY}{self.id}",
             spans=tuple(Span(frozenset(on), starts, ends) for (starts, ends), on in days.items()),
             takes=taken(self.entry, self.listeners),
             subject=self.entry.subject,
@@ -89,6 +90,11 @@ def origin(lesson: str) -> tuple[date, int] | None:
         return None
     year, month, day, entry = map(int, match.groups())
     return date(year, month, day), entry
+
+
+def entry_of(booking: Booking) -> int | None:
+    """The entry whose lessons a booking is; None when it is a lesson of one day."""
+    return int(booking.key.removeprefix(_ENTRY)) if booking.key.startswith(_ENTRY) else None
 
 
 def taken(lesson: TimetableEntry | PlannedLesson, listeners: Iterable[Listener]) -> frozenset[Resource]:

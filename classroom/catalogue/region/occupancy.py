@@ -37,7 +37,7 @@ async def refuse_conflicts(
 ) -> None:
     """Raises Conflict when the lessons of these entries, from a day on, meet one another or those of anybody else."""
     entries = schema.timetable_entries
-    instead = await _instead(connection, since)
+    instead = await gave_way(connection, since)
     mine = [
         found.booking(since, instead[found.id]) for found in await arrangements(connection, entries.c.id.in_(entry_ids))
     ]
@@ -45,12 +45,8 @@ async def refuse_conflicts(
         weekdays = {day.isoweekday() for span in booking.spans for day in span.dates}
         others = await arrangements(connection, entries.c.weekday.in_(weekdays), _entry_takes(booking.takes))
         bookings = Bookings(other.booking(since, instead[other.id]) for other in others)
-        days = [day for span in booking.spans for day in span.dates]
-        if days:
-            by_hand = or_(schema.lesson_plans.c.changed, schema.lesson_plans.c.entry_id.is_(None))
-            between = schema.lesson_plans.c.on_date.between(min(days), max(days))
-            for plan in await _plans(connection, zone, between, by_hand, _plan_takes(booking.takes)):
-                bookings.add(plan)
+        for plan in await planned_by_hand(connection, zone, since, _plan_takes(booking.takes)):
+            bookings.add(plan)
         await _refuse(connection, bookings, booking)
 
 
@@ -72,6 +68,15 @@ async def refuse_conflicts_of_plan(connection: AsyncConnection, booking: Booking
     await _refuse(connection, bookings, booking)
 
 
+async def planned_by_hand(
+    connection: AsyncConnection, zone: ZoneInfo, since: date, *conditions: ColumnElement[bool]
+) -> list[Booking]:
+    """The lessons from a day on that do not follow the timetable."""
+    plans = schema.lesson_plans
+    by_hand = or_(plans.c.changed, plans.c.entry_id.is_(None))
+    return await _plans(connection, zone, plans.c.on_date >= since, by_hand, *conditions)
+
+
 async def told(connection: AsyncConnection, clash: Clash) -> str:
     """A clash in the words of people."""
     kind, identity = clash.resource
@@ -85,7 +90,7 @@ async def _refuse(connection: AsyncConnection, bookings: Bookings, booking: Book
         raise Conflict(await told(connection, clash))
 
 
-async def _instead(connection: AsyncConnection, since: date) -> Mapping[int, set[date]]:
+async def gave_way(connection: AsyncConnection, since: date) -> Mapping[int, set[date]]:
     """By entry the days whose lesson somebody changed, moved or cancelled: its plan counts, not the timetable."""
     plans = schema.lesson_plans
     # A lesson is called after the day it was made for, which may be later than the day it was moved to.

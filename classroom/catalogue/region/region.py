@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from classroom.catalogue.region.exchange import Exchange
 from classroom.catalogue.region.kinds import CLASSES, CLASSROOMS, DISTRICTS, PEOPLE, SCHOOLS
 from classroom.catalogue.region.planning import Planning
 from classroom.catalogue.region.plans import Plans
@@ -42,3 +43,4 @@ class Region:
         self.bells = BellSchedules(database, numbers, planning, zone)
         self.subscriptions = Subscriptions(database, numbers, planning, zone)
         self.timetable = Timetable(database, numbers, planning, zone)
+        self.exchange = Exchange(database, numbers, planning, zone)

@@ -65,7 +65,7 @@ class Reference(NamedTuple):
     id: int
 
 
-_TABLES = {
+FIELD_TABLES = {
     "assistant_id": schema.people,
     "class_id": schema.classes,
     "classroom_id": schema.classrooms,
@@ -119,7 +119,7 @@ def fit(value: Value | PlannedLesson, facts: Facts, identity: int | None = None)
 
 
 def _references(prefix: str, value: object) -> Iterator[Reference]:
-    for name, table in _TABLES.items():
+    for name, table in FIELD_TABLES.items():
         identity = getattr(value, name, None)
         if identity is not None:
             yield Reference(prefix + name, table, identity)
