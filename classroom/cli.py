@@ -1,4 +1,4 @@
-"""The command line: ``classroom serve | token | capture | index | top | library | catalogue | demo``.
+"""The command line: ``classroom serve | token | capture | index | top | library | catalogue | region | demo…``.
 
 A command imports what it runs itself: `classroom token` need not load a media server.
 """
@@ -31,6 +31,9 @@ app = typer.Typer(
 
 catalogue_commands = typer.Typer(help="课程与录像目录。 The catalogue of lessons and recordings.", no_args_is_help=True)
 app.add_typer(catalogue_commands, name="catalogue")
+
+region_commands = typer.Typer(help="学校、人员、课表。 Schools, people, timetable.", no_args_is_help=True)
+app.add_typer(region_commands, name="region")
 
 Recordings = Annotated[Path | None, typer.Option(metavar="DIR", help="数据目录 Data directory [recordings]")]
 Config = Annotated[Path | None, typer.Option(metavar="FILE", help="TOML 配置文件 Settings file [./classroom.toml]")]
@@ -236,6 +239,55 @@ def rebuild(recordings: Recordings = None, config: Config = None) -> None:
     _log_to_stderr()
     count = _run(rebuild_catalogue(load_settings(config, recordings=recordings)))
     _say(f"目录中有 {count} 个录像。 The catalogue has {count} recordings.")
+
+
+@region_commands.command("import")
+def import_region(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Excel(.xlsx) 或 CSV 文件 Excel or CSV files")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="只检查，不导入 Check only, import nothing")] = False,
+    recordings: Recordings = None,
+    config: Config = None,
+) -> None:
+    """导入学校、人员、课表；有错就一行也不导入。 Import schools, people, timetable: all of it, or nothing."""
+    from classroom.regional import take_in
+
+    raise typer.Exit(_run(take_in(load_settings(config, recordings=recordings), files, dry_run=dry_run)))
+
+
+@region_commands.command()
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="要写的 .xlsx 文件 The .xlsx to be written")],
+    recordings: Recordings = None,
+    config: Config = None,
+) -> None:
+    """导出全部学校、人员、课表。 Export all schools, people and the timetable."""
+    from classroom.regional import give_out
+
+    _run(give_out(load_settings(config, recordings=recordings), file))
+
+
+@region_commands.command()
+def template(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="要写的 .xlsx 文件 The .xlsx to be written")],
+) -> None:
+    """写出一个空白的导入表，含示例和说明。 Write an empty workbook for an import, with examples and notes."""
+    from classroom.regional import give_template
+
+    _run(give_template(file))
+
+
+@app.command()
+def demo_data(
+    into_existing: Annotated[
+        bool, typer.Option("--into-existing", help="加进已有的数据 Add it to what is there")
+    ] = False,
+    recordings: Recordings = None,
+    config: Config = None,
+) -> None:
+    """填入一个演示区县：学校、人员、课表。 Fill in a district to try things with: schools, people, a timetable."""
+    from classroom.regional import fill_in
+
+    raise typer.Exit(_run(fill_in(load_settings(config, recordings=recordings), into_existing=into_existing)))
 
 
 @app.command()

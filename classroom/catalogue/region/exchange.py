@@ -7,18 +7,21 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, func, insert, select, update
 
+from classroom.catalogue.region.apart import Spreadsheets
+from classroom.catalogue.region.demo_data import demo_tables
+from classroom.catalogue.region.errors import RegionError
 from classroom.catalogue.region.exporting import export_rows
 from classroom.catalogue.region.importing import FIRST_NEW_ID, Change, Occupied, Outcome, plan_import
 from classroom.catalogue.region.kinds import DISTRICTS, KINDS
 from classroom.catalogue.region.occupancy import gave_way, planned_by_hand
 from classroom.catalogue.region.rows import part_rows, to_row
 from classroom.catalogue.region.rules import FIELD_TABLES
+from classroom.catalogue.region.schema import districts
 from classroom.catalogue.region.scope import EVERYTHING, Scope
 from classroom.catalogue.region.storage import region_writing
 from classroom.catalogue.region.values import TimetableEntry
-from classroom.catalogue.region.workbook import read_tables, write_tables
 from classroom.catalogue.region.world import load_world
 
 if TYPE_CHECKING:
@@ -33,7 +36,11 @@ if TYPE_CHECKING:
     from classroom.catalogue.region.kinds import Kind
     from classroom.catalogue.region.planning import Planning
     from classroom.catalogue.region.student_numbers import StudentNumbers
-    from classroom.catalogue.region.workbook import Tables
+    from classroom.catalogue.region.tables import Tables
+
+
+class NotEmpty(RegionError):
+    """There is a region already."""
 
 
 class Exchange:
@@ -44,16 +51,30 @@ class Exchange:
         self._numbers = numbers
         self._planning = planning
         self._zone = zone
+        self._spreadsheets = Spreadsheets()
 
     async def check(self, files: Sequence[tuple[PurePath, bytes]], scope: Scope = EVERYTHING) -> Outcome:
         """What an import would do, with every row that is bad; does nothing. Raises BadFile."""
-        tables = await asyncio.to_thread(read_tables, files)
+        tables = await self._spreadsheets.read(files)
         async with self._database.reading() as connection:
             return await self._outcome(connection, tables, scope)
 
     async def take_in(self, files: Sequence[tuple[PurePath, bytes]], scope: Scope = EVERYTHING) -> Outcome:
         """Import: everything, when no row is bad; then the lessons of the coming days are planned. Raises BadFile."""
-        tables = await asyncio.to_thread(read_tables, files)
+        return await self._take_in(await self._spreadsheets.read(files), scope)
+
+    async def take_in_demo(self, *, into_existing: bool = False) -> Outcome:
+        """Import a believable district. Raises NotEmpty when there is a region already, unless that is meant."""
+        async with self._database.reading() as connection:
+            there = await connection.scalar(select(func.count()).select_from(districts))
+        if there and not into_existing:
+            raise NotEmpty(
+                "这里已经有区划和学校；要把演示数据加进去，请用 --into-existing。 "
+                "There is a region already; to add the demo data to it, say --into-existing."
+            )
+        return await self._take_in(demo_tables(self._planning.today), EVERYTHING)
+
+    async def _take_in(self, tables: Tables, scope: Scope) -> Outcome:
         async with region_writing(self._database) as connection:
             outcome = await self._outcome(connection, tables, scope)
             if not outcome.bad:
@@ -66,7 +87,11 @@ class Exchange:
         """A workbook with everything that is in the scope, as ``take_in`` reads it."""
         async with self._database.reading() as connection:
             world = await load_world(connection)
-        return await asyncio.to_thread(lambda: write_tables(export_rows(world, scope)))
+        return await self._spreadsheets.write(await asyncio.to_thread(export_rows, world, scope))
+
+    async def template(self) -> bytes:
+        """An empty workbook to be filled in, with an example in each sheet, which an import skips, and notes."""
+        return await self._spreadsheets.template()
 
     async def _outcome(self, connection: AsyncConnection, tables: Tables, scope: Scope) -> Outcome:
         world = await load_world(connection)

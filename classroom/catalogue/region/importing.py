@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from classroom.catalogue.region.scope import Scope
     from classroom.catalogue.region.sheets import Sheet
     from classroom.catalogue.region.student_numbers import StudentNumbers
-    from classroom.catalogue.region.workbook import RawRow, Tables
+    from classroom.catalogue.region.tables import RawRow, Tables
 
 FIRST_NEW_ID = 1 << 52  # of what has no id of the database yet
 
@@ -110,7 +110,7 @@ def plan_import(tables: Tables, world: World, numbers: StudentNumbers, scope: Sc
         progress.bad.append(BadRow(fault.place, None, fault.column, f"{fault.zh}。 {fault.en}."))
     finder = Finder(world, numbers)
     for sheet in SHEETS:
-        rows = [(raw.place, row) for raw in tables.sheets if raw.sheet is sheet for row in raw.rows]
+        rows = [(raw.place, row) for raw in tables.sheets if raw.sheet == sheet for row in raw.rows]
         _take_rows(sheet, rows, finder, scope, progress)
     _refuse_shared_rooms(progress)
     _refuse_conflicts(progress, occupied)
@@ -122,7 +122,7 @@ def plan_import(tables: Tables, world: World, numbers: StudentNumbers, scope: Sc
             progress.same[sheet.name],
         )
         for sheet in SHEETS
-        if any(raw.sheet is sheet for raw in tables.sheets)
+        if any(raw.sheet == sheet for raw in tables.sheets)
     ]
     order = {raw.place: number for number, raw in enumerate(tables.sheets)}
     bad = sorted(progress.bad, key=lambda row: (order.get(row.place, -1), row.row or 0))

@@ -1,4 +1,4 @@
-"""Tables in files: what is read of CSV and Excel files, and what is written. Blocks: to be called in a thread.
+"""Tables in files: what is read of CSV and Excel files, and what is written. Blocks; see apart.py.
 
 A file is of whoever sends it: its size, the size it unpacks to, its rows, columns and cells are bounded.
 """
@@ -9,7 +9,6 @@ import csv
 import io
 import warnings
 import zipfile
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +17,19 @@ from openpyxl.cell import WriteOnlyCell
 from openpyxl.styles import Font, PatternFill
 
 from classroom.catalogue.region.cells import is_empty, neutral
-from classroom.catalogue.region.errors import RegionError
 from classroom.catalogue.region.sheets import NOTES, SHEETS, Sheet, key_of
+from classroom.catalogue.region.tables import (
+    MAX_COLUMNS,
+    MAX_FILE_BYTES,
+    MAX_MEMBERS,
+    MAX_ROWS,
+    MAX_UNPACKED_BYTES,
+    BadFile,
+    HeaderFault,
+    RawRow,
+    RawSheet,
+    Tables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,55 +37,10 @@ if TYPE_CHECKING:
 
     from classroom.catalogue.region.cells import Cell
 
-MAX_FILE_BYTES = 10 << 20
-MAX_UNPACKED_BYTES = 150 << 20
-MAX_MEMBERS = 500
-MAX_ROWS = 50_000  # of all sheets of an import
-MAX_COLUMNS = 64
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _SKIPPED = {key_of(NOTES), "说明", "notes", "readme"}
 _HEADER = Font(bold=True)
 _REQUIRED = PatternFill("solid", fgColor="FFF2CC")
 _WIDTH = 18
-
-
-class BadFile(RegionError):
-    """A file cannot be read as tables; the text says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class RawRow:
-    """A row as it stands there, by the code's names of the columns; empty cells are left out. ``number`` from 1."""
-
-    number: int
-    cells: Mapping[str, Cell]
-
-
-@dataclass(frozen=True, slots=True)
-class RawSheet:
-    """The rows of a sheet. ``place`` is what people call it: of which file, and which sheet of it."""
-
-    sheet: Sheet
-    place: str
-    rows: Sequence[RawRow]
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderFault:
-    """A sheet that is not what it should be as a whole; ``column`` is the header in question."""
-
-    place: str
-    column: str | None
-    zh: str
-    en: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """Everything that was read."""
-
-    sheets: Sequence[RawSheet]
-    faults: Sequence[HeaderFault]
 
 
 def read_tables(files: Iterable[tuple[PurePath, bytes]]) -> Tables:

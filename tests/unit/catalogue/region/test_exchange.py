@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
 import zipfile
 from datetime import date, time
 from pathlib import PurePath
@@ -14,15 +16,9 @@ from openpyxl import Workbook, load_workbook
 from classroom.catalogue.region.calendar import Weeks
 from classroom.catalogue.region.scope import Scope
 from classroom.catalogue.region.sheets import SHEETS
+from classroom.catalogue.region.tables import MAX_FILE_BYTES, MAX_ROWS, MAX_UNPACKED_BYTES, BadFile
 from classroom.catalogue.region.values import Classroom, Listener, Person, PersonKind
-from classroom.catalogue.region.workbook import (
-    MAX_FILE_BYTES,
-    MAX_ROWS,
-    MAX_UNPACKED_BYTES,
-    BadFile,
-    read_tables,
-    write_template,
-)
+from classroom.catalogue.region.workbook import read_tables, write_template
 from tests.unit.catalogue.entries import DATABASES
 from tests.unit.catalogue.region.town import ZONE, bells, open_region, open_town
 
@@ -447,6 +443,18 @@ def test_a_bomb_that_lies_about_its_size_is_not_unpacked():
 def test_what_is_no_table_is_refused(name, data):
     with pytest.raises(BadFile):
         read_tables([(PurePath(name), data)])
+
+
+async def test_a_broken_file_is_refused_and_the_server_has_read_none_of_it(tmp_path):
+    async with open_region("sqlite", tmp_path) as (region, _):
+        with pytest.raises(BadFile, match="无法读取"):
+            await region.exchange.check([(PurePath("x.xlsx"), b"not a zip")])
+        assert cells(await region.exchange.template()) == cells(write_template())
+
+
+def test_a_server_that_has_a_region_loads_no_spreadsheets():
+    code = "import sys, classroom.catalogue.region.region; print('openpyxl' in sys.modules, 'numpy' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["False", "False"]
 
 
 def test_headers_that_are_missing_unknown_or_twice_are_told():

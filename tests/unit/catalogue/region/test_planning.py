@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from classroom.catalogue.catalogue import Catalogue
+from classroom.catalogue.database import Database
 from classroom.catalogue.metadata import DatedMetadata, Metadata
 from classroom.catalogue.region import schema
 from classroom.catalogue.region.calendar import Weeks
@@ -16,12 +18,13 @@ from classroom.catalogue.region.errors import BadValue, Conflict, NotFound
 from classroom.catalogue.region.making import Made
 from classroom.catalogue.region.planning import as_said
 from classroom.catalogue.region.plans import PlanState
+from classroom.catalogue.region.region import Region
 from classroom.catalogue.region.scope import Scope
 from classroom.catalogue.region.values import BellSchedule, Listener, SchoolClass
 from classroom.catalogue.schema import lessons
 from classroom.model import LessonId
 from tests.unit.catalogue.entries import DATABASES, entry
-from tests.unit.catalogue.region.town import NOW, WEDNESDAY, ZONE, bells, open_town
+from tests.unit.catalogue.region.town import NOW, SECRET, WEDNESDAY, ZONE, bells, open_town
 
 WEEK = timedelta(days=7)
 LAST_DAY = date(2026, 12, 9)  # of the horizon, a Wednesday
@@ -139,6 +142,19 @@ async def test_two_classes_in_one_room_cannot_both_subscribe(town):
     another = await town.region.classes.create(SchoolClass(town.ids["shanping"], "四年级", "1班"))
     with pytest.raises(Conflict, match="山坪小学 三年级1班已在山坪小学 多媒体教室听这门课"):
         await town.region.subscriptions.create(town.subscription(class_id=another.id))
+
+
+async def test_two_who_write_at_once_do_not_both_get_the_room(town):
+    other = Database(town.region.database.url)  # of another process
+    await other.open()
+    try:
+        regions = [town.region, Region(other, SECRET, ZONE, town.clock)]
+        tried = await asyncio.gather(
+            *(regions[n % 2].timetable.create(town.entry(title=str(n))) for n in range(6)), return_exceptions=True
+        )
+        assert sorted(type(each).__name__ for each in tried) == ["Conflict"] * 5 + ["Stored"]
+    finally:
+        await other.close()
 
 
 # --- plans of the timetable ---------------------------------------------------------------------------------------
