@@ -17,6 +17,7 @@ from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, L
 from classroom.catalogue.database import CatalogueUnavailable
 from classroom.catalogue.metadata import BadMetadata, MetadataChanged
 from classroom.catalogue.region import errors as region
+from classroom.catalogue.region.tables import BadFile
 from classroom.live import errors as live
 from classroom.media.webvtt import BadCaptions
 from classroom.model import ClassroomError, InvalidLessonId
@@ -79,6 +80,7 @@ _CODES: dict[type[ClassroomError], tuple[int, str]] = {
     region.Conflict: (409, "conflict"),
     region.ValueChanged: (412, "changed"),
     region.BadValue: (422, "bad_value"),
+    BadFile: (422, "bad_file"),
     BadToken: (401, "unauthorized"),
     Forbidden: (403, "forbidden"),
     live.NotYours: (403, "forbidden"),

@@ -118,6 +118,9 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("DELETE", "/api/plans/{lesson}"): Right.TIMETABLE_WRITE,
     ("POST", "/api/plans/{lesson}/cancel"): Right.TIMETABLE_WRITE,
     ("POST", "/api/plans/{lesson}/restore"): Right.TIMETABLE_WRITE,
+    ("POST", "/api/region/import"): Right.REGION_WRITE,
+    ("GET", "/api/region/export.xlsx"): Right.REGION_READ,
+    ("GET", "/api/region/template.xlsx"): Right.REGION_READ,
     ("GET", "/api/openapi.json"): Right.PUBLIC,
     # devices and the school day
     ("POST", "/api/pairing"): Right.PAIRING,

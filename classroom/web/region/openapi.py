@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from classroom.catalogue.region.plans import Plan
 from classroom.catalogue.region.values import PlannedLesson
+from classroom.web.region.exchange import XLSX, ImportQuery
 from classroom.web.region.kinds import RESOURCES, Resource
 from classroom.web.region.plans import PlansQuery
 from classroom.web.region.things import ListQuery
@@ -31,6 +32,12 @@ _PROBLEM = {
         "field": {"type": "string"},
     },
     "required": ["type", "title", "status", "detail", "code"],
+}
+_FILENAME = {
+    "name": "X-Filename",
+    "in": "header",
+    "description": "What the file is called, percent-encoded: .xlsx or .csv.",
+    "schema": {"type": "string"},
 }
 _REFUSALS = {
     "400": "The request cannot be understood.",
@@ -64,6 +71,7 @@ def document() -> dict[str, Any]:
     for resource in RESOURCES:
         paths |= _paths_of(resource, schemas)
     paths |= _plan_paths(schemas)
+    paths |= _exchange_paths()
     return {
         "openapi": "3.1.0",
         "info": {
@@ -148,6 +156,52 @@ def _plan_paths(schemas: dict[str, Any]) -> dict[str, Any]:
             "post": _operation("restore_plan", "plans", "As the timetable has it again", plan),
         },
     }  # fmt: skip
+
+
+def _exchange_paths() -> dict[str, Any]:
+    count = {
+        "type": "object",
+        "properties": {
+            "sheet": {"type": "string"},
+            "kind": {"type": "string"},
+            "created": {"type": "integer"},
+            "changed": {"type": "integer"},
+            "same": {"type": "integer"},
+        },
+    }
+    fault = {
+        "type": "object",
+        "properties": {
+            "sheet": {"type": "string"},
+            "row": {"type": ["integer", "null"]},
+            "column": {"type": ["string", "null"]},
+            "text": {"type": "string"},
+        },
+    }
+    outcome = {
+        "type": "object",
+        "properties": {
+            "applied": {"type": "boolean"},
+            "kinds": {"type": "array", "items": count},
+            "faults_total": {"type": "integer"},
+            "faults": {"type": "array", "items": fault},
+        },
+        "required": ["applied", "kinds", "faults_total", "faults"],
+    }
+    take_in = _operation("import_region", "exchange", "Check a spreadsheet, or import all of it", outcome,
+                         parameters=[*_query(ImportQuery), _FILENAME])  # fmt: skip
+    take_in["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
+    return {
+        "/api/region/import": {"post": take_in},
+        "/api/region/export.xlsx": {"get": _download("read_export", "Everything within reach, as an import takes it")},
+        "/api/region/template.xlsx": {"get": _download("read_template", "An empty workbook with examples and notes")},
+    }
+
+
+def _download(identity: str, summary: str) -> dict[str, Any]:
+    operation = _operation(identity, "exchange", summary, None)
+    operation["responses"]["200"]["content"] = {XLSX: {}}
+    return operation
 
 
 def _operation(
