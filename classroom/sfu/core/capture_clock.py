@@ -78,6 +78,10 @@ class CaptureClock:
             seconds += self._era.offset_s
         return seconds
 
+    def agrees_with(self, other: CaptureClock) -> bool:
+        """Whether one clock, not set in between, has told the times of both: how far they are apart is exact then."""
+        return self._era is not None and self._era is other._era
+
     def timestamp(self, at_s: float) -> int | None:
         """The RTP timestamp that corresponds to NTP seconds on our clock; the inverse of captured_s."""
         reference = self.captured_s(self._ts)

@@ -10,6 +10,7 @@ from classroom.sfu.core.pacer import Priority
 from classroom.sfu.core.red import Distances, Redundancy, redundant
 from classroom.sfu.core.renumber import Renumberer
 from classroom.sfu.core.rtp import HEADER_BYTES, build_extensions
+from classroom.sfu.core.serial import distance32
 from classroom.sfu.core.sink import Burst, Resend
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from classroom.model import Publication
     from classroom.sfu.core.cache import PacketCache
+    from classroom.sfu.core.capture_clock import CaptureClock
     from classroom.sfu.core.downlink import Downlink
     from classroom.sfu.core.rtp import RtpPacket
     from classroom.sfu.core.send_log import SendClock, SendLog
@@ -37,8 +39,9 @@ _DISTANCES_KEPT = 64
 VOICE_TOO_LATE_S = 1.0
 MAX_REPEATED = 256  # packets that are looked at for a probe
 PADDING_BYTES = 255
-# What was captured so much longer or shorter ago than it took to come is timed by its arrival: a clock was set.
-MAX_CAPTURE_SKEW_S = 1.0
+# What was captured so much longer or shorter ago than it took to come is timed by its arrival: a clock was set. Where
+# one clock has told both times that would be known; encoders, queues and outages take longer than a second.
+MAX_CAPTURE_SKEW_S, MAX_DELAY_S = 1.0, 5.0
 STALE_S = 0.5  # so much behind, the latest pictures of a layer are not those of another one of the same camera
 
 INSIDE, FRAME_START, TIMED = range(3)  # places of a packet in a frame, by the extensions that it carries
@@ -105,7 +108,7 @@ class DownTrack:
         self._rtx_seq = first_seq
         self._resent: dict[int, float] = {}
         self._last_out_at_s: float | None = None
-        self._last_captured_s: float | None = None
+        self._last: tuple[CaptureClock, int] | None = None  # the latest picture of what flowed before: clock, timestamp
         self.started_at_s = float("-inf")
         always: list[tuple[int, bytes]] = []
         if send_log is not None and (twcc_ext or send_time_ext):
@@ -184,8 +187,10 @@ class DownTrack:
         self.started_at_s = now
         numbers = self.numbers
         runs = _pictures(packets) if catch_up and self.realtime else [packets]
-        # The first one may have been sent again; those behind it tell better when it was on its way.
-        at_s = now if self.realtime else min(packet.received_at_s for packet in packets)
+        # All of these may have been sent again; what came last was not, and tells when they were on their way.
+        at_s = now
+        if not self.realtime:
+            at_s = up.highest_at_s - distance32(up.last_ts, packets[0].ts) / self.clock_rate_hz
         out_ts = self._resumed_ts(up, runs[-1][0], at_s, pictures_before=len(runs) - 1)
         step = round(CATCH_UP_S * self.clock_rate_hz)
         bursts = []
@@ -205,11 +210,14 @@ class DownTrack:
         if self._last_out_at_s is None:
             return next_ts
         elapsed_s = now - self._last_out_at_s
-        captured_s = up.clock.captured_s(packet.ts)
-        if captured_s is not None and self._last_captured_s is not None:
-            between_s = captured_s - self._last_captured_s
-            if abs(between_s - elapsed_s) < MAX_CAPTURE_SKEW_S:
-                elapsed_s = between_s
+        if self._last is not None:
+            clock, last_ts = self._last
+            captured_s, last_captured_s = up.clock.captured_s(packet.ts), clock.captured_s(last_ts)
+            if captured_s is not None and last_captured_s is not None:
+                between_s = captured_s - last_captured_s
+                most_s = MAX_DELAY_S if clock.agrees_with(up.clock) else MAX_CAPTURE_SKEW_S
+                if abs(between_s - elapsed_s) < most_s:
+                    elapsed_s = between_s
         elapsed_s -= pictures_before * CATCH_UP_S
         # A keyframe of another layer may come later than pictures that were taken after it. True times say so: else all
         # that follows would be late by as much. No two pictures that follow each other have the same time.
@@ -228,8 +236,8 @@ class DownTrack:
             if rewind:
                 self.numbers.rewind(self.unsent_seq)
             self.numbers.next_ts = self.outgoing_ts(up.last_ts)
-            self._last_out_at_s = min(now, up.last_received_at_s)
-            self._last_captured_s = up.clock.captured_s(up.last_ts)
+            self._last_out_at_s = min(now, up.highest_at_s)
+            self._last = (up.clock, up.last_ts)
             self.up = None
 
     def can_begin_with(self, up: UpTrack, cached: Sequence[RtpPacket]) -> bool:

@@ -68,6 +68,7 @@ class UpTrack:
         self.last_ts = 0
         self.keyframe_ts: int | None = None  # of the latest one
         self.last_received_at_s = 0.0
+        self.highest_at_s = 0.0  # when the packet with the highest number came, which was not sent again
         self.stopped = False  # its publisher said so (RFC 7728 PAUSED), and nothing has come since
         self.width_px = self.height_px = 0
         self.duplicates = 0
@@ -129,6 +130,7 @@ class UpTrack:
         if in_order:
             self.stopped = False
             self.highest = ext_seq
+            self.highest_at_s = now
             self.last_ts = packet.ts
             self.fresh.append(packet)
         else:

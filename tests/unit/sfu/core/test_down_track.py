@@ -15,9 +15,12 @@ from classroom.sfu.core.up_track import UpTrack
 SSRC, RTX_SSRC = 0xAABBCCDD, 0x01020304
 
 
-def up_track(kind: TrackKind = TrackKind.VIDEO, clock_rate_hz: int = 90_000) -> UpTrack:
+def up_track(
+    kind: TrackKind = TrackKind.VIDEO, clock_rate_hz: int = 90_000, publisher: PublisherClock | None = None
+) -> UpTrack:
     publication = Publication(PublicationId("p"), ParticipantId("t"), Label.CAMERA, kind, "camera")
-    return UpTrack(publication, 1, clock_rate_hz, CaptureClock(PublisherClock(), clock_rate_hz), nack=True)
+    clock = CaptureClock(publisher or PublisherClock(), clock_rate_hz)
+    return UpTrack(publication, 1, clock_rate_hz, clock, nack=True)
 
 
 def feed(up: UpTrack, seq: int, ts: int, now: float, payload: bytes = b"\x41pp", marker: bool = False):
@@ -222,6 +225,45 @@ def test_to_a_recorder_a_keyframe_that_came_late_has_its_true_time(realtime, exp
     late = feed(two, 1, 0, 1.1)
     down.start(two, [late], 1.1)
     assert parse_rtp(written(down, late)).ts == 90_000 + expected
+
+
+def test_to_a_recorder_what_an_outage_delayed_as_a_whole_has_its_true_time():
+    """Taken 1.3 s before it came: no clock was set, all of it was sent again."""
+    one, two = up_track(), up_track()
+    down = started(one, feed(one, 100, 0, 1.0), realtime=False, first_ts=90_000)
+    down.stop(1.0)
+    two.clock.arrived(0, 1000.8)
+    feed(two, 9, 108_000, 2.0)  # the first that came after the outage: 1.2 s later than the keyframe
+    again = [feed(two, seq, seq * 9000, 2.1) for seq in range(9)]
+    down.start(two, again, 2.1, catch_up=True)
+    assert parse_rtp(written(down, again[0])).ts == 90_000 - 18_000
+
+
+def test_what_is_sent_again_of_one_layer_does_not_make_another_one_late():
+    one, two = up_track(), up_track()
+    feed(one, 98, 0, 0.9)
+    down = started(one, feed(one, 100, 9_000, 1.0), realtime=False, first_ts=90_000)
+    feed(one, 99, 9_000, 2.4)
+    down.stop(2.4)
+    late = feed(two, 1, 0, 2.5)
+    down.start(two, [late], 2.5)
+    assert parse_rtp(written(down, late)).ts == 90_000 + round(1.5 * 90_000)
+
+
+@pytest.mark.parametrize(("both_told", "expected_s"), [(True, 0.5), (False, 2.1)])
+def test_one_clock_that_tells_of_both_layers_is_right_however_long_one_was_on_its_way(both_told, expected_s):
+    """A busy encoder has let it wait for a second and a half."""
+    publisher = PublisherClock()
+    one, two = up_track(publisher=publisher), up_track(publisher=publisher)
+    for up in [one, two] if both_told else [one]:
+        publisher.report(5000.0, 1000.0)
+        up.clock.report(0, 5000.0)
+    publisher.report(5001.0, 1000.9)  # the way is shorter than it seemed: that moves both
+    down = started(one, feed(one, 100, 9_000, 0.1), realtime=False, first_ts=90_000)
+    down.stop(0.1)
+    late = feed(two, 1, 54_000, 2.1)
+    down.start(two, [late], 2.1)
+    assert parse_rtp(written(down, late)).ts == 90_000 + round(expected_s * 90_000)
 
 
 def test_stopping_what_has_not_started_changes_nothing():
