@@ -210,17 +210,17 @@ class VideoTrack(_Track):
                 self._usual = at - start
             self._emit(start, picture._replace(duration=at - start))
             return at
-        end = self.folder.end
-        if end is None:
+        end, last_start = self.folder.end, self.folder.last_start
+        if end is None or last_start is None:
             lead_s = self._lead_from_s()
             return at if lead_s is None else min(at, round(lead_s * VIDEO_TIMESCALE_HZ))
-        at = max(at, end)
+        at = max(at, last_start + _SHORTEST_PICTURE)
         self._note_gap(end, at, _SHORTEST_PICTURE)
         self.folder.hold_last(at)
         return at
 
     def _flush_pending(self) -> None:
-        # It gets the usual duration; should the next picture come later, hold_last lengthens it on disk.
+        # It gets the usual duration; hold_last corrects that on disk when the next picture comes.
         if self._pending is not None:
             start, picture = self._pending
             self._pending = None

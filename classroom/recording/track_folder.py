@@ -138,10 +138,18 @@ class TrackFolder:
         media_bytes = 8 + sum(len(sample.data) for sample in samples)
         self._last_duration_at = segment.size_bytes - media_bytes - SAMPLE_ENTRY_BYTES
 
+    @property
+    def last_start(self) -> int | None:
+        """Where the last sample begins, in ticks; None when there is none."""
+        return None if self.end is None else self.end - self._last_duration
+
     def hold_last(self, until: int) -> None:
-        """Lengthen the last sample so that the track ends at tick ``until``: a picture is held over a gap."""
+        """Let the last sample last until tick ``until``, behind its beginning: a picture is held over a gap.
+
+        It is shortened when it has been written for longer than that.
+        """
         end = self.end
-        if end is None or until <= end:
+        if end is None or until == end:
             return
         self._last_duration += until - end
         field = struct.pack(">I", min(self._last_duration, 0xFFFF_FFFF))

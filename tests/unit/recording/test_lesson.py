@@ -1,6 +1,8 @@
 """A lesson fed as RTP in virtual time, and what PyAV says of the files."""
 
 import json
+from dataclasses import replace
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from classroom.model import RecordingState
 from classroom.recording.lesson_file import read_lesson
 from classroom.recording.library import manifest
+from classroom.recording.stored_track import read_track
 from classroom.recording.track import GapReason
 from classroom.sfu.core.rtcp import PictureLoss, build_bye, parse_rtcp
 from tests.unit.recording.lesson_source import (
@@ -226,3 +229,16 @@ def test_a_still_picture_is_on_disk_and_held_until_the_end(tmp_path):
     track = next(track for track in manifest(archive.folder)["tracks"] if track["name"] == "slides")
     assert track["duration_s"] == pytest.approx(20.0, abs=0.1)
     assert len(pictures(folder / "index.m3u8")) == 10
+
+
+def test_a_picture_that_comes_late_begins_when_it_was_captured(tmp_path):
+    """The one before it was written meanwhile, for as long as the one before that: which was longer than usual."""
+    times = [n / 10 for n in range(10)] + [1.2 + n / 25 for n in range(10)]
+    frames = tuple(replace(frame, at_s=at_s) for frame, at_s in zip(encode_video(2.0, rate=10), times, strict=True))
+    wire = Wire("slides", frames, EPOCH_S, ssrc=1, latency_s=0.0)
+    wire.deliveries = [(at_s if at_s < EPOCH_S + 1.22 else at_s + 1.5, thing) for at_s, thing in wire.deliveries]
+    folder = record(tmp_path, [wire])
+    stored = read_track(folder / "slides").samples
+    assert [sample.start / 90_000 for sample in stored] == pytest.approx(times, abs=0.001)
+    assert all(a.start + a.duration == b.start for a, b in pairwise(stored))
+    assert len(pictures(folder / "slides" / "index.m3u8")) == 20
