@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from classroom.sfu.core.ntp import FRACTION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from classroom.recording.bmff_read import StoredSample
     from classroom.recording.inventory import FrameIdentity
@@ -66,21 +66,25 @@ class Alignment:
     """By the index of each frame of the copy. Times in ticks of the track.
 
     ``stored`` is the position of the sample that it is in the archive, ``instead`` of one that shows the same moment in
-    other bytes (another layer); -1 for none. ``at`` has the times of those that are not stored. ``first_at`` is when
-    the first sample was captured, which may be after it begins; None when that is not known. ``twice`` are positions of
-    samples that show a moment which another one shows.
+    other bytes (another layer); -1 for none. ``at`` has the times of those that are not stored. ``captured_at`` is when
+    samples were captured that begin at another time, by position. ``twice`` are positions of samples that show a moment
+    which another one shows.
     """
 
     stored: list[int]
     instead: list[int]
     at: dict[int, int] = field(default_factory=dict)
-    first_at: int | None = None
+    captured_at: dict[int, int] = field(default_factory=dict)
     twice: set[int] = field(default_factory=set)
 
     def anchor(self, index: int) -> int:
         """The sample that is at the time of this frame; -1 for none."""
         stored = self.stored[index]
         return stored if stored >= 0 else self.instead[index]
+
+    def tick(self, samples: Sequence[StoredSample], position: int) -> int:
+        """When a sample was captured."""
+        return self.captured_at.get(position, samples[position].start)
 
 
 def align(
@@ -91,14 +95,15 @@ def align(
     is_filler: Callable[[StoredSample], bool],
     *,
     led: bool,
+    late: Mapping[int, int],
 ) -> Alignment:
     """Find the frames of a copy among the samples of the track.
 
     Both in order of time. ``elsewhere`` is asked for where frames belong with no other near that is there;
     ``is_filler`` says which samples are the recorder's own silence; ``led`` that the first sample may begin before it
-    was captured, because another track does.
+    was captured, because another track does; ``late`` when those were that begin later than that (overtaken.py).
     """
-    alignment = _identify(samples, frames)
+    alignment = _identify(samples, frames, late)
     _place(alignment, samples, frames, timescale_hz, elsewhere, led=led)
     unnamed = [position for position, sample in enumerate(samples) if not sample.captured_ntp and not is_filler(sample)]
     if unnamed and _recognise(alignment, samples, frames, unnamed, timescale_hz):
@@ -106,21 +111,26 @@ def align(
     return alignment
 
 
-def _identify(samples: Sequence[StoredSample], frames: Sequence[FrameIdentity]) -> Alignment:
+def _identify(samples: Sequence[StoredSample], frames: Sequence[FrameIdentity], late: Mapping[int, int]) -> Alignment:
     """By the time of capture that the samples have from their publisher."""
     positions: defaultdict[int, list[int]] = defaultdict(list)
     for position, sample in enumerate(samples):
         if sample.captured_ntp:
             positions[sample.captured_ntp].append(position)
-    alignment = Alignment([-1] * len(frames), [-1] * len(frames))
-    reached = -1
+    alignment = Alignment([-1] * len(frames), [-1] * len(frames), captured_at=dict(late))
+    reached, reached_at = -1, -1
     for index, (captured_ntp, size_bytes, crc32) in enumerate(frames):
         # What lies further back is of somebody else whose clock shows the same.
-        found = [position for position in positions.get(captured_ntp, ()) if position > reached]
+        found = [
+            position
+            for position in positions.get(captured_ntp, ())
+            if (alignment.tick(samples, position), position) > (reached_at, reached)
+        ]
         if not found:
             continue
         same = [at for at in found if (samples[at].size_bytes, samples[at].crc32) == (size_bytes, crc32)]
         reached = same[0] if same else found[0]
+        reached_at = alignment.tick(samples, reached)
         (alignment.stored if same else alignment.instead)[index] = reached
         # A recorder that is moved to another layer gets it from a keyframe on: moments that it may have had already.
         alignment.twice.update(position for position in positions[captured_ntp] if position != reached)
@@ -134,30 +144,45 @@ def _recognise(
     unnamed: Iterable[int],
     timescale_hz: int,
 ) -> bool:
-    """By their time, those whose packet with the time of capture was lost: some are whole, some miss just that."""
+    """By their time, those whose packet with the time of capture was lost: some are whole, some miss just that.
+
+    Those that show what another sample shows are there twice.
+    """
     indices = sorted(alignment.at, key=alignment.at.__getitem__)
     times = [alignment.at[index] for index in indices]
+    shown = sorted(alignment.tick(samples, at) for index in range(len(frames)) if (at := alignment.anchor(index)) >= 0)
     found = False
     for position in unnamed:
-        sample = samples[position]
+        sample, tick = samples[position], alignment.tick(samples, position)
         same, closest = -1, -1
-        first = bisect_left(times, sample.start - round(NEAR_S * timescale_hz))
-        for index in indices[first : bisect_right(times, sample.start + round(NEAR_S * timescale_hz))]:
-            apart = abs(alignment.at[index] - sample.start)
-            if alignment.anchor(index) >= 0:
+        first = bisect_left(times, tick - round(NEAR_S * timescale_hz))
+        for index in indices[first : bisect_right(times, tick + round(NEAR_S * timescale_hz))]:
+            apart = abs(alignment.at[index] - tick)
+            if alignment.stored[index] >= 0:
                 continue
             frame = frames[index]
             if (frame.size_bytes, frame.crc32) == (sample.size_bytes, sample.crc32):
-                if same < 0 or apart < abs(alignment.at[same] - sample.start):
+                if same < 0 or apart < abs(alignment.at[same] - tick):
                     same = index
-            elif apart <= SAME_S * timescale_hz:
+            elif apart <= SAME_S * timescale_hz and alignment.instead[index] < 0:
                 closest = index
         if same >= 0:
             alignment.stored[same] = position
+            alignment.twice.update({alignment.instead[same]} - {-1})
+            alignment.instead[same] = -1
+            if position in alignment.captured_at:
+                alignment.captured_at[position] = alignment.at[same]
         elif closest >= 0:
             alignment.instead[closest] = position
+        elif position in alignment.captured_at or _is_there(shown, tick, SAME_S * timescale_hz):
+            alignment.twice.add(position)
         found = found or same >= 0 or closest >= 0
     return found
+
+
+def _is_there(shown: Sequence[int], tick: int, apart: float) -> bool:
+    near = bisect_left(shown, tick)
+    return any(abs(other - tick) <= apart for other in shown[max(0, near - 1) : near + 1])
 
 
 def _place(
@@ -171,13 +196,13 @@ def _place(
 ) -> None:
     alignment.at = {}
     anchors = [index for index in range(len(frames)) if alignment.anchor(index) >= 0]
-    starts = {index: samples[alignment.anchor(index)].start for index in anchors}
+    starts = {index: alignment.tick(samples, alignment.anchor(index)) for index in anchors}
     place = _Placing(frames, starts, timescale_hz, elsewhere)
     if led and anchors and alignment.anchor(anchors[0]) == 0:
         # The difference to those behind it is not drift that they would share.
         captured_at = place.first_at(anchors)
         if captured_at - starts[anchors[0]] > SAME_S * timescale_hz:
-            starts[anchors[0]] = alignment.first_at = captured_at
+            starts[anchors[0]] = alignment.captured_at[0] = captured_at
     for left, right in pairwise([-1, *anchors, len(frames)]):
         if right - left > 1:
             times = _ascending(place.between(left, right), starts.get(left), starts.get(right))

@@ -12,6 +12,7 @@ from classroom.recording.alignment import Alignment, CaptureMap, align
 from classroom.recording.bmff import AUDIO_TIMESCALE_HZ, VIDEO_TIMESCALE_HZ
 from classroom.recording.master import PARTNERS
 from classroom.recording.opus import silence
+from classroom.recording.overtaken import overtaken
 from classroom.recording.stored_track import StoredTrack, read_track
 from classroom.sfu.core.ntp import FRACTION
 
@@ -65,7 +66,8 @@ def compare(
 
     filler = never if video else is_silence
     led = _is_led(record, name, stored, timescale_hz)
-    alignment = align(stored.samples, frames, timescale_hz, by_all_tracks, filler, led=led)
+    late = overtaken(stored.samples, timescale_hz, led=led) if video else {}
+    alignment = align(stored.samples, frames, timescale_hz, by_all_tracks, filler, led=led, late=late)
     end = round(end_s * timescale_hz)
     missing = [
         index
@@ -131,6 +133,8 @@ def _anchors(folder: Path, record: LessonRecord, name: str, request: Request) ->
         if track.name.removeprefix(track.label) != publisher:
             continue
         timescale_hz = VIDEO_TIMESCALE_HZ if track.kind is TrackKind.VIDEO else AUDIO_TIMESCALE_HZ
-        known = [sample for sample in read_track(folder / track.folder).samples if sample.captured_ntp]
+        samples = read_track(folder / track.folder).samples
+        late = overtaken(samples, timescale_hz, led=True) if track.kind is TrackKind.VIDEO else {}
+        known = [s for position, s in enumerate(samples) if s.captured_ntp and position not in late]
         anchors += [(sample.captured_ntp, sample.start / timescale_hz) for sample in known[1::ANCHOR_EVERY]]
     return sorted(anchors)

@@ -109,7 +109,7 @@ class Deliveries:
             stagings = [self._staging(folder, track) for track in deliveries_of(folder)]
             waiting: set[str] = set()
             refused: Unstorable | None = None
-            while any(staging.staged for staging in stagings):
+            while any(staging.due for staging in stagings):
                 try:
                     record, waiting = splice_recording(folder, stagings, _end_s(record))
                 except Unstorable as error:  # it must not keep the others out
@@ -209,12 +209,13 @@ class Deliveries:
             return None
         staging = self._staging(folder, track)
         missing = [index for index in comparison.missing if inventory.frames[index].size_bytes <= MAX_FRAME_BYTES]
-        if not missing and not staging.staged:
+        twice = bool(comparison.alignment.twice) and not live
+        if not missing and not staging.staged and not twice:
             return Wanted(holding_key(folder), [], 0, live)
         _refuse_excess(request.kind, [inventory.frames[index] for index in missing])
         if staging.request is not None and staging.request.kind is not request.kind:
             raise BadDelivery(f"{track} 曾是另一种轨。 The track {track} was of another kind before.")
-        asked = Request(request.label, request.kind, request.now_ntp, request.received_at_s, spans(missing))
+        asked = Request(request.label, request.kind, request.now_ntp, request.received_at_s, spans(missing), twice)
         staging.ask(asked, inventory)
         left = [index for index in missing if inventory.frames[index].captured_ntp not in staging.staged]
         facts = {

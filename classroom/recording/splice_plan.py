@@ -6,7 +6,7 @@ where the segments beside them begin, to the tick.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -79,7 +79,7 @@ def decodable(alignment: Alignment, delivered: Mapping[int, Delivered]) -> list[
 
 
 def plan(source: Source, begin: int | None = None) -> list[Window]:
-    """The windows that have to be written again, in order; none when nothing is to be put in.
+    """The windows that have to be written again, in order; none without anything to put in, or moments that are twice.
 
     ``begin`` is the tick where the track is to begin, if that is earlier than its first frame.
     """
@@ -97,9 +97,16 @@ def plan(source: Source, begin: int | None = None) -> list[Window]:
 
 def _affected(track: StoredTrack, alignment: Alignment, new: Sequence[int]) -> set[int]:
     """The segments that new frames fall into: from the sample before them to the one behind them."""
-    affected = {track.segment_of(position) for position in alignment.twice} if new else set()
     if not track.segments:
-        return {0} if new else affected
+        return {0} if new else set()
+    if not new and not alignment.twice:
+        return set()
+    affected = {track.segment_of(position) for position in alignment.twice}
+    starts = [sample.start for sample in track.samples]
+    for position, at in alignment.captured_at.items():
+        if at < starts[position]:  # it goes back behind what was captured before it
+            before = max(0, bisect_right(starts, at) - 1)
+            affected.update(range(track.segment_of(before), track.segment_of(position) + 1))
     wanted = set(new)
     before = -1  # the position of the sample that shows the frame before
     pending = False
@@ -195,10 +202,9 @@ class _Assembly:
             sample = track.samples[position]
             if position in self._gone or source.is_filler(sample):
                 continue
-            at = sample.start
-            if position == 0 and source.alignment.first_at is not None:
-                at = source.alignment.first_at
-            entries.append((at, sample.duration, position, self._copy.get(position, -1)))
+            frame = self._copy.get(position, -1)
+            at = sample.start if frame < 0 else source.alignment.tick(track.samples, position)
+            entries.append((at, sample.duration, position, frame))
         return entries
 
     def _delivered(self, window: Window) -> list[tuple[int, int, int, int]]:

@@ -40,6 +40,7 @@ _REQUEST, _FRAMES = "request", "frames"
 class Request:
     """What an inventory said beside the frames. ``wanted`` are (first, count) of what the archive missed then.
 
+    ``twice`` when it showed moments twice, in two layers: there is something to mend even if nothing is missing.
     ``now_ntp`` was the publisher's clock at ``received_at_s`` (seconds since 1970).
     """
 
@@ -48,6 +49,7 @@ class Request:
     now_ntp: int
     received_at_s: float
     wanted: list[tuple[int, int]]
+    twice: bool = False
 
 
 class Staged(NamedTuple):
@@ -77,6 +79,11 @@ class Staging:
         except (ValueError, KeyError, TypeError, BadDelivery) as error:
             logger.warning("the delivery %s is damaged and begins anew: %s", self._path, error)
             self.remove()
+
+    @property
+    def due(self) -> bool:
+        """Whether the track is to be written again."""
+        return bool(self.staged) or (self.request is not None and self.request.twice)
 
     @property
     def received_bytes(self) -> int:
@@ -170,6 +177,7 @@ class Staging:
             said["now_ntp"],
             said["received_at_s"],
             [(first, count) for first, count in said["wanted"]],
+            said.get("twice", False),
         )
         try:
             file = (self._path / _FRAMES).open("r+b")

@@ -17,6 +17,7 @@ import av
 import pytest
 
 from classroom.capture.agent import CaptureSettings, run_agent
+from classroom.capture.copy.frame_log import DELIVERED
 from classroom.capture.copy.settings import copy_settings
 from classroom.sfu.core.ntp import FRACTION
 from classroom.sfu.transport.client import ClientTransport
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+TRACKS = {"camera", "slides", "mic"}
 FILLER_BYTES = 8  # silence that the recorder makes is no longer than that; a voice is
 
 
@@ -63,7 +65,7 @@ class Recorded:
             return sum(1 for _ in container.decode(container.streams[0]))
 
 
-def compare(recorded: Recorded, copies: Path, name: str, *, all_of_it: bool, timed: bool = True) -> int:
+def compare(recorded: Recorded, copies: Path, name: str, *, all_of_it: bool) -> int:
     """That the recording has the copy's frames, all and nothing else, and at their times; returns how many.
 
     Without ``all_of_it`` the copy may go on behind the end of the recording, where the lesson was over.
@@ -76,15 +78,18 @@ def compare(recorded: Recorded, copies: Path, name: str, *, all_of_it: bool, tim
     wrong = next((n for n, (a, b) in enumerate(zip(samples, expected, strict=False)) if a[1] != b[1]), None)
     assert wrong is None, f"{name}: sample {wrong} of {len(samples)} is another than that of the copy"
     assert len(samples) == len(expected), f"{name}: {len(samples)} of {len(expected)} frames"
+    count = len(samples)
+    if name == "camera":  # its first picture may be led in, to begin with the sound
+        samples, expected = samples[1:], expected[1:]
     worst_s = 0.0
     for (before, after), (kept_before, kept_after) in zip(pairwise(samples), pairwise(expected), strict=True):
         step_s = (kept_after[0].captured_ntp - kept_before[0].captured_ntp) / FRACTION
         worst_s = max(worst_s, abs(after[0] - before[0] - step_s))
     first, last = expected[0][0].captured_ntp, expected[-1][0].captured_ntp
     drift_s = abs(samples[-1][0] - samples[0][0] - (last - first) / FRACTION)
-    print(f"{name}: {len(samples)} frames as kept, steps within {worst_s * 1000:.1f} ms, {drift_s * 1000:.1f} in all")
-    assert drift_s < 0.040 or not timed
-    return len(samples)
+    print(f"{name}: {count} frames as kept, steps within {worst_s * 1000:.1f} ms, {drift_s * 1000:.1f} in all")
+    assert max(worst_s, drift_s) < 0.040
+    return count
 
 
 async def end_lesson(server: Server) -> None:
@@ -173,11 +178,9 @@ async def sampling(server: Server, copies: Path, layers: int) -> AsyncIterator[a
 async def test_what_a_bad_way_has_lost_is_in_the_recording_when_the_lesson_has_ended(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
     way: type[ClientTransport],
     layers: int,
 ) -> None:
-    caplog.set_level("INFO")
     monkeypatch.setattr("classroom.capture.session.ClientTransport", way)
     monkeypatch.setattr("classroom.capture.agent.ENDED_POLL_S", 0.3)
     copies = tmp_path / "copies"
@@ -190,14 +193,13 @@ async def test_what_a_bad_way_has_lost_is_in_the_recording_when_the_lesson_has_e
             )  # on a bad way the others may not last
             await asyncio.sleep(14)
             await end_lesson(server)
-            async with asyncio.timeout(60):
-                while "delivered; gaps that recording" not in caplog.text:
+            async with asyncio.timeout(60):  # what it says it has delivered may be what it knew of before the end
+                while {path.name.split(".")[0] for path in copies.glob(f"*/*/*{DELIVERED}")} != TRACKS:
                     await asyncio.sleep(0.1)
             assert not agent.done()
         recorded = Recorded(tmp_path / "data")
     assert recorded.record["state"] == "complete"
-    for name in ("camera", "slides", "mic"):
-        # How well a recorder keeps time when the layer changes is no matter of the copy.
-        assert compare(recorded, copies, name, all_of_it=False, timed=layers == 1) > 60
+    for name in TRACKS:
+        assert compare(recorded, copies, name, all_of_it=False) > 60
     assert recorded.pictures("camera") == len(recorded.samples("camera"))
     assert (recorded.tracks["camera"]["width"], recorded.tracks["camera"]["height"]) == (1280, 720)

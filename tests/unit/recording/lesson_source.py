@@ -134,11 +134,11 @@ class Wire:
         self.down = FakeDown(publication(self.name), self.ssrc, self.rate_hz)
         seq = self.first_seq
         video = kind is TrackKind.VIDEO
-        next_report_s = 0.0
+        next_report_s = arrives_s = 0.0
         for frame in self.frames:
             # A fast clock counts the same ticks in less true time.
             at_s = self.starts_s + frame.at_s / (1 + self.skew)
-            arrives_s = at_s + self.latency_s
+            arrives_s = max(arrives_s, at_s + self.latency_s)  # moments that were shown before come again at once
             if frame.at_s >= next_report_s:
                 self.deliveries.append((arrives_s - 0.001, self.report(at_s)))
                 next_report_s += 1.0

@@ -24,8 +24,9 @@ def sample(at_s, start, what=1, captured=True, duration=100):
     return StoredSample(start, duration, True, ntp(at_s) if captured else 0, what, 10, 0)
 
 
-def aligned(samples, frames, anchors=(), *, led=False):
-    return align(samples, frames, HZ, lambda: CaptureMap(anchors, ntp(0), 99.0), lambda s: s.crc32 == 0, led=led)
+def aligned(samples, frames, anchors=(), *, led=False, late=None):
+    others = CaptureMap(anchors, ntp(0), 99.0)
+    return align(samples, frames, HZ, lambda: others, lambda s: s.crc32 == 0, led=led, late=late or {})
 
 
 def test_what_lies_between_two_that_are_there_is_placed_in_proportion():
@@ -95,13 +96,13 @@ def test_by_others_is_by_the_one_that_is_nearest_or_by_the_time_of_the_request()
 
 def test_the_first_picture_may_have_been_led_in():
     found = aligned([sample(0.3, 100, duration=600), sample(0.4, 700)], [frame(n / 10) for n in range(5)], led=True)
-    assert found.first_at == 600
+    assert found.captured_at == {0: 600}
     assert found.at == {0: 300, 1: 400, 2: 500}
 
 
 def test_a_picture_that_was_led_in_by_less_than_its_own_length_does_not_bend_the_time_of_those_behind_it():
     found = aligned([sample(0.0, 54, duration=946), sample(0.9, 1000)], [frame(n / 10) for n in range(10)], led=True)
-    assert found.first_at == 100
+    assert found.captured_at == {0: 100}
     assert found.at == {n: 100 + 100 * n for n in range(1, 9)}
 
 
@@ -119,6 +120,22 @@ def test_a_sample_without_its_time_of_capture(unnamed, stored, instead):
     samples = sorted([sample(0.0, 0), unnamed, sample(0.9, 900)])
     found = aligned(samples, [frame(0.0), frame(0.1, what=7), frame(0.9)])
     assert (found.stored[1], found.instead[1]) == (stored, instead)
+
+
+@pytest.mark.parametrize("start", [96, 104])
+def test_a_sample_without_its_time_of_capture_that_shows_what_another_one_shows(start):
+    """The first packet of a smaller layer's keyframe was lost, and the larger layer came at once."""
+    small = sample(0.1, start, what=2, captured=False, duration=1)
+    found = aligned(sorted([sample(0.0, 0), small, sample(0.1, 100)]), [frame(0.0), frame(0.1), frame(0.2)])
+    position = 1 if start < 100 else 2
+    assert (found.twice, found.stored[1]) == ({position}, 3 - position)
+
+
+def test_what_lies_behind_later_pictures_is_placed_by_when_it_was_captured():
+    samples = [sample(0.4, 400, what=2), sample(0.4, 800), sample(0.5, 801), sample(0.8, 802), sample(0.9, 900)]
+    found = aligned(samples, [frame(n / 10) for n in range(10)], late={1: 400, 2: 500, 3: 800})
+    assert found.stored == [-1, -1, -1, -1, 1, 2, -1, -1, 3, 4]
+    assert found.at == {0: 0, 1: 100, 2: 200, 3: 300, 6: 600, 7: 700}
 
 
 def test_a_stranger_whose_clock_shows_the_same_is_none_of_the_copy():

@@ -107,6 +107,46 @@ def test_the_smaller_layer_that_the_uplink_carried_is_replaced(tmp_path):
     assert len(list((folder / "camera.2").glob("init-*.mp4"))) == 1, "one format throughout"
 
 
+@pytest.mark.parametrize("back_s", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("first_s", [0.0, 4.0])
+def test_the_larger_layer_that_came_from_an_earlier_keyframe_on_is_where_it_was_captured(tmp_path, first_s, back_s):
+    """It was lost at first: the smaller one had shown all that it begins with, and both lie behind each other."""
+    high = encode_video(12.0, gop_s=1.0)
+    low = encode_video(12.0, 160, 120, gop_s=1.0, bit_rate=60_000)
+    first, end = round(first_s * 30), round((first_s + 3.0) * 30)
+    sent = high[:first] + low[first:end] + high[end - round(back_s * 30) :]
+    wire = replace(camera(), frames=sent, deliveries=[])
+    sound = mic(at_s=0.48)
+    outage(wire, first_s + 3.1, first_s + 3.2)
+    outage(wire, first_s + 5.1, first_s + 5.5)
+    kept = copies(replace(camera(), frames=high, deliveries=[]), mic(at_s=0.48))
+    folder = record_until(tmp_path, [wire, sound], 13.0)
+    assert len(track_frames(folder, "camera")) > 360
+    deliver(deliveries_in(tmp_path), kept, NOW_NTP)
+    assert_whole(folder, kept[0])
+    assert_contiguous(folder)
+    found = track_frames(folder, "camera")
+    assert found[-1][1] / 90_000 == pytest.approx(0.5 + 12.0 - 1 / 30, abs=0.002)
+    assert found[1][1] / 90_000 == pytest.approx(0.5 + 1 / 30, abs=0.002)
+
+
+def test_what_is_there_in_two_layers_stays_in_one_although_nothing_is_missing(tmp_path):
+    high = encode_video(12.0, gop_s=1.0)
+    low = encode_video(12.0, 160, 120, gop_s=1.0, bit_rate=60_000)
+    wire = replace(camera(), frames=high[:120] + low[120:141] + high[120:], deliveries=[])
+    copy = Copy.of(replace(camera(), frames=high, deliveries=[]))
+    folder = record_until(tmp_path, [wire, mic()], 13.0)
+    deliveries = deliveries_in(tmp_path)
+    wanted = ask(deliveries, copy, NOW_NTP)
+    assert wanted.wanted == [] and read_lesson(folder).state is RecordingState.COMPLETE
+    deliveries = deliveries_in(tmp_path)  # the server was started anew meanwhile
+    assert deliveries.complete(LESSON, wanted.holding).state is RecordingState.COMPLETE
+    assert_whole(folder, copy)
+    assert_contiguous(folder)
+    assert deliver(deliveries, [copy], NOW_NTP).wanted == []
+    assert read_lesson(folder).track("camera").folder == "camera.2", "once is enough"
+
+
 def test_a_track_that_never_came_is_created_beside_its_neighbour(tmp_path):
     wires = [camera(), mic()]
     kept = copies(*wires)
@@ -310,22 +350,22 @@ stretches = st.tuples(instants, st.floats(0.03, 4.0)).map(lambda pair: (pair[0],
     restart=st.none() | st.tuples(st.floats(1.0, 4.0), st.floats(0.0, 600.0)),
     skew=st.sampled_from([0.0, 1e-4, -1e-4]),
     seed=st.integers(0, 1000),
+    back_s=st.sampled_from([0, 1, 3]),
 )
-def test_whatever_was_lost_the_track_becomes_the_copy(outages, camera_loss, mic_loss, small, restart, skew, seed):
+def test_whatever_was_lost_the_track_becomes_the_copy(**lesson):
     # In memory where there is such a folder: nothing here is about durability.
     memory = "/dev/shm"
     with tempfile.TemporaryDirectory(dir=memory if os.path.isdir(memory) else None) as folder:
-        splice_whatever(Path(folder), outages, camera_loss, mic_loss, small, restart, skew, seed)
+        splice_whatever(Path(folder), **lesson)
 
 
-def splice_whatever(root, outages, camera_loss, mic_loss, small, restart, skew, seed):
+def splice_whatever(root, outages, camera_loss, mic_loss, small, restart, skew, seed, back_s):
     """Hold a lesson of which all that is lost, deliver, compare."""
     high, low = encode_video(SECONDS, gop_s=1.0), encode_video(SECONDS, 160, 120, gop_s=1.0, bit_rate=60_000)
-    # Layers change at keyframes.
-    sent = tuple(
-        little if small is not None and small[0] <= int(large.at_s) < small[1] else large
-        for large, little in zip(high, low, strict=True)
-    )
+    # Layers change at keyframes; the larger one may come again from one on that the smaller one has shown already.
+    inside = [n for n, frame in enumerate(high) if small is not None and small[0] <= int(frame.at_s) < small[1]]
+    begin, end = (inside[0], inside[-1] + 1) if inside else (0, 0)
+    sent = high[:begin] + low[begin:end] + high[max(begin, end - back_s * 30) :]
     rng = random.Random(seed)
     all_sent, kept, end_s = [], {"camera": [], "mic": []}, 0.5
 
