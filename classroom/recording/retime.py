@@ -19,7 +19,7 @@ KNOT_S = 2.0  # over so long an error of 25 ms is 0.25 ms from packet to packet
 
 
 class Timed(NamedTuple):
-    """A frame of the copy: NTP time of capture, tick on the axis, whether the archive had it there."""
+    """A frame of the copy: NTP time of capture, tick on the axis, whether the archive showed that moment there."""
 
     captured_ntp: int
     at: int

@@ -237,7 +237,8 @@ class _Assembly:
             before = self._neighbour(track.segments[window.first].first - 1)
         if window.end < len(track.segments):
             behind = self._neighbour(track.segments[window.end].first)
-        timed = [Timed(source.captured_ntp[frame], at, position >= 0) for _, (at, _, position, frame) in ours]
+        shown = source.alignment.anchor  # also in another layer: it was there at that time
+        timed = [Timed(source.captured_ntp[frame], at, shown(frame) >= 0) for _, (at, _, _, frame) in ours]
         moved = list(entries)
         times = retime(timed, before, behind, VIDEO_TIMESCALE_HZ if source.video else AUDIO_TIMESCALE_HZ)
         for (number, entry), at in zip(ours, times, strict=True):

@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import time
+from bisect import bisect_left
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TRACKS = {"camera", "slides", "mic"}
+SETTLED_S = 5.0  # on a busy machine the first sender reports are late; the recorder makes that good by 50 ms a second
 FILLER_BYTES = 8  # silence that the recorder makes is no longer than that; a voice is
 
 
@@ -65,10 +67,11 @@ class Recorded:
             return sum(1 for _ in container.decode(container.streams[0]))
 
 
-def compare(recorded: Recorded, copies: Path, name: str, *, all_of_it: bool) -> int:
-    """That the recording has the copy's frames, all and nothing else, and at their times; returns how many.
+def compare(recorded: Recorded, copies: Path, name: str, *, all_of_it: bool) -> list[tuple[float, float]]:
+    """That the recording has the copy's frames, all and nothing else, as far apart as they were captured.
 
-    Without ``all_of_it`` the copy may go on behind the end of the recording, where the lesson was over.
+    Returns when each was captured and how far its time on the axis is away from that, in seconds. Without ``all_of_it``
+    the copy may go on behind the end of the recording, where the lesson was over.
     """
     kept, samples = copied(copies)[name], recorded.samples(name)
     if name == "mic":
@@ -78,18 +81,26 @@ def compare(recorded: Recorded, copies: Path, name: str, *, all_of_it: bool) -> 
     wrong = next((n for n, (a, b) in enumerate(zip(samples, expected, strict=False)) if a[1] != b[1]), None)
     assert wrong is None, f"{name}: sample {wrong} of {len(samples)} is another than that of the copy"
     assert len(samples) == len(expected), f"{name}: {len(samples)} of {len(expected)} frames"
-    count = len(samples)
-    if name == "camera":  # its first picture may be led in, to begin with the sound
-        samples, expected = samples[1:], expected[1:]
-    worst_s = 0.0
-    for (before, after), (kept_before, kept_after) in zip(pairwise(samples), pairwise(expected), strict=True):
-        step_s = (kept_after[0].captured_ntp - kept_before[0].captured_ntp) / FRACTION
-        worst_s = max(worst_s, abs(after[0] - before[0] - step_s))
-    first, last = expected[0][0].captured_ntp, expected[-1][0].captured_ntp
-    drift_s = abs(samples[-1][0] - samples[0][0] - (last - first) / FRACTION)
-    print(f"{name}: {count} frames as kept, steps within {worst_s * 1000:.1f} ms, {drift_s * 1000:.1f} in all")
-    assert max(worst_s, drift_s) < 0.040
-    return count
+    captured_s = [identity.captured_ntp / FRACTION for identity, _ in expected]
+    away = [(at_s, start_s - at_s) for at_s, (start_s, _) in zip(captured_s, samples, strict=True)]
+    first = 1 if name == "camera" else 0  # which may be led in, to begin with the sound
+    worst_s = max(abs(after - before) for (_, before), (_, after) in pairwise(away[first:]))
+    print(f"{name}: {len(samples)} frames as kept, steps within {worst_s * 1000:.1f} ms")
+    assert worst_s < 0.040
+    return away
+
+
+def assert_in_step(sound: list[tuple[float, float]], pictures: list[tuple[float, float]]) -> None:
+    """That pictures are seen when what was captured with them is heard."""
+    settled_s = sound[0][0] + SETTLED_S
+    times = [at_s for at_s, _ in sound]
+    apart = [
+        away_s - sound[min(bisect_left(times, at_s), len(sound) - 1)][1]
+        for at_s, away_s in pictures
+        if at_s >= settled_s
+    ]
+    print(f"pictures {min(apart) * 1000:.1f} to {max(apart) * 1000:.1f} ms later than the sound")
+    assert max(map(abs, apart)) < 0.040
 
 
 async def end_lesson(server: Server) -> None:
@@ -120,8 +131,10 @@ async def test_a_server_that_was_killed_has_the_whole_film_in_the_end(tmp_path: 
     recorded = Recorded(tmp_path / "data")
     assert recorded.record["state"] == "complete", "".join(said)
     copies = tmp_path / "data-copies"
-    assert compare(recorded, copies, "camera", all_of_it=True) == 400 == recorded.pictures("camera")
-    assert abs(compare(recorded, copies, "mic", all_of_it=True) - 801) <= 1
+    pictures = compare(recorded, copies, "camera", all_of_it=True)
+    sound = compare(recorded, copies, "mic", all_of_it=True)
+    assert len(pictures) == 400 == recorded.pictures("camera") and abs(len(sound) - 801) <= 1
+    assert_in_step(sound, pictures)
     assert not recorded.tracks["camera"]["gaps"] and not recorded.tracks["mic"]["gaps"]
 
 
@@ -199,7 +212,9 @@ async def test_what_a_bad_way_has_lost_is_in_the_recording_when_the_lesson_has_e
             assert not agent.done()
         recorded = Recorded(tmp_path / "data")
     assert recorded.record["state"] == "complete"
-    for name in TRACKS:
-        assert compare(recorded, copies, name, all_of_it=False) > 60
+    away = {name: compare(recorded, copies, name, all_of_it=False) for name in TRACKS}
+    assert all(len(track) > 60 for track in away.values())
+    for name in ("camera", "slides"):
+        assert_in_step(away["mic"], away[name])
     assert recorded.pictures("camera") == len(recorded.samples("camera"))
     assert (recorded.tracks["camera"]["width"], recorded.tracks["camera"]["height"]) == (1280, 720)
