@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,9 +30,10 @@ async def recorded_for(server: Server, seconds: float) -> None:
     await server.until(lambda answer: set(published(answer)) == EVERYTHING, path, watcher)
     folder = find_recording(server.folder, LESSON)
     assert folder is not None
-    began_s = read_lesson(folder).duration_s
+    # From now on, not from what is on the disk: the gap before now is no part of it.
+    end_s = time.time() - read_lesson(folder).epoch_s + seconds
     async with asyncio.timeout(60):
-        while read_lesson(folder).duration_s < began_s + seconds:
+        while read_lesson(folder).duration_s < end_s:
             await asyncio.sleep(0.1)
 
 
