@@ -8,7 +8,9 @@ import sqlite3
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
+import aiosqlite
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
@@ -21,6 +23,7 @@ from classroom.model import ClassroomError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from threading import Thread
 
     from sqlalchemy import URL, Connection
 
@@ -78,8 +81,9 @@ class Database:
             "pool_use_lifo": True,  # the one used last has what is needed at hand
             "hide_parameters": True,
         }
+        self._threads: WeakSet[Thread] = WeakSet()  # of connections to SQLite, each has one
         if self.is_sqlite:
-            options["connect_args"] = {"timeout": _BUSY_S}
+            options["async_creator"] = self._connect_sqlite
         else:
             # Compiling a query (JIT) would take longer than any of ours does.
             arguments = {"timeout": _CONNECT_S, "server_settings": {"jit": "off", "application_name": "classroom"}}
@@ -109,6 +113,10 @@ class Database:
     async def close(self) -> None:
         """Let go of all connections."""
         await self._engine.dispose()
+        # Nobody waits for the thread of a connection whose user was cancelled while it was made; it calls this loop.
+        for thread in list(self._threads):
+            if thread.is_alive():
+                await asyncio.to_thread(thread.join, _BUSY_S)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -125,6 +133,12 @@ class Database:
         with _told_apart():
             async with self._write, self._writer.begin() as connection:
                 yield connection
+
+    def _connect_sqlite(self) -> aiosqlite.Connection:
+        connection = aiosqlite.connect(self.url.database or "", timeout=_BUSY_S, check_same_thread=False)
+        connection._thread.daemon = True
+        self._threads.add(connection._thread)
+        return connection
 
     def _put_aside_damaged(self) -> None:
         path = Path(self.url.database or "")
