@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,9 +17,21 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
-RECORDED_S = 24
+RECORDED_S = 40
 SEEKS = (3, 6, 1, 4, 2, 5, 0, 3)
 START_FRAMES = 15  # of the camera: 0.6 s of the lesson
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A data directory with one lesson, which was held once, and the token of its teacher."""
+    folder = tmp_path_factory.mktemp("replay")
+
+    async def hold() -> str:
+        async with serving(folder) as server:
+            return await recorded(server, RECORDED_S)
+
+    return folder, asyncio.run(hold())
 
 
 async def until_in_step(page: Page, frames: int = 20) -> None:
@@ -30,9 +43,9 @@ async def until_in_step(page: Page, frames: int = 20) -> None:
     )
 
 
-async def test_slides_and_teacher_are_in_step_after_seeks_and_at_twice_the_speed(tmp_path: Path) -> None:
-    async with serving(tmp_path) as server, chromium() as browser:
-        teacher = await recorded(server, RECORDED_S)
+async def test_slides_and_teacher_are_in_step_after_seeks_and_at_twice_the_speed(recording: tuple[Path, str]) -> None:
+    folder, teacher = recording
+    async with serving(folder) as server, chromium() as browser:
         page = await opened(browser, f"{server.url}/replay/{LESSON}#token={teacher}")
         await page.keyboard.press("Space")
         await until_in_step(page)
@@ -45,10 +58,10 @@ async def test_slides_and_teacher_are_in_step_after_seeks_and_at_twice_the_speed
         await until_in_step(page)
 
 
-async def test_slides_start_with_the_voice_after_each_seek_at_twice_the_speed(tmp_path: Path) -> None:
+async def test_slides_start_with_the_voice_after_each_seek_at_twice_the_speed(recording: tuple[Path, str]) -> None:
     """Sound starts late and creeps at first: slides that go at once are 0.1 s ahead of it in the first half second."""
-    async with serving(tmp_path) as server, chromium() as browser:
-        teacher = await recorded(server, RECORDED_S)
+    folder, teacher = recording
+    async with serving(folder) as server, chromium() as browser:
         page = await opened(browser, f"{server.url}/replay/{LESSON}#token={teacher}")
         await page.keyboard.press("Space")
         for _ in range(3):
@@ -64,9 +77,9 @@ async def test_slides_start_with_the_voice_after_each_seek_at_twice_the_speed(tm
         assert abs(apart_s[int(len(apart_s) * 0.9)]) <= 0.08, apart_s
 
 
-async def test_keys_moments_and_coming_back(tmp_path: Path) -> None:
-    async with serving(tmp_path) as server, chromium() as browser:
-        teacher = await recorded(server, 40)
+async def test_keys_moments_and_coming_back(recording: tuple[Path, str]) -> None:
+    folder, teacher = recording
+    async with serving(folder) as server, chromium() as browser:
         address = f"{server.url}/replay/{LESSON}#token={teacher}"
         context = await browser.new_context()
         page = await opened(context, f"{address}&t=12")
@@ -93,9 +106,9 @@ async def test_keys_moments_and_coming_back(tmp_path: Path) -> None:
         await again.wait_for_function(came_back)
 
 
-async def test_saving_data_leaves_the_camera_on_the_server(tmp_path: Path) -> None:
-    async with serving(tmp_path) as server, chromium() as browser:
-        teacher = await recorded(server, RECORDED_S)
+async def test_saving_data_leaves_the_camera_on_the_server(recording: tuple[Path, str]) -> None:
+    folder, teacher = recording
+    async with serving(folder) as server, chromium() as browser:
         page = await opened(browser, f"{server.url}/replay/{LESSON}#token={teacher}")
         await page.get_by_role("button", name="画质").click()
         await page.get_by_role("menuitemradio", name="省流量").click()
