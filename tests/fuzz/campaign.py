@@ -40,8 +40,10 @@ def hunt(name: str, folder: Path, *, inputs: int, seconds: int = 0, seed: int = 
         f"-max_total_time={seconds}", f"-timeout={INPUT_TIMEOUT_S}", f"-rss_limit_mb={RSS_LIMIT_MB}",
         f"-artifact_prefix={folder}/{name}-", "-print_final_stats=1",
     ]  # fmt: skip
+    # A shell between: on Linux the peak memory of who starts a program counts as the program's own.
+    shell = ["sh", "-c", '"$@" || exit $?', "hunt"]
     began = time.monotonic()
-    run = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    run = subprocess.run([*shell, *command], capture_output=True, text=True, errors="replace", check=False)
     log = run.stdout + run.stderr
     executed = _EXECUTED.search(log)
     return Outcome(
