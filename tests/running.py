@@ -27,8 +27,11 @@ CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "
 
 
 # Below those that the kernel gives to outgoing connections: what is free here stays so until somebody binds it, also
-# while a server that was killed is away.
-_PORTS = range(10_000, 32_000)
+# while a server that was killed is away. Processes that run tests side by side have their own shares of them.
+_PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_SHARE = 22_000 // _PROCESSES
+_PORTS = range(10_000 + _PROCESS * _SHARE, 10_000 + (_PROCESS + 1) * _SHARE)
 
 
 def free_port(kind: socket.SocketKind) -> int:
@@ -111,7 +114,7 @@ class Server:
             return response.status
 
     async def until(self, condition: Callable[[dict[str, Any] | None], bool], path: str, token: str = "") -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not condition(await self.get(path, token)):
                 await asyncio.sleep(0.05)
 

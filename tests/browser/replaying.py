@@ -92,7 +92,7 @@ async def opened(browser: Browser | BrowserContext, address: str) -> Page:
     await page.set_viewport_size({"width": 1366, "height": 768})
     await page.add_init_script(PROBE)
     await page.goto(address)
-    await page.wait_for_function(BOTH_SHOWN, timeout=30_000)
+    await page.wait_for_function(BOTH_SHOWN, timeout=60_000)
     return page
 
 

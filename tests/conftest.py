@@ -1,0 +1,32 @@
+"""Which tests run beside which, when two processes share them (`make test`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+
+# They fill a core, or measure in real time how good media are.
+DEMANDING = (
+    "tests/browser/",
+    "tests/integration/test_capture_simulcast.py",
+    "tests/integration/test_recording_playback.py",
+    "tests/integration/test_whole_archive.py",
+)
+
+
+class OneDemandingAtATime(LoadScopeScheduling):
+    """Gives all demanding tests to one process, so that beside each runs only one that mostly waits."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "demanding" if nodeid.startswith(DEMANDING) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneDemandingAtATime | None:
+    """For `--dist loadgroup`, whose own groups need node ids that can be changed: those of pytest 9.2 cannot."""
+    return OneDemandingAtATime(config, log) if config.getoption("dist") == "loadgroup" else None
