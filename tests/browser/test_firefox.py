@@ -53,7 +53,7 @@ PUBLISH = """async ({ url, token }) => {
 async def until_moving(page: Page, label: str) -> None:
     """Wait until the slot shows a picture that goes on."""
     first = None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while True:
             shown = await page.evaluate(SHOWS, label)
             if shown is not None and shown["range"] > 100:
@@ -68,7 +68,7 @@ async def test_a_terminal_in_firefox_shows_teacher_and_slides_with_sound(tmp_pat
         await page.goto(await server.page("/terminal", "classroom", "大足二小"))
         for slot in ("camera", "slides"):
             await until_moving(page, slot)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not await page.evaluate(HEARS):
                 await asyncio.sleep(0.05)
 

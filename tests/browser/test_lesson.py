@@ -31,7 +31,7 @@ SHOWS = """label => {
 }"""
 
 
-async def until_moving(page: Page, label: str, timeout_s: float = 20) -> None:
+async def until_moving(page: Page, label: str, timeout_s: float = 30) -> None:
     """Wait until the slot shows a picture that goes on."""
     first = None
     async with asyncio.timeout(timeout_s):
@@ -45,7 +45,7 @@ async def until_moving(page: Page, label: str, timeout_s: float = 20) -> None:
 
 
 async def until_phase(page: Page, phase: str) -> None:
-    await page.wait_for_selector(f'[data-phase="{phase}"]', timeout=20_000)
+    await page.wait_for_selector(f'[data-phase="{phase}"]', timeout=30_000)
 
 
 async def test_a_terminal_starts_by_itself_and_shows_teacher_and_slides_with_sound(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ async def test_a_terminal_starts_by_itself_and_shows_teacher_and_slides_with_sou
             await until_phase(page, "live")
             heard = """() => { const audio = document.querySelector('audio[data-slot="mic"]');
                 return !audio.paused && !audio.muted && audio.currentTime > 1; }"""
-            await page.wait_for_function(heard, timeout=20_000)
+            await page.wait_for_function(heard, timeout=30_000)
 
 
 async def test_a_terminal_and_its_lesson_survive_the_kill_of_the_server(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ async def test_a_teacher_ends_the_lesson_and_everybody_sees_it_and_replays_it(tm
         await asyncio.gather(until_moving(replay, "camera"), until_moving(replay, "slides"))
         in_sync = """() => { const drift = document.querySelector("[data-drift-ms]")?.dataset.driftMs;
             return drift !== undefined && Math.abs(Number(drift)) <= 80; }"""
-        await replay.wait_for_function(in_sync, timeout=20_000)
+        await replay.wait_for_function(in_sync, timeout=30_000)
 
 
 async def test_pages_speak_chinese_and_english(tmp_path: Path) -> None:

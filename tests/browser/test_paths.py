@@ -95,14 +95,14 @@ def without(protocol: str) -> Callable[[list[str]], list[str]]:
 
 
 async def path_of(page: Page) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while (path := await page.evaluate(PATH)) is None:
             await asyncio.sleep(0.05)
     return path
 
 
 async def until_path(page: Page, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not condition(path := await path_of(page)):
             await asyncio.sleep(0.02)
     return path

@@ -118,7 +118,7 @@ class Teacher:
 
 async def first_shown_ms(page: Page, place: str, colour: str, since_ms: float) -> float:
     """How long after a moment a colour was first shown, and from then on no other."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             shown = [entry for entry in await page.evaluate(f"window.shown.{place}") if entry[0] >= since_ms]
             times = [at_ms for at_ms, seen in shown if seen == colour]

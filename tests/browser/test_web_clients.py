@@ -65,7 +65,7 @@ async def elsewhere() -> AsyncIterator[str]:
 
 async def until_playing(page: Page, after_s: float = 0.0) -> float:
     """Wait until the right picture is shown at a later time; returns that time."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while (time_s := await page.evaluate(PLAYS)) is None or time_s <= after_s:
             await asyncio.sleep(0.05)
     return time_s

@@ -55,7 +55,7 @@ async def test_the_picture_is_back_within_three_seconds_of_the_kill_of_its_worke
         await asyncio.sleep(2)
         holder = max(server.media_processes(), key=lambda process: sum(process.cpu_times()[:2]))
         holder.kill()
-        gap = await page.wait_for_function(GAP_S, timeout=20_000)
+        gap = await page.wait_for_function(GAP_S, timeout=30_000)
         gap_s = await gap.json_value()
         print(f"{gap_s:.2f} s without a picture after kill -9")
         assert gap_s <= 6.0  # 1.2 s when nothing else wants the two cores; other processes have their part in it

@@ -157,7 +157,7 @@ class Endpoint:
         self.deleted.append(request.headers.get("Authorization", ""))
         return web.Response()
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
         """Wait for what packets, requests or, looked at every 50 ms, log lines bring about."""
         async with asyncio.timeout(seconds):
             while not condition():
@@ -184,7 +184,7 @@ async def agent(endpoint: Endpoint, **sources: object) -> AsyncIterator[asyncio.
     finally:
         if not task.done():
             os.kill(os.getpid(), signal.SIGTERM)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await asyncio.gather(task, return_exceptions=True)
 
 
@@ -247,7 +247,7 @@ async def test_a_file_that_ends_is_sent_to_its_last_frame_and_the_session_delete
     caplog.set_level(logging.INFO)
     path = film(tmp_path / "lesson.mp4", 2.0)
     async with agent(endpoint, camera=str(path)) as running:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             assert await running == 0
     assert endpoint.recorder.frames() == [50, pytest.approx(101, abs=1)]
     assert len(endpoint.deleted) == 1
@@ -297,7 +297,7 @@ async def test_what_is_lost_on_the_way_is_sent_again(
     monkeypatch.setattr(tampered, "lose_every", 8)
     path = film(tmp_path / "lesson.mp4", 2.0)
     async with agent(endpoint, camera=str(path)) as running:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             assert await running == 0
     assert len(tampered.made[0].lost) > 20
     for packets in endpoint.recorder.packets.values():
@@ -360,7 +360,7 @@ async def test_it_waits_for_a_server_that_is_not_there_yet_and_loses_nothing(
     async with agent(endpoint, camera=str(path)) as running:
         await endpoint.until(lambda: "cannot reach the server" in caplog.text)
         await endpoint.start()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             assert await running == 0
     assert endpoint.recorder.frames()[0] == 25
 
@@ -373,7 +373,7 @@ async def test_a_refusal_for_good_ends_the_agent_with_2(
     endpoint: Endpoint, caplog: pytest.LogCaptureFixture, status: int, said: str
 ) -> None:
     endpoint.status = status
-    async with agent(endpoint, mic="sample") as running, asyncio.timeout(10):
+    async with agent(endpoint, mic="sample") as running, asyncio.timeout(30):
         assert await running == 2
     assert re.search(f"{said}.* / .*HTTP {status}: because of the test", caplog.text)
     assert len(endpoint.posts) == 1

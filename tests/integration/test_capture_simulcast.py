@@ -132,6 +132,9 @@ async def test_pause_stops_one_layer_and_resume_brings_it_back_with_a_keyframe(
     def packets_of(ssrc: int) -> list[bytes]:
         return [data for data in server.sent if int.from_bytes(data[8:12], "big") == ssrc]
 
+    def answers() -> list[PauseResume]:
+        return [p for p in server.reported if isinstance(p, PauseResume) and p.type is PauseType.PAUSED]
+
     async with agent(endpoint, camera="sample"):
         await endpoint.until(lambda: bool(made) and len(made[0].rids) == 3)
         server = made[0]
@@ -143,13 +146,13 @@ async def test_pause_stops_one_layer_and_resume_brings_it_back_with_a_keyframe(
 
         await endpoint.until(lambda: len(packets_of(target)) > 10)
         ask(PauseType.PAUSE, 40)
-        await asyncio.sleep(0.1)
-        [paused] = [p for p in server.reported if isinstance(p, PauseResume) and p.type is PauseType.PAUSED]
+        await endpoint.until(lambda: bool(answers()))
+        [paused] = answers()
         last = max(int.from_bytes(data[2:4], "big") for data in packets_of(target))
         assert (paused.target_ssrc, paused.pause_id, paused.highest_ext_seq & 0xFFFF) == (target, 40, last)
         server.sent.clear()
-        await asyncio.sleep(0.5)
-        assert not packets_of(target) and len(packets_of(by_rid["l"])) >= 8
+        await endpoint.until(lambda: len(packets_of(by_rid["l"])) >= 8)
+        assert not packets_of(target)
         ask(PauseType.RESUME, 40)
         ask(PauseType.PAUSE, 40)  # overtaken on the way
         await endpoint.until(lambda: len(packets_of(target)) > 10)

@@ -122,6 +122,16 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("classroom.capture.copy.deliverer.LIVE_POLL_S", 0.2)
 
 
+async def rested(count: Callable[[], int], seconds: float) -> int:
+    """Wait until a number has stayed the same for so long; returns it."""
+    async with asyncio.timeout(30):
+        while True:
+            before = count()
+            await asyncio.sleep(seconds)
+            if count() == before:
+                return before
+
+
 @contextlib.asynccontextmanager
 async def running(deliverer: Deliverer) -> AsyncIterator[None]:
     task = asyncio.create_task(deliverer.run())
@@ -273,7 +283,7 @@ async def test_a_lesson_that_is_still_recorded_is_completed_when_it_has_ended(
     some_lacked = door.lacks
     door.lacks = lambda track, identity: (track, identity.captured_ntp) == late or some_lacked(track, identity)
     door.live = False
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await work
     assert door.staged == lacking(agent, door) and late in door.staged and not agent.shelf.waiting()
 
@@ -282,7 +292,7 @@ async def test_nobody_waits_for_a_lesson_of_which_nothing_is_lacking(agent: Agen
     agent.capture()
     door.live = True
     agent.introduce()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await agent.deliverer.finish("maths")
     assert not door.asked["complete"] and agent.shelf.waiting(), "the next start looks again, for a crash may come"
 
@@ -303,10 +313,7 @@ async def test_idle_waits_for_the_end_of_the_lesson_and_stops_when_the_next_begi
         await door.until(lambda: len(door.staged) > 100)
         agent.deliverer.sending = True
         agent.deliverer.changed()
-        await asyncio.sleep(0.5)
-        there = len(door.staged)
-        await asyncio.sleep(0.5)
-        assert len(door.staged) == there < 4000
+        assert await rested(lambda: len(door.staged), 0.5) < 4000
         agent.deliverer.sending = False
         agent.deliverer.changed()
         await door.until(lambda: door.completed == 1)
@@ -327,10 +334,8 @@ async def test_now_delivers_during_the_lesson_what_the_uplink_leaves_over(
         agent.uplink = UplinkState(1_600_000, disturbed=False)
         await door.until(lambda: len(door.received_at_s) > 20)
         agent.uplink = UplinkState(1_600_000, disturbed=True)
-        await asyncio.sleep(0.3)
-        there = len(door.received_at_s)
-        await asyncio.sleep(1.0)
-        assert len(door.received_at_s) == there, "the first sign of a queue stops it, in the middle of a request"
+        await rested(lambda: len(door.received_at_s), 1.0)
+        assert door.staged != agent.samples, "the first sign of a queue stops it, in the middle of a request"
         agent.uplink = UplinkState(1_600_000, disturbed=False)
         await door.until(lambda: door.staged == agent.samples)
         assert door.asked["complete"] == 0, "that waits for the end of the lesson"
@@ -359,7 +364,7 @@ async def test_what_no_recording_knows_is_left_and_does_not_hold_up_the_end(agen
     agent.capture(20)
     door.known = False
     agent.introduce()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await agent.deliverer.finish("maths")
     assert agent.shelf.waiting() and not door.completed
 
@@ -386,7 +391,7 @@ async def test_a_server_without_deliveries_is_left_in_peace(tmp_path: Path, capl
     agent = Agent(tmp_path, site.url)
     agent.capture(20)
     agent.introduce()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await agent.deliverer.finish("maths")
     assert caplog.text.count("this server takes no deliveries") == 1 and agent.shelf.waiting()
     await agent.close()
@@ -401,7 +406,7 @@ async def test_a_server_that_is_gone_at_the_end_is_given_up_and_left_to_the_next
     agent.introduce()
     await agent.deliverer._authorize()
     await site.stop()
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         await agent.deliverer.finish("maths")
     assert "the next start goes on" in caplog.text and agent.shelf.waiting()
 

@@ -76,7 +76,7 @@ async def test_ffmpeg_publishes_with_its_whip_muxer(tmp_path: Path) -> None:
         try:
             await server.until(lambda answer: set(published(answer)) == {"camera", "mic"}, path, observer)
             await receive(server, down)
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 await asyncio.gather(until_red(down), until_the_tone(down))
         finally:
             stopped.set()

@@ -85,7 +85,7 @@ async def two(folder: Path) -> AsyncIterator[Two]:
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -161,7 +161,7 @@ async def test_who_is_loudest_is_known_at_the_far_end_too(tmp_path):
             return [media.publications[publication].publication.participant_id for publication in media._speaking]
 
         async def speak(*levels: int, until: list[ParticipantId]) -> None:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while [speaking(media) for media in ends] != [until, until]:
                     seq = next(seqs)
                     for ssrc, (source, level) in enumerate(zip(sources, levels, strict=True), 80):

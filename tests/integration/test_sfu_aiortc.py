@@ -82,17 +82,17 @@ async def receive(server: MediaServer, pc: RTCPeerConnection, pictures: int = 1)
     return session
 
 
-async def until(condition, timeout_s: float = 10.0):
+async def until(condition, timeout_s: float = 30.0):
     async with asyncio.timeout(timeout_s):
         while not condition():
             await asyncio.sleep(0.02)
 
 
-async def next_red_frame(pc: RTCPeerConnection, timeout_s: float = 10.0):
+async def next_red_frame(pc: RTCPeerConnection, timeout_s: float = 30.0):
     return await next_frame(pc, 0, 0, timeout_s)
 
 
-async def next_frame(pc: RTCPeerConnection, nth: int, channel: int, timeout_s: float = 10.0):
+async def next_frame(pc: RTCPeerConnection, nth: int, channel: int, timeout_s: float = 30.0):
     """The next picture of the nth video in the colour of a channel."""
     track = [t.receiver.track for t in pc.getTransceivers() if t.kind == "video"][nth]
     async with asyncio.timeout(timeout_s):
@@ -113,7 +113,7 @@ async def test_a_picture_and_sound_travel_from_publisher_to_receiver():
             frame = await next_red_frame(down)
             assert (frame.width, frame.height) == (320, 240)
             sound = next(t.receiver.track for t in down.getTransceivers() if t.kind == "audio")
-            assert (await asyncio.wait_for(sound.recv(), 5)).sample_rate == 48000
+            assert (await asyncio.wait_for(sound.recv(), 30)).sample_rate == 48000
             labels = {e.publication.label for e in events if isinstance(e, PublicationAdded)}
             assert labels == {Label.CAMERA, Label.MIC}
             assert {e.publishing for e in events if isinstance(e, SessionConnected)} == {True, False}
@@ -206,7 +206,7 @@ async def test_the_estimate_of_a_receiver_is_heeded():
             await publish(server, up)
             await receive(server, down)
             await next_red_frame(down)
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 while (await server.observe(LESSON)).receivers[0].estimate_bps == DEFAULT_START_BPS:
                     await asyncio.sleep(0.05)
         finally:

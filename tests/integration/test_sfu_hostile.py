@@ -104,7 +104,7 @@ def drain(sock: socket.socket) -> list[bytes]:
 
 
 async def until_dropped(server, count: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while server.media.stats()["datagrams_dropped_total"] < count:
             await asyncio.sleep(0.01)
 
@@ -120,12 +120,12 @@ async def test_a_check_sent_again_from_elsewhere_does_not_lead_the_media_there()
         checks = [data for data in nat.seen if data[0] == 0]
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(thief, checks[-1])
-        await asyncio.wait_for(loop.sock_recv(thief, 2048), 5)  # the server has taken it
+        await asyncio.wait_for(loop.sock_recv(thief, 2048), 30)  # the server has taken it
         up.send_rtp([frame(1, IDR)])
-        await asyncio.wait_for(got.get(), 5)
+        await asyncio.wait_for(got.get(), 30)
         await loop.sock_sendall(thief, [data for data in nat.seen if 128 <= data[0] <= 191 or 20 <= data[0] < 64][-1])
         up.send_rtp([frame(2, SLICE)])
-        await asyncio.wait_for(got.get(), 5)
+        await asyncio.wait_for(got.get(), 30)
         assert not [data for data in drain(thief) if data[0] >= 128]
         await asyncio.gather(up.close(), down.close())
 
@@ -139,10 +139,10 @@ async def test_a_receiver_whose_router_gives_it_another_address_goes_on():
         await down.connect(nat(remote(session.answer)))
         await server.until(SessionConnected, 2)
         up.send_rtp([frame(0, IDR)])
-        await asyncio.wait_for(got.get(), 5)
+        await asyncio.wait_for(got.get(), 30)
         await nat.rebind()
         seq = 0
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while got.empty():
                 seq += 1
                 up.send_rtp([frame(seq, SLICE)])
@@ -161,7 +161,7 @@ async def test_an_address_claimed_by_another_session_is_won_back():
         check, _ = stun.build_check(other.ufrag, answer.ufrag, answer.pwd, 1)
         nat._outside.sendto(check)  # as if it came from the publisher
         seq = 0
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not [e for e in server.events if isinstance(e, PublicationAdded)]:
                 seq += 1
                 up.send_rtp([frame(seq, IDR)])
@@ -248,7 +248,7 @@ async def test_a_peer_that_is_refused_is_told_so():
             await up.connect(remote(session.answer))
         except TransportError as error:
             told.put_nowait(str(error))
-        assert "silent" not in await asyncio.wait_for(told.get(), 5)
+        assert "silent" not in await asyncio.wait_for(told.get(), 30)
         await up.close()
 
 
@@ -262,6 +262,6 @@ async def test_the_credentials_in_use_outlive_restarts_that_came_to_nothing():
         check, _ = stun.build_check(up.ufrag, used.ufrag, used.pwd, 1)
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(sock, check)
-        assert stun.is_authentic(stun.parse(await asyncio.wait_for(loop.sock_recv(sock, 1500), 5)), used.pwd)
+        assert stun.is_authentic(stun.parse(await asyncio.wait_for(loop.sock_recv(sock, 1500), 30)), used.pwd)
         assert len(server.media._mux._by_ufrag) == 2
         await up.close()

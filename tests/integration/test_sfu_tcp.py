@@ -41,7 +41,7 @@ async def receive(server, transport: ClientTransport, how=only_tcp):
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -55,7 +55,7 @@ def stranger(server) -> socket.socket:
 async def gone(sock: socket.socket) -> None:
     """Until the server has closed a connection on which it said nothing."""
     try:
-        assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(sock, 10), 5) == b""
+        assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(sock, 10), 30) == b""
     except ConnectionError:
         pass
 
@@ -77,7 +77,7 @@ async def test_a_lesson_flows_over_tcp_in_both_directions(host):
         up.send_rtp([frame(65534, IDR), frame(65535, SLICE), frame(0, SLICE, ts=65536 * 3600)])
         packets = [parse_rtp(data) for data in await collect(got, 3)]
         down.send_rtcp(rtcp.build_rr(1, []) + rtcp.build_pli(1, packets[0].ssrc))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not any(isinstance(p, rtcp.PictureLoss) for p in rtcp.parse_rtcp(await asked.get())):
                 pass
         stats = server.media.stats()
@@ -150,7 +150,7 @@ async def test_a_receiver_that_reads_too_slowly_loses_pictures_and_not_its_voice
         await until(lambda: server.media.stats()["tcp_frames_dropped_total"] > 500)
         assert most < 400_000
         loop.add_reader(sock, down._egress._readable)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while said.qsize() < 50:
                 packet = parse_rtp(await got.get())
                 if packet.payload.startswith(b"voice"):
@@ -229,7 +229,7 @@ async def test_frames_that_are_too_large_break_the_connection_of_a_peer_and_its_
         await publish(server, up)
         up._egress._sock.sendall(struct.pack("!H", MAX_FRAME_BYTES + 1) + bytes(100))
         seq = 0
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not [e for e in server.events if isinstance(e, PublicationAdded)]:
                 seq += 1
                 up.send_rtp([frame(seq, IDR)])
@@ -264,7 +264,7 @@ async def test_a_peer_has_few_connections_and_keeps_the_one_in_use():
                 sock = stack.enter_context(stranger(server))
                 check, _ = stun.build_check(up.ufrag, good.ufrag, good.pwd, 1)
                 sock.sendall(framed(check))
-                answer = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(sock, 1500), 5)
+                answer = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(sock, 1500), 30)
                 first = answer[2 : 2 + int.from_bytes(answer[:2], "big")]  # a question follows
                 assert stun.is_authentic(stun.parse(first), good.pwd)
             assert server.media.stats()["tcp_connections"] == tcp_listener.MAX_PER_PEER
@@ -287,7 +287,7 @@ async def test_a_client_whose_connection_breaks_goes_on_over_a_new_one():
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             transport._egress._break("reset")
         seq = 1
-        async with asyncio.timeout(5), Stopwatch() as watch:
+        async with asyncio.timeout(30), Stopwatch() as watch:
             while got.empty():
                 seq += 1
                 up.send_rtp([frame(seq, SLICE)])

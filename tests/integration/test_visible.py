@@ -78,7 +78,7 @@ async def lesson(tmp_path):
             await ends.open()
             sending = asyncio.create_task(ends.run())
             try:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     while ends.got < 100:
                         await asyncio.sleep(0.05)
                 yield ends
@@ -142,7 +142,7 @@ async def test_metrics_tell_of_lesson_publication_and_receiver(lesson):
 
 async def test_series_go_with_what_they_are_of(lesson):
     await lesson.down.close()
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while "receiver_bitrate" in (await fetch(lesson.server.url + "/metrics"))[1]:
             await asyncio.sleep(0.1)
     assert "publication_bitrate" in (await fetch(lesson.server.url + "/metrics"))[1]

@@ -21,7 +21,7 @@ class Control:
 
     async def hear(self, kind: str) -> dict:
         """The next message of this type; others before it are passed over."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 message = json.loads(await self.socket.receive_str())
                 if "seq" in message:
@@ -36,7 +36,7 @@ class Control:
         return told["lesson"]
 
     async def closed(self) -> int:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 frame = await self.socket.receive()
                 if frame.type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING):
@@ -232,6 +232,6 @@ async def test_a_lesson_that_was_only_waited_for_is_forgotten(doors):
     control, _ = await join(doors, "classroom")
     assert len(doors.node.service.lessons()) == 1
     await control.socket.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while doors.node.service.lessons():
             await asyncio.sleep(0.01)

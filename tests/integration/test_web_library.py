@@ -55,7 +55,7 @@ async def library(doors, **query):
 
 async def until_found(doors, count: int, **query):
     """The library as soon as it has so many recordings."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while True:
             response = await doors.ask("GET", "/api/library", operator(), params=query)
             if response.status == 200 and (found := await response.json())["total"] == count:
@@ -212,7 +212,7 @@ async def test_a_live_lesson_is_followed(tmp_path, monkeypatch):
         (item,) = (await until_found(doors, 1))["items"]
         assert (item["state"], item["title"]) == ("recording", "maths")
         await doors.ask("POST", "/api/lessons/maths/end", doors.token("teacher"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while (await library(doors))["items"][0]["state"] != "complete":
                 await asyncio.sleep(0.05)
 

@@ -78,7 +78,7 @@ async def doors(tmp_path):
     index(hold(tmp_path, "maths", 2))
     index(hold(tmp_path, "music"))
     async with running(tmp_path, bad_tokens_per_minute=1_000_000) as doors:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while (await doors.ask("GET", "/api/library", token(doors, "operator"))).status != 200:
                 await asyncio.sleep(0.05)
         yield doors

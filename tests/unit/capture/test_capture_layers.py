@@ -50,7 +50,7 @@ class Camera:
             came = len(self.frames[smallest.rid])
             self.track.picture(moving(self.number, height_px), 100 + self.number / FPS, FPS)
             self.number += 1
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while len(self.frames[smallest.rid]) == came:
                     await asyncio.sleep(0.002)
         await asyncio.sleep(0.2)  # the layers above may take longer

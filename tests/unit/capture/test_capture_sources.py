@@ -123,7 +123,7 @@ class Studio:
 
     async def until(self, condition) -> None:  # type: ignore[no-untyped-def]
         """Wait for a condition that frames bring about."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not condition():
                 self._arrived.clear()
                 await self._arrived.wait()

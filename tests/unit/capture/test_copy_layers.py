@@ -59,7 +59,7 @@ async def test_with_every_layer_paused_the_largest_is_still_encoded(camera: Kept
     for number in range(10):
         camera.track.picture(moving(number), 100 + number / FPS, FPS)
         await asyncio.sleep(0.02)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(camera.kept) < 10:
             await asyncio.sleep(0.01)
     assert not any(camera.frames.values())

@@ -85,7 +85,7 @@ async def test_a_taker_waits_for_the_next_message():
     await asyncio.sleep(0)
     assert not taker.done()
     feed.put(Pong())
-    assert await asyncio.wait_for(taker, 1) == (None, Pong())
+    assert await asyncio.wait_for(taker, 30) == (None, Pong())
 
 
 async def test_closing_lets_what_waits_through():

@@ -54,7 +54,7 @@ async def play(recorder, clock, events):
 
 async def until(event, clock):
     """Let virtual time go by until something happens."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not event.is_set():
             clock.now_s += 0.1
             await asyncio.sleep(0.02)

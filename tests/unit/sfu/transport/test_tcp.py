@@ -28,7 +28,7 @@ class Ends:
         )
 
     async def until(self, condition) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not condition():
                 await asyncio.sleep(0.005)
 
@@ -100,7 +100,7 @@ async def test_what_waits_arrives_whole_when_the_other_end_reads_again():
         assert ends.connection.waiting_bytes
         data, loop = b"", asyncio.get_running_loop()
         ends.theirs.setblocking(False)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(data) < len(framed(*frames)):
                 data += await loop.sock_recv(ends.theirs, 777)
         assert data == framed(*frames) and not ends.connection.waiting_bytes and not ends.connection.dropped
