@@ -53,7 +53,9 @@ class Camera:
             async with asyncio.timeout(30):
                 while len(self.frames[smallest.rid]) == came:
                     await asyncio.sleep(0.002)
-        await asyncio.sleep(0.2)  # the layers above may take longer
+        came = -1
+        while came != (came := sum(map(len, self.frames.values()))):  # the layers above may take longer
+            await asyncio.sleep(0.2)
 
     def clear(self) -> None:
         for frames in self.frames.values():
@@ -136,7 +138,10 @@ async def test_a_source_that_becomes_small_has_fewer_layers(camera: Camera) -> N
     await camera.show(2)
     camera.clear()
     camera.track.picture(av.VideoFrame.from_ndarray(np.zeros((360, 320), np.uint8), "yuv420p"), 200.0, FPS)
-    await asyncio.sleep(0.3)
+    async with asyncio.timeout(30):
+        while not camera.frames["h"]:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)  # smaller ones would have come
     assert {rid: len(frames) for rid, frames in camera.frames.items() if frames} == {"h": 1}
     assert [layer.demand() is None for layer in camera.track.streams] == [False, True, True]
     assert camera.track.description == "320x240 25 fps 164 kbit/s"
