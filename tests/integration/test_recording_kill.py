@@ -23,17 +23,22 @@ EVERYTHING = {"camera", "mic", "slides"}
 SAMPLE = ("--camera", "sample", "--slides", "sample")
 
 
+def ends_s(folder: Path) -> dict[str, float]:
+    """Up to where each track is on the disk."""
+    return {track.name: (track.start_s or 0.0) + track.duration_s for track in read_lesson(folder).tracks}
+
+
 async def recorded_for(server: Server, seconds: float) -> None:
-    """Wait until everything comes and so many seconds more of it are on the disk."""
+    """Wait until everything comes and so many seconds more of each track are on the disk."""
     watcher = await server.token("observer")
     path = f"/api/lessons/{LESSON}"
     await server.until(lambda answer: set(published(answer)) == EVERYTHING, path, watcher)
     folder = find_recording(server.folder, LESSON)
     assert folder is not None
     # From now on, not from what is on the disk: the gap before now is no part of it.
-    end_s = time.time() - read_lesson(folder).epoch_s + seconds
+    until_s = time.time() - read_lesson(folder).epoch_s + seconds
     async with asyncio.timeout(60):
-        while read_lesson(folder).duration_s < end_s:
+        while ends_s(folder).keys() != EVERYTHING or min(ends_s(folder).values()) < until_s:
             await asyncio.sleep(0.1)
 
 
