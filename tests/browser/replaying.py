@@ -75,12 +75,16 @@ SEEK = """async (digit) => {
 }"""
 
 
+def has_begun(answer: dict[str, Any] | None) -> bool:
+    """Whether all that SAMPLE sends is in a recording, and there is a second of it."""
+    return answer is not None and len(answer["tracks"]) == 3 and answer["duration_s"] > 1
+
+
 async def recorded(server: Server, seconds: float) -> str:
     """Hold a lesson of so many seconds with a real capture agent; returns the token of its teacher."""
     teacher = await server.token("teacher", "王老师")
     async with capturing(server, *SAMPLE):
-        path = f"/api/lessons/{LESSON}/recording"
-        await server.until(lambda answer: answer is not None and answer["duration_s"] > 1, path, teacher)
+        await server.until(has_begun, f"/api/lessons/{LESSON}/recording", teacher)
         await asyncio.sleep(seconds)
         assert await server.post(f"/api/lessons/{LESSON}/end", teacher) == 200
     return teacher

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.replaying import SAMPLE, opened, recorded, seek_ms, state
+from tests.browser.replaying import SAMPLE, has_begun, opened, recorded, seek_ms, state
 from tests.running import LESSON, capturing, chromium, serving
 
 if TYPE_CHECKING:
@@ -128,8 +128,7 @@ async def test_saving_data_leaves_the_camera_on_the_server(recording: tuple[Path
 async def test_a_lesson_is_watched_from_its_beginning_while_it_goes_on(tmp_path: Path) -> None:
     async with serving(tmp_path) as server, chromium() as browser, capturing(server, *SAMPLE):
         teacher = await server.token("teacher")
-        path = f"/api/lessons/{LESSON}/recording"
-        await server.until(lambda answer: answer is not None and answer["duration_s"] > 1, path, teacher)
+        await server.until(has_begun, f"/api/lessons/{LESSON}/recording", teacher)
         page = await opened(browser, f"{server.url}/replay/{LESSON}#token={teacher}")
         assert float((await state(page))["position"]) < 1
         grown = "() => Number(document.querySelector('[data-end]').dataset.end) > 25"
