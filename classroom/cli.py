@@ -1,4 +1,4 @@
-"""The command line: ``classroom serve | token | capture | index | top | library | catalogue | region | demo…``.
+"""The command line: ``classroom serve``, ``classroom capture``, ``classroom account`` and the others.
 
 A command imports what it runs itself: `classroom token` need not load a media server.
 """
@@ -14,10 +14,11 @@ from typing import Annotated, NoReturn, TypeVar
 import typer
 import uvloop
 
+from classroom.account_commands import app as account_commands
 from classroom.config import load_settings, parse_duration_s
 from classroom.model import ClassroomError, InvalidLessonId, Role, parse_lesson_id
 from classroom.web.auth import RIGHTS, issue_operator_token, issue_token, new_claims
-from classroom.web.secret import secret_of
+from classroom.web.secret import STATE, secret_of
 
 T = TypeVar("T")
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 
 catalogue_commands = typer.Typer(help="课程与录像目录。 The catalogue of lessons and recordings.", no_args_is_help=True)
 app.add_typer(catalogue_commands, name="catalogue")
+app.add_typer(account_commands, name="account")
 
 region_commands = typer.Typer(help="学校、人员、课表。 Schools, people, timetable.", no_args_is_help=True)
 app.add_typer(region_commands, name="region")
@@ -47,6 +49,9 @@ Source = Annotated[
 def serve(
     host: Annotated[str | None, typer.Option(help="网页监听地址 Address of pages and API [0.0.0.0]")] = None,
     port: Annotated[int | None, typer.Option(help="网页端口 Port of pages and API, TCP [8080]")] = None,
+    tls: Annotated[
+        str | None, typer.Option(metavar="CERT,KEY", help="证书和密钥，启用 https  Certificate and key: serve https")
+    ] = None,
     media_port: Annotated[int | None, typer.Option(help="首个媒体端口 First media port, UDP [8189]")] = None,
     media_tcp: Annotated[bool | None, typer.Option(help="也接受 TCP 媒体 Media over TCP, too [yes]")] = None,
     media_tcp_port: Annotated[int | None, typer.Option(help="首个 TCP 媒体端口 First of them [as UDP]")] = None,
@@ -65,6 +70,7 @@ def serve(
         config,
         host=host,
         port=port,
+        tls=tls,
         media_port=media_port,
         media_tcp=media_tcp,
         media_tcp_port=media_tcp_port,
@@ -74,6 +80,32 @@ def serve(
     )
     _log_to_stderr()
     _run(run_server(settings, _say))
+
+
+@app.command()
+def tls(
+    name: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|IP", help="还要写入证书的域名或地址，可重复 Further names; may be repeated"),
+    ] = None,
+    new_ca: Annotated[bool, typer.Option("--new-ca", help="重新制作 CA  Make the authority anew")] = False,
+    recordings: Recordings = None,
+    config: Config = None,
+) -> None:
+    """用本机的 CA 制作 https 证书。 Make a certificate for https with an authority of this machine."""
+    from classroom.sfu.transport.ports import local_addresses
+    from classroom.web.local_ca import machine_names, make_certificate
+
+    settings = load_settings(config, recordings=recordings)
+    names = [*(name or []), *machine_names(local_addresses("0.0.0.0"))]
+    made = make_certificate(settings.recordings / STATE, names, new_ca=new_ca)
+    _say(
+        f"证书 Certificate   {made.certificate}\n"
+        f"名称 Names         {', '.join(made.names)}\n"
+        f"CA 指纹 SHA-256    {made.fingerprint}\n"
+        f"启动 Start         classroom serve --tls {made.certificate},{made.key}\n"
+        "各终端打开 /trust，核对指纹后安装证书。 On each terminal open /trust, compare the fingerprint, install."
+    )
 
 
 @app.command(hidden=True)

@@ -57,8 +57,10 @@ from classroom.web.limits import (
     SIGN_INS_PER_MINUTE,
     RateLimit,
 )
+from classroom.web.local_ca import ca_path
 from classroom.web.openid import OpenIdProvider
 from classroom.web.secret import STATE, secret_of
+from classroom.web.tls import Tls, reloading
 from classroom.worker import COMMAND
 
 if TYPE_CHECKING:
@@ -97,12 +99,19 @@ async def serve(settings: Settings, announce: Callable[[str], Any]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     _allow_many_files()
     secret = await asyncio.to_thread(secret_of, settings)
+    tls = None if settings.tls is None else await asyncio.to_thread(Tls, *settings.tls)
     with _only_one(settings.recordings / STATE), _listen(settings.host, settings.port) as listener:
-        await _run(settings, secret, listener, stop, announce)
+        async with reloading(tls):
+            await _run(settings, secret, listener, tls, stop, announce)
 
 
 async def _run(
-    settings: Settings, secret: str, listener: socket.socket, stop: asyncio.Event, announce: Callable[[str], Any]
+    settings: Settings,
+    secret: str,
+    listener: socket.socket,
+    tls: Tls | None,
+    stop: asyncio.Event,
+    announce: Callable[[str], Any],
 ) -> None:
     node = Node(settings, secret)
     index = IndexProcess(settings) if settings.index else None
@@ -112,7 +121,7 @@ async def _run(
         await node.open()
         if index is not None:
             index.start()
-        await web.SockSite(runner, listener).start()
+        await web.SockSite(runner, listener, ssl_context=None if tls is None else tls.context).start()
         announce(_addresses(settings, listener.getsockname()[1], node.media.ports))
         greeting = asyncio.create_task(node.greet(announce), name="first account")
         try:
@@ -230,6 +239,8 @@ class Node:
                 secret=secret,
                 bad_tokens=RateLimit(settings.bad_tokens_per_minute),
                 max_connections=settings.max_connections,
+                proxies=settings.proxies,
+                local_ca=ca_path(root / STATE),
                 media_stats=self.media.stats,
                 observe=self.media.observe,
                 ui=ui,
@@ -357,7 +368,8 @@ def _listen(host: str, port: int) -> socket.socket:
 def _addresses(settings: Settings, port: int, media_ports: tuple[int, ...]) -> str:
     hosts = [f"[{host}]" if ":" in host else host for host in local_addresses(settings.host)]
     lines = [f"联体课堂 Lianti Classroom {version('lianti-classroom')}"]
-    lines += [f"  网页 pages       http://{host}:{port}/" for host in hosts]
+    scheme = "http" if settings.tls is None else "https"
+    lines += [f"  网页 pages       {scheme}://{host}:{port}/" for host in hosts]
     lines.append(f"  媒体 media       {', '.join(map(str, media_ports))}/UDP{'+TCP' if settings.media_tcp else ''}")
     lines.append(f"  录像 recordings  {settings.recordings.resolve()}")
     return "\n".join(lines)

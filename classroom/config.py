@@ -6,6 +6,7 @@ import difflib
 import ipaddress
 import os
 import re
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -43,6 +44,13 @@ class Settings(BaseSettings):
 
     host: str = Field("0.0.0.0", description="Address on which pages, API, WHIP and WHEP listen (TCP).")
     port: Port = Field(8080, description="Port of pages, API, WHIP and WHEP (TCP); 0 takes a free one.")
+    tls: Annotated[tuple[Path, Path] | None, NoDecode] = Field(
+        None, description="Certificate (with its chain) and key for https, two PEM files with a comma between."
+    )
+    proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        (),
+        description="Addresses of TLS proxies in front, with commas between: their X-Forwarded-For and -Proto count.",
+    )
     media_host: str = Field("0.0.0.0", description="Address on which media listen; 0.0.0.0 is every IPv4 and IPv6 one.")
     media_port: Port = Field(8189, description="First port of media (UDP), one for each worker; 0 takes free ones.")
     media_tcp: bool = Field(True, description="Let media come over TCP, too, for networks that block UDP.")
@@ -93,7 +101,17 @@ class Settings(BaseSettings):
         20, ge=1, description="Refused tokens per client address and minute; more are answered 429."
     )
 
-    @field_validator("media_address", mode="before")
+    @field_validator("tls", mode="before")
+    @classmethod
+    def _split_tls(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        parts = tuple(part.strip() for part in value.split(","))
+        if len(parts) != 2 or not all(parts):
+            raise ValueError("two files with a comma between: the certificate, its key")
+        return parts
+
+    @field_validator("media_address", "proxies", mode="before")
     @classmethod
     def _split_addresses(cls, value: object) -> object:
         values = [value] if isinstance(value, str) else value

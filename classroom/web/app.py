@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from aiohttp import web
 
 from classroom.web import (
@@ -19,6 +21,7 @@ from classroom.web import (
     sessions,
     stats,
     today,
+    trust,
 )
 from classroom.web.context import CONTEXT, Context
 from classroom.web.control import OPEN_SOCKETS, WIRE, close_all, control
@@ -28,21 +31,27 @@ from classroom.web.limits import MAX_BODY_BYTES
 from classroom.web.media import media_file
 from classroom.web.metrics import count_requests, metrics
 from classroom.web.metrics import set_up as set_up_metrics
+from classroom.web.origin import PROXIES, is_secure
+from classroom.web.plain_page import STYLE_HASH
 from classroom.web.problem import problems
 from classroom.web.wire import Wire
 
-SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; style-src 'self' 'unsafe-inline'; media-src 'self' blob:; worker-src 'self' blob:; "
-        "connect-src 'self' ws: wss:; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
-        "form-action 'self'; frame-ancestors 'self'"
-    ),
+HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Server": "Lianti-Classroom",
     "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), geolocation=()",
 }
+# Styles are files, too: Vue and Element Plus set theirs by script (CSSOM), which needs no permission. The hash is that
+# of the pages without a script. A WebSocket is "self" only to some browsers.
+CSP = (
+    "default-src 'self'; style-src 'self' {style}; media-src 'self' blob:; worker-src 'self' blob:; "
+    "connect-src 'self'{sockets}; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'self'"
+)
+HSTS = "max-age=31536000"
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?|\[[0-9a-fA-F:.]+\](:[0-9]+)?")
 
 
 def make_app(context: Context) -> web.Application:
@@ -52,6 +61,7 @@ def make_app(context: Context) -> web.Application:
     app[OPEN_SOCKETS] = set()
     app[WIRE] = Wire()
     app[devices.OPEN_DEVICES] = set()
+    app[PROXIES] = context.proxies
     set_up_metrics(app)
     app.add_routes(Door(publishing=True).routes())
     app.add_routes(Door(publishing=False).routes())
@@ -70,6 +80,7 @@ def make_app(context: Context) -> web.Application:
     app.add_routes(today.routes())
     app.add_routes([web.get("/ws/{lesson}", control), web.get("/metrics", metrics)])
     app.add_routes([web.get("/media/{lesson}/{path:.+}", media_file)])
+    app.add_routes(trust.routes())
     app.add_routes(pages.routes())
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(close_all)
@@ -79,6 +90,11 @@ def make_app(context: Context) -> web.Application:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(SECURITY_HEADERS)
+    secure = is_secure(request)
+    sockets = f" {'wss' if secure else 'ws'}://{request.host}" if _HOST.fullmatch(request.host) else ""
+    response.headers.update(HEADERS)
+    response.headers["Content-Security-Policy"] = CSP.format(style=STYLE_HASH, sockets=sockets)
+    if secure:
+        response.headers["Strict-Transport-Security"] = HSTS
     if request.path.startswith(("/whip/", "/whep/")):
         response.headers.update(CORS)

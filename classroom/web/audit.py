@@ -12,7 +12,8 @@ from pydantic import Field
 from classroom.catalogue.accounts.audit import AuditQuery, Entry
 from classroom.live.lesson import iso
 from classroom.web.bodies import Query, read_query
-from classroom.web.context import CONTEXT, address_of
+from classroom.web.context import CONTEXT
+from classroom.web.origin import address_of
 from classroom.web.principal import PRINCIPAL, AccountPrincipal, DevicePrincipal, account_of
 from classroom.web.responses import json_response
 

@@ -27,6 +27,7 @@ from classroom.web.auth import (
 )
 from classroom.web.identity import bearer_of
 from classroom.web.limits import BODY_S, MAX_BODY_BYTES
+from classroom.web.origin import address_of
 from classroom.web.principal import PRINCIPAL, AccountPrincipal
 from classroom.web.problem import Refusal
 
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from classroom.web.identity import Identities
     from classroom.web.limits import RateLimit
     from classroom.web.openid import OpenIdProvider
+    from classroom.web.origin import Networks
 
 T = TypeVar("T")
 Reader = Claims | ViewerKey | Operator | AccountPrincipal
@@ -150,6 +152,8 @@ class Context:
     secret: str
     bad_tokens: RateLimit
     max_connections: int
+    proxies: Networks  # whose word about a client's address is taken
+    local_ca: Path  # the certificate of this machine's authority, if it has one
     media_stats: Callable[[], Mapping[str, float]]
     observe: Callable[[LessonId], Awaitable[LessonStats]]
     ui: Path
@@ -263,11 +267,6 @@ def _admitted(request: web.Request) -> AccountPrincipal | None:
     """The account that the gate has let in; None when it came with a token, or with nothing."""
     principal = request.get(PRINCIPAL)
     return principal if isinstance(principal, AccountPrincipal) else None
-
-
-def address_of(request: web.BaseRequest) -> str:
-    """The address of the client, for rate limits."""
-    return request.remote or "?"
 
 
 async def read_bytes(request: web.Request, content_type: str, limit_bytes: int) -> bytes:

@@ -14,8 +14,9 @@ from classroom.live.feed import SUPERSEDED, FeedClosed
 from classroom.messages import ClientMessage, ErrorMessage, Hello, Ping, Pong, Report
 from classroom.model import InvalidLessonId, parse_lesson_id
 from classroom.web.auth import Action, BadToken, Claims, Forbidden
-from classroom.web.context import CONTEXT, Context, address_of
+from classroom.web.context import CONTEXT, Context
 from classroom.web.limits import HELLO_S, MAX_MESSAGE_BYTES
+from classroom.web.origin import address_of
 from classroom.web.problem import Refusal
 from classroom.web.wire import Wire, text_of
 

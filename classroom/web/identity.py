@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from classroom.catalogue.accounts.sessions import SESSION_S
+from classroom.web.origin import is_secure
 from classroom.web.principal import AccountPrincipal, DevicePrincipal, Principal
 from classroom.web.problem import Refusal
 
@@ -102,7 +103,7 @@ def refuse_foreign() -> Refusal:
 def set_session_cookie(request: web.Request, response: web.StreamResponse, cookie: str) -> None:
     """Let the browser keep a session, out of the reach of scripts and of other sites' forms."""
     response.set_cookie(
-        SESSION_COOKIE, cookie, max_age=SESSION_S, path="/", httponly=True, samesite="Lax", secure=request.secure
+        SESSION_COOKIE, cookie, max_age=SESSION_S, path="/", httponly=True, samesite="Lax", secure=is_secure(request)
     )
 
 
@@ -115,7 +116,7 @@ def set_device_cookie(request: web.Request, response: web.StreamResponse, creden
         path="/",
         httponly=True,
         samesite="Strict",
-        secure=request.secure,
+        secure=is_secure(request),
     )
 
 

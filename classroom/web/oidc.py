@@ -18,8 +18,9 @@ from aiohttp import web
 
 from classroom.catalogue.accounts.signing_in import AccountDisabled, UnknownPerson
 from classroom.model import ClassroomError
-from classroom.web.context import CONTEXT, Context, address_of
+from classroom.web.context import CONTEXT, Context
 from classroom.web.openid import SignInFailed
+from classroom.web.origin import address_of, is_secure, origin_of
 from classroom.web.plain_page import plain_page
 from classroom.web.problem import Refusal, refusal_of
 from classroom.web.sessions import begin_session, spend
@@ -54,7 +55,9 @@ async def start(request: web.Request) -> web.Response:
     response = web.Response(status=302, headers={"Location": where, "Cache-Control": "no-store"})
     cookie = jwt.encode({**waiting, "exp": int(time.time()) + WAIT_S}, _key(context), algorithm=_ALGORITHM)
     # Not strict: the provider's page sends the browser back.
-    response.set_cookie(COOKIE, cookie, max_age=WAIT_S, path=PATH, httponly=True, samesite="Lax", secure=request.secure)
+    response.set_cookie(
+        COOKIE, cookie, max_age=WAIT_S, path=PATH, httponly=True, samesite="Lax", secure=is_secure(request)
+    )
     return response
 
 
@@ -118,7 +121,7 @@ def _provider(context: Context) -> OpenIdProvider:
 
 
 def _redirect_uri(request: web.Request) -> str:
-    return f"{request.scheme}://{request.host}{PATH}/callback"
+    return f"{origin_of(request)}{PATH}/callback"
 
 
 def _ours(path: str) -> str:

@@ -15,8 +15,9 @@ from classroom.live.lesson import iso
 from classroom.model import DeviceKind
 from classroom.schoolday.pairing import PairingExpired, format_code, parse_code
 from classroom.web.bodies import Body, read_body
-from classroom.web.context import CONTEXT, address_of
+from classroom.web.context import CONTEXT
 from classroom.web.identity import set_device_cookie
+from classroom.web.origin import address_of
 from classroom.web.problem import Refusal
 from classroom.web.responses import json_response
 

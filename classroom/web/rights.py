@@ -62,6 +62,9 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/replay/{lesson}/{holding}"): Right.PUBLIC,
     ("GET", "/assets/{name}"): Right.PUBLIC,
     ("GET", "/{name}"): Right.PUBLIC,
+    ("GET", "/trust"): Right.PUBLIC,
+    ("GET", "/trust/ca.crt"): Right.PUBLIC,
+    ("GET", "/trust/policy.json"): Right.PUBLIC,
     # the server itself
     ("GET", "/healthz"): Right.PUBLIC,
     ("GET", "/metrics"): Right.PUBLIC,

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, Locked
 from classroom.web.bodies import Body, read_body
-from classroom.web.context import CONTEXT, address_of
+from classroom.web.context import CONTEXT
 from classroom.web.identity import SESSION_COOKIE, set_session_cookie
+from classroom.web.origin import address_of
 from classroom.web.principal import account_of
 from classroom.web.problem import Refusal
 from classroom.web.responses import json_response

@@ -206,6 +206,17 @@ class Accounts:
             await end_sessions(connection, account_id)
         return account
 
+    async def place(self, school_code: str | None, district_code: str | None) -> tuple[int | None, int | None]:
+        """The ids of a school and a district by their codes. Raises BadAccount."""
+        async with self._database.reading() as connection:
+            school = await connection.scalar(select(schools.c.id).where(schools.c.code == school_code))
+            district = await connection.scalar(select(districts.c.id).where(districts.c.code == district_code))
+        if school is None and school_code is not None:
+            raise BadAccount(f"没有代码为 {school_code} 的学校。 There is no school with the code {school_code}.")
+        if district is None and district_code is not None:
+            raise BadAccount(f"没有代码为 {district_code} 的区县。 There is no district with the code {district_code}.")
+        return school, district
+
     async def may_edit(self, lesson: LessonId, role: AccountRole, scope: Scope, person_id: int | None) -> bool:
         """Whether somebody may say what a lesson is about: its teacher, and those who look after where it is held."""
         if role is AccountRole.OPERATOR and scope.everything:
