@@ -23,6 +23,8 @@ from classroom.web.auth import issue_operator_token, issue_token, new_claims
 from classroom.web.secret import secret_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from classroom.config import Settings
 
 TOKEN_S = 24 * 3600
@@ -145,7 +147,7 @@ class Demo:
                 return 0
             shown = self._first_publication(http)
             if await self._before(stopping, shown, FIRST_PICTURE_S, "采集端 The capture agent", server, capture):
-                self._welcome(time.monotonic() - began_s)
+                self._welcome(time.monotonic() - began_s, server.lines)
                 await self._watch(stopping, server, capture)
             over = capture.exited.done()
             await capture.stop()
@@ -283,8 +285,11 @@ class Demo:
     def _token(self, role: Role, name: str) -> str:
         return issue_token(self._secret, new_claims(self._lesson, role, TOKEN_S, name, time.time()))
 
-    def _welcome(self, took_s: float) -> None:
-        """The addresses stand alone on unbroken lines, so that they can be copied and clicked."""
+    def _welcome(self, took_s: float, server: Iterable[str]) -> None:
+        """The addresses stand alone on unbroken lines, so that they can be copied and clicked.
+
+        What the server has said of a first password is said here: nobody else sees it.
+        """
         pages = (
             ("主讲端   Teacher ", "/teacher", self._teacher),
             ("听讲终端 Terminal", "/terminal", self._token(Role.CLASSROOM, "听讲教室")),
@@ -292,11 +297,14 @@ class Demo:
             ("资源库   Library ", "/library", issue_operator_token(self._secret, time.time(), TOKEN_S)),
         )
         folder = find_recording(self._settings.server.recordings, self._lesson)
+        first_password = [line for line in server if "一次性密码" in line or "one-time password" in line]
         say = self._console.print
         say(Rule("联体课堂 · Lianti Classroom", style="green"))
         for title, path, token in pages:
             say(f"[bold]{title}[/bold]", soft_wrap=True)
             say(f"  {self._base}{path}#token={token}", style="cyan", soft_wrap=True, markup=False)
+        for line in first_password:
+            say(line, soft_wrap=True, markup=False)
         say(f"课程 Lesson    {self._lesson}    启动用时 Started in {took_s:.1f} s", soft_wrap=True)
         say(f"录像 Recording {folder or '-'}", soft_wrap=True)
         others = [host for host in local_addresses("0.0.0.0") if ":" not in host and host != "127.0.0.1"]

@@ -122,7 +122,7 @@ async def test_a_link_opens_its_lesson_and_nothing_else(folder: Path) -> None:
         await stranger.get_by_text("这个地址不能用在这里").wait_for()
         await stranger.goto("about:blank")
         await stranger.goto(f"{server.url}/library#{key}")
-        await stranger.get_by_text("管理员的地址").wait_for()
+        await stranger.get_by_text("请先登录").wait_for()
 
 
 async def test_sound_survives_a_browser_that_stops_web_audio(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The command line, as a process: what it prints where, and with which status it exits."""
 
+import re
 import subprocess
 import sys
 import time
@@ -104,3 +105,40 @@ def test_usage_errors_exit_with_2():
     done = classroom("token", "--role", "king")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", DATABASES)
+def test_accounts_are_looked_after_from_the_machine(tmp_path, kind):
+    url = new_url(kind)
+    database = {} if url is None else {"CLASSROOM_DATABASE_URL": url}
+
+    def account(*arguments) -> subprocess.CompletedProcess:
+        return classroom("account", *arguments, "--recordings", tmp_path, **database)
+
+    made = account("add", "Root", "--name", "总管", "--role", "operator")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert re.fullmatch(r"(\w{4}-){3}\w{4}\n", made.stdout)
+    assert account("list").stdout == "root\toperator\t总管\tfirst password\n"
+    another = account("passwd", "root").stdout
+    assert re.fullmatch(r"(\w{4}-){3}\w{4}\n", another) and another != made.stdout
+    assert account("disable", "root").returncode == 0
+    assert account("list").stdout.endswith("disabled\n")
+    assert account("enable", "root").returncode == 0
+    for wrong in (
+        ("add", "root", "--name", "x", "--role", "operator"),
+        ("add", "wang", "--name", "x", "--role", "teacher"),
+        ("add", "wang", "--name", "x", "--role", "teacher", "--school", "9999999999"),
+        ("passwd", "nobody"),
+    ):
+        done = account(*wrong)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
+
+
+def test_tls_says_how_to_go_on(tmp_path):
+    done = classroom("tls", "--name", "ketang.lan", "--recordings", tmp_path)
+    folder = tmp_path / ".state" / "tls"
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"classroom serve --tls {folder}/server.pem,{folder}/server.key" in done.stdout
+    assert "ketang.lan" in done.stdout and re.search(r"([0-9A-F]{2}:){31}[0-9A-F]{2}", done.stdout)
+    done = classroom("tls", "--name", "bank.example", "--recordings", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)

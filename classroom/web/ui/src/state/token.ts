@@ -1,8 +1,10 @@
 /** Where a page finds its token: in the address first, then where an earlier visit left it. */
 
+import { readSession } from "../protocol/session";
 import { claimsOf, tokenFromHash, type Claims, type LessonAccess } from "../protocol/token";
 
 export interface Credentials {
+  /** Empty: the session of who is signed in. */
   token: string;
   claims: Claims;
 }
@@ -32,6 +34,14 @@ export function findCredentials(page: PageWithToken): Credentials | null {
 /** The lesson of somebody who was given one token and has no way to get another. */
 export function accessOf({ token, claims }: Credentials): LessonAccess {
   return { lesson: claims.lesson, name: claims.name, token: () => Promise.resolve(token) };
+}
+
+/** What somebody who is signed in may do with recordings, as a token would say it; null for a stranger. Throws Problem. */
+export async function sessionCredentials(): Promise<Credentials | null> {
+  const { account } = await readSession();
+  if (!account?.rights.includes("library.read")) return null;
+  const role = account.rights.includes("library.edit") ? "operator" : "observer";
+  return { token: "", claims: { lesson: "", role, sub: "", name: account.name, exp: null } };
 }
 
 function hideToken(): void {

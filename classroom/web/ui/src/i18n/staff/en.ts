@@ -75,8 +75,11 @@ const en: StaffTexts = {
       text: "The server did not answer. Check the network and try again.",
     },
     retry: "Try again",
-    operatorOnly:
-      "The library opens with an operator's address. Everybody else watches with a link that was shared.",
+    signIn: {
+      title: "Please sign in",
+      text: "The library is open to staff who are signed in. A single lesson can be watched with a link that was shared.",
+      button: "Sign in",
+    },
   },
   editor: {
     title: "Edit details",

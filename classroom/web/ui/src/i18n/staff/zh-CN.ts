@@ -77,7 +77,11 @@ export default {
     nothing: { title: "没有找到", text: "换一个说法，或者去掉几个筛选条件。" },
     failed: { title: "课程库打不开", text: "没有收到服务器的回答。请检查网络，然后再试。" },
     retry: "再试一次",
-    operatorOnly: "课程库要用管理员的地址打开。其他人请用分享给您的链接看课。",
+    signIn: {
+      title: "请先登录",
+      text: "资源库对登录的教师和管理员开放；看一节课也可以用分享给您的链接。",
+      button: "登录",
+    },
   },
   editor: {
     title: "修改课程信息",
