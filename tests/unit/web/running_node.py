@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
 from classroom.composition import UI, Node
 from classroom.config import Settings
-from classroom.model import LessonId, Role
+from classroom.model import LessonId, ParticipantId, Role
 from classroom.sfu.server import MediaServer
 from classroom.sfu.session import MediaSettings
 from classroom.sfu.workers.recording import record
@@ -55,8 +56,10 @@ class Doors:
         self.node = node
         self.client = client
 
-    def token(self, role: str, lesson: str = "maths", ttl_s: int = 3600) -> str:
+    def token(self, role: str, lesson: str = "maths", ttl_s: int = 3600, participant: str = "") -> str:
         claims = new_claims(LessonId(lesson), Role(role), ttl_s, f"{role} of {lesson}", time.time())
+        if participant:
+            claims = replace(claims, participant=ParticipantId(participant))
         return issue_token(SECRET, claims)
 
     async def ask(self, method: str, path: str, token: str | None = None, **options: Any) -> ClientResponse:

@@ -1,0 +1,80 @@
+"""A server that is killed in the middle of a lesson: lesson, floor, hands and meters are there when it is back."""
+
+import asyncio
+import contextlib
+import json
+
+from aiohttp import ClientError, ClientSession
+
+from tests.running import LESSON, serving
+
+
+class Follower:
+    """A client of the control WebSocket that keeps the latest state of the lesson."""
+
+    def __init__(self, server, token: str, http: ClientSession) -> None:
+        self.server, self.token, self.http = server, token, http
+
+    async def join(self) -> dict:
+        """Come in as soon as the server is there."""
+        async with asyncio.timeout(20):
+            while True:
+                with contextlib.suppress(ClientError):
+                    self.socket = await self.http.ws_connect(f"{self.server.url}/ws/{LESSON}")
+                    await self.socket.send_json({"type": "hello", "token": self.token})
+                    return await self.hear("snapshot")
+                await asyncio.sleep(0.05)
+
+    async def hear(self, kind: str) -> dict:
+        async with asyncio.timeout(10):
+            while (message := json.loads(await self.socket.receive_str()))["type"] != kind:
+                pass
+        return message
+
+    async def command(self, kind: str, **fields) -> None:
+        await self.socket.send_json({"type": kind, "id": kind, **fields})
+        assert (await self.hear("ack"))["id"] == kind
+
+
+async def test_lesson_floor_and_hands_survive_kill_9(tmp_path):
+    async with serving(tmp_path / "data") as server, ClientSession() as http:
+        teacher = Follower(server, await server.token("teacher", "王老师"), http)
+        east = Follower(server, await server.token("classroom", "大足二小"), http)
+        west = Follower(server, await server.token("classroom", "山坪小学"), http)
+        await teacher.join()
+        names = {(await classroom.join())["you"]: classroom for classroom in (east, west)}
+        east_id, west_id = names
+        await teacher.command("start_lesson")
+        await teacher.command("call_on", participant_id=east_id)
+        await west.command("raise_hand", raised=True)
+        await teacher.command("mute", participant_id=west_id, muted=True)
+        await teacher.command("turn_page", page=7)
+        journal = server.folder / ".state" / "lessons.json"
+        async with asyncio.timeout(10):
+            while '"page": 7' not in await asyncio.to_thread(journal.read_text):
+                await asyncio.sleep(0.05)
+        await server.kill()
+        await server.start()
+        snapshot = await teacher.join()
+        lesson = snapshot["lesson"]
+        assert (lesson["state"], lesson["floor"], lesson["hands"]) == ("live", [east_id], [west_id])
+        assert (lesson["muted"], lesson["page"]) == ([west_id], 7)
+        people = {view["id"]: view for view in snapshot["participants"]}
+        assert (people[east_id]["name"], people[east_id]["online"], people[east_id]["asked"]) == ("大足二小", False, 1)
+        told = await east.join()
+        assert told["lesson"]["floor"] == [east_id]
+        while not (await teacher.hear("participant_changed"))["participant"]["online"]:
+            pass
+        await east.command("return_floor")
+        await teacher.command("end_lesson")
+        for follower in (teacher, east, west):
+            await follower.socket.close()
+    told = [json.loads(line) for line in next((tmp_path / "data").rglob("events.jsonl")).read_text().splitlines()]
+    happened = [(line["event"], line.get("raised", line.get("page"))) for line in told]
+    assert [it for it in happened if it[0] in ("hand", "floor", "page")] == [
+        ("floor", None),
+        ("hand", True),
+        ("page", 7),
+        ("floor", None),
+        ("hand", False),
+    ]
