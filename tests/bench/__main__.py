@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from classroom.sfu.transport.kernel import LIBRARY
-from tests.bench import end_to_end, forwarding, joining, recording, saturation, search, servers
+from tests.bench import control, end_to_end, forwarding, joining, recording, saturation, search, servers
 from tests.bench.figures import make_table, ratios
 
 FORWARDING_COLUMNS = {
@@ -52,9 +52,13 @@ SEARCH_COLUMNS = {
     "database": "{}", "lessons": "{}", "fill_s": "{:.0f}", "found_percent": "{:.0f}", "search_p50_ms": "{:.0f}",
     "search_p95_ms": "{:.0f}", "search_max_ms": "{:.0f}", "browse_p95_ms": "{:.0f}",
 }  # fmt: skip
+CONTROL_COLUMNS = {
+    "server": "{}", "compressed": "{}", "terminals": "{}", "p50_ms": "{:.1f}", "p95_ms": "{:.1f}", "max_ms": "{:.1f}",
+    "cpu_us_each": "{:.0f}", "p95_to_peer": "{:.2f}",
+}  # fmt: skip
 SERVERS = {"ours": servers.OURS, "janus": servers.JANUS, "janus-one-loop": servers.JANUS_ONE_LOOP}
 COMPARED_RECEIVERS = 50  # with fewer, what starts and stops counts more than what flows
-PARTS = ("forwarding", "saturation", "storm", "churn", "recording", "end-to-end", "search")
+PARTS = ("forwarding", "saturation", "storm", "churn", "recording", "end-to-end", "search", "control")
 
 
 class Bench:
@@ -76,6 +80,7 @@ class Bench:
             "recording": self._recording,
             "end-to-end": self._end_to_end,
             "search": self._search,
+            "control": self._control,
         }
         self._console.print(self.figures["where"])
         async with forwarding.loading(self._cores) as load:
@@ -135,6 +140,11 @@ class Bench:
         rows = await search.measure(self._arguments.lessons, self._arguments.questions)
         self._show("search", "Library: answers of GET /api/library, one after the other", SEARCH_COLUMNS, rows)
 
+    async def _control(self, _: forwarding.Load) -> None:
+        rows = await control.measure(self._arguments.terminals, self._arguments.commands, self._cores)
+        title = "Control: a page is turned; the time until each terminal of the lesson is told"
+        self._show("control", title, CONTROL_COLUMNS, rows)
+
     def _show(self, part: str, title: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> None:
         self.figures[part] = rows
         self._console.print(make_table(title, columns, rows))
@@ -154,6 +164,8 @@ async def main() -> None:
     parser.add_argument("--joins", type=int, default=2000, help="of churn")
     parser.add_argument("--lessons", type=int, default=500, help="in the library")
     parser.add_argument("--questions", type=int, default=300, help="to the library")
+    parser.add_argument("--terminals", type=int, default=200, help="that are told of control messages")
+    parser.add_argument("--commands", type=int, default=200, help="of control")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     arguments = parser.parse_args()
     bench = Bench(arguments, Console(width=190))
