@@ -110,7 +110,7 @@ class Floor:
 
     def admit(self, who: ParticipantId) -> None:
         """A classroom came that was not there yet."""
-        if self._all_muted:
+        if self._all_muted and who not in self.given:
             self.muted.add(who)
 
     def forget(self, who: ParticipantId, wall: datetime) -> None:

@@ -282,7 +282,7 @@ class LiveLesson:
 
     def expect(self, person: Person, joined_at: datetime, wall: datetime) -> None:
         """Somebody was in it when the server stopped, and will come back."""
-        self._participant(person, joined_at).last_seen_at = wall
+        self._participants[person.id] = _Participant(person, joined_at, wall)
 
     def leave(self, participant_id: ParticipantId, wall: datetime) -> list[Delta]:
         """One of the control connections of this person is closed."""

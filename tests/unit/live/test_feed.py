@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from classroom.live.feed import Feed, FeedClosed
-from classroom.messages import Ack, LessonView, ParticipantLeft, Pong, Snapshot
+from classroom.messages import Ack, LessonView, Note, ParticipantLeft, Pong, Snapshot
 from classroom.model import LessonState, RecordingState
 
 
@@ -97,3 +97,39 @@ async def test_closing_lets_what_waits_through():
     with pytest.raises(FeedClosed) as closed:
         await feed.take()
     assert closed.value.reason == "draining"
+
+
+async def test_the_next_connection_goes_on_after_what_arrived():
+    feed = Feed(State().snapshot)
+    for who in "abc":
+        feed.put(left(who))
+    await feed.take()
+    for who in "abc":
+        feed.put(left(who))
+    for _ in range(2):
+        await feed.take()
+    feed.put(Ack("1"))  # of the connection that is gone
+    heir = feed.succeed(2)
+    told = [await heir.take() for _ in range(3)]
+    assert [(seq, getattr(m, "participant_id", m.type)) for seq, m in told] == [(None, "resumed"), (3, "b"), (4, "c")]
+    with pytest.raises(FeedClosed, match="superseded"):
+        await feed.take()
+
+
+async def test_what_was_for_one_alone_survives_being_dropped():
+    feed = Feed(State().snapshot, capacity=4)
+    await feed.take()
+    feed.put(Note(0, "first", ""))
+    for number in range(9):
+        feed.put(left(str(number)))
+    assert [(await feed.take()).message.type for _ in range(2)] == ["snapshot", "note"]
+
+
+async def test_what_for_one_alone_may_not_have_arrived_comes_after_the_snapshot():
+    feed = Feed(State().snapshot, kept=2)
+    await feed.take()
+    for message in (left("a"), left("b"), Note(0, "look", "")):
+        feed.put(message)
+        await feed.take()
+    heir = feed.succeed(1)
+    assert [(await heir.take()).message.type for _ in range(2)] == ["snapshot", "note"]

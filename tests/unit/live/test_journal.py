@@ -1,11 +1,13 @@
 """What a server that was killed finds when it starts again."""
 
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from classroom.live.journal import Entry, Journal
-from classroom.model import LessonId, LessonState, RecordingState
+from classroom.live.journal import Entry, Journal, entry_of, lesson_of
+from classroom.live.lesson import LiveLesson, Person
+from classroom.model import FloorMode, LessonId, LessonState, ParticipantId, RecordingState, Role
 
 NOON = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 ENTRY = Entry(LessonId("maths"), "数学", LessonState.LIVE, NOON, None, RecordingState.RECORDING, None)
@@ -47,3 +49,82 @@ async def test_a_disk_that_refuses_leaves_the_old_file(tmp_path):
     with pytest.raises(OSError, match=r"lessons\.part"):
         await journal.save(list)
     assert await journal.load() == [ENTRY]
+
+
+OF_VERSION_0_4 = """{"lessons": [{"id": "maths", "title": "数学", "state": "live",
+  "started_at": "2026-09-01T12:00:00+00:00", "ended_at": null, "recording": "recording", "recording_detail": null}]}"""
+
+
+async def test_a_file_of_an_earlier_version_is_read(tmp_path):
+    (tmp_path / "lessons.json").write_text(OF_VERSION_0_4)
+    assert await Journal(tmp_path / "lessons.json").load() == [ENTRY]
+
+
+async def test_a_lesson_comes_back_with_floor_people_and_plan(tmp_path):
+    live = LiveLesson(LessonId("maths"))
+    live.plan("数学", NOON + timedelta(minutes=40), False)
+    live.start(NOON)
+    east, west = (Person(ParticipantId(name), Role.CLASSROOM, name) for name in ("east", "west"))
+    for person in (east, west):
+        live.join(person, NOON)
+    live.call_on(east.id, False, NOON)
+    live.raise_hand(west.id, True)
+    live.set_mode(FloorMode.DISCUSS)
+    live.mute(None, True, NOON)
+    live.mute(east.id, False, NOON)
+    live.turn_page(7)
+    await Journal(tmp_path / "lessons.json").save(lambda: [entry_of(live)])
+    [entry] = await Journal(tmp_path / "lessons.json").load()
+    restored = lesson_of(entry, NOON)
+    for person in (east, west):
+        live.leave(person.id, NOON)
+    assert restored.view() == live.view()
+    assert restored.participants() == live.participants()
+    assert restored.participants()[0].asked == 1
+
+
+async def test_what_changes_often_is_written_at_most_once_a_second_and_the_last_of_it_surely(tmp_path, monkeypatch):
+    monkeypatch.setattr("classroom.live.journal.WRITE_EVERY_S", 0.2)
+    journal = Journal(tmp_path / "lessons.json")
+    written: list[int] = []
+    live = LiveLesson(LessonId("maths"))
+    live.start(NOON)
+
+    def entries():
+        written.append(live.page)
+        return [entry_of(live)]
+
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    for page in range(1, 101):
+        live.turn_page(page)
+        journal.save_soon(entries)
+        await asyncio.sleep(0.001)
+    async with asyncio.timeout(10):
+        while '"page": 100' not in await asyncio.to_thread(written_text, tmp_path):
+            await asyncio.sleep(0.01)
+    assert len(written) <= (loop.time() - began_s) / 0.2 + 2
+    await journal.close()
+    journal.save_soon(entries)
+    assert journal._writing.done(), "who has closed it writes for himself"
+
+
+def written_text(folder) -> str:
+    path = folder / "lessons.json"
+    return path.read_text() if path.exists() else ""
+
+
+async def test_a_disk_that_refuses_is_logged_and_tried_again(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("classroom.live.journal.WRITE_EVERY_S", 0.01)
+    journal = Journal(tmp_path / "lessons.json")
+    (tmp_path / "lessons.part").mkdir()
+    journal.save_soon(lambda: [ENTRY])
+    async with asyncio.timeout(5):
+        while "cannot be written" not in caplog.text:
+            await asyncio.sleep(0.01)
+    (tmp_path / "lessons.part").rmdir()
+    journal.save_soon(lambda: [ENTRY])
+    async with asyncio.timeout(5):
+        while not (tmp_path / "lessons.json").exists():
+            await asyncio.sleep(0.01)
+    await journal.close()

@@ -2,9 +2,20 @@
 
 from datetime import UTC, datetime, timedelta
 
-from classroom.live.lesson import FORGET_AFTER, LiveLesson, Person
-from classroom.messages import LessonChanged, ParticipantChanged, ParticipantLeft, PublicationRemoved
+import pytest
+
+from classroom.live.errors import UnknownParticipant
+from classroom.live.lesson import DESERTED_AFTER, FORGET_AFTER, LiveLesson, Person
+from classroom.messages import (
+    LessonChanged,
+    LinkView,
+    ParticipantChanged,
+    ParticipantLeft,
+    PublicationRemoved,
+    ReportView,
+)
 from classroom.model import (
+    FloorMode,
     Label,
     LessonId,
     LessonState,
@@ -155,3 +166,106 @@ def test_whose_media_are_interrupted_is_shown_as_not_receiving_until_it_is_heard
     assert live.connect_session(DOWN, VILLAGE.id, NOON, connected=False) == []
     [told] = live.connect_session(DOWN, VILLAGE.id, NOON)
     assert (told.participant.receiving, told.participant.online) == (True, True)
+
+
+def test_a_call_is_told_with_the_meter_and_the_picture_when_it_comes():
+    live = lesson()
+    live.start(NOON)
+    live.join(VILLAGE, NOON)
+    person, told = live.call_on(VILLAGE.id, False, NOON)
+    assert (person.participant.asked, told.lesson.floor, told.lesson.programme) == (1, [VILLAGE.id], None)
+    assert live.call_on(VILLAGE.id, False, NOON) == []
+    _, told = live.add_publication(camera(VILLAGE, "camera-village1"))
+    assert told.lesson.programme == "camera-village1"
+    _, told = live.remove_publication(PublicationId("p1"))
+    assert told.lesson.programme is None
+    person, told = live.return_floor(None, NOON + timedelta(seconds=30))
+    assert (person.participant.spoke_s, told.lesson.floor) == (30, [])
+
+
+def test_only_a_classroom_that_is_there_can_be_called_on():
+    live = lesson()
+    live.start(NOON)
+    live.join(TEACHER, NOON)
+    for who in (VILLAGE, TEACHER):
+        with pytest.raises(UnknownParticipant):
+            live.call_on(who.id, False, NOON)
+    with pytest.raises(UnknownParticipant):
+        live.mute(VILLAGE.id, True, NOON)
+    with pytest.raises(UnknownParticipant):
+        live.raise_hand(VILLAGE.id, True)
+
+
+def test_who_comes_into_a_discussion_is_heard_and_who_goes_is_not():
+    live = lesson()
+    live.start(NOON)
+    live.set_mode(FloorMode.DISCUSS)
+    _, told = live.join(VILLAGE, NOON)
+    assert told.lesson.floor == [VILLAGE.id]
+    _, told = live.leave(VILLAGE.id, NOON)
+    assert told.lesson.floor == []
+
+
+def test_the_end_gives_the_floor_back_and_the_next_start_forgets_it():
+    live = lesson()
+    live.start(NOON)
+    live.join(VILLAGE, NOON)
+    live.call_on(VILLAGE.id, False, NOON)
+    live.turn_page(3)
+    person, told = live.end(NOON + timedelta(seconds=5))
+    assert (person.participant.spoke_s, told.lesson.floor, told.lesson.state) == (5, [], LessonState.ENDED)
+    person, told = live.start(NOON)
+    assert (person.participant.asked, told.lesson.page) == (0, None)
+
+
+def test_a_hand_goes_down_with_whoever_is_gone_for_good():
+    live = lesson()
+    live.start(NOON)
+    live.join(VILLAGE, NOON)
+    live.raise_hand(VILLAGE.id, True)
+    live.leave(VILLAGE.id, NOON)
+    left, told = live.forget_absent(NOON + FORGET_AFTER)
+    assert (left.type, told.lesson.hands) == ("participant_left", [])
+
+
+def test_small_changes_of_links_and_reports_are_not_told():
+    live = lesson()
+    live.join(VILLAGE, NOON)
+    good = LinkView("good", "none", 50, 0.1, 4000)
+    assert len(live.set_links({VILLAGE.id: good, TEACHER.id: good})) == 1
+    for same in (LinkView("good", "none", 69, 1.0, 3100), good):
+        assert live.set_links({VILLAGE.id: same}) == []
+    for other in (LinkView("fair", "loss", 50, 0.1, 4000), LinkView("fair", "loss", 90, 0.1, 4000)):
+        [told] = live.set_links({VILLAGE.id: other})
+        assert told.participant.link == other
+    [told] = live.set_links({})
+    assert told.participant.link is None
+    assert len(live.report(VILLAGE.id, ReportView(behind_s=1.0))) == 1
+    assert live.report(VILLAGE.id, ReportView(behind_s=1.9)) == []
+    assert len(live.report(VILLAGE.id, ReportView(behind_s=2.1))) == 1
+    assert live.report(TEACHER.id, ReportView()) == []
+
+
+def test_a_lesson_is_deserted_when_long_past_the_bell_nobody_was_there():
+    live = lesson()
+    live.start(NOON)
+    assert not live.is_deserted(NOON + 10 * DESERTED_AFTER), "nobody said when it ends"
+    bell = NOON + timedelta(minutes=40)
+    live.plan("数学", bell, True)
+    live.join(VILLAGE, NOON)
+    assert not live.is_deserted(bell + 2 * DESERTED_AFTER), "somebody is there"
+    late = bell + 2 * DESERTED_AFTER
+    live.leave(VILLAGE.id, late)
+    live.join(Person(ParticipantId("o"), Role.OBSERVER, ""), late)
+    assert not live.is_deserted(late + DESERTED_AFTER - timedelta(seconds=1))
+    assert live.is_deserted(late + DESERTED_AFTER)
+    live.end(late)
+    assert not live.is_deserted(late + 2 * DESERTED_AFTER)
+
+
+def test_the_plan_is_told():
+    live = lesson()
+    [told] = live.plan("长方形的面积", NOON, False)
+    assert (told.lesson.title, told.lesson.interactive) == ("长方形的面积", False)
+    assert told.lesson.ends_at == "2026-09-01T12:00:00.000Z"
+    assert live.plan("长方形的面积", NOON, False) == []
