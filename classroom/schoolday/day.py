@@ -73,6 +73,8 @@ class SchoolDay:
         self._shown_in: dict[LessonId, set[int]] = {}  # the rooms whose moment has the lesson
         self._planned_at: datetime | None = None  # when the plans were last made of the timetable
         self._changed = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._loading = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
         lessons.follow(self._lesson_changed)
 
@@ -155,6 +157,7 @@ class SchoolDay:
         self._look(self._of_room.keys() | self._moments.keys())
         self._tell({room for plan in changed for room in rooms_of(plan)})
         self._arm()
+        self._ready.set()
         for plan in self._plans.values():
             if before.get(plan.lesson_id) != plan and self._is_ahead(plan):
                 title = plan.title or plan.subject
@@ -227,13 +230,19 @@ class SchoolDay:
 
     # --- what is asked -------------------------------------------------------------------------------------------
 
+    async def ready(self) -> None:
+        """Wait until the plans were read once: a room that is told before that it has no lesson would leave it."""
+        await self._ready.wait()
+
     async def know(self, device_id: ParticipantId) -> KnownDevice:
         """A paired device, also one that was paired while we did not look.
 
         Raises UnknownDevice, CatalogueUnavailable.
         """
         if self.presence.find(device_id) is None:
-            await self.presence.load()
+            async with self._loading:  # a thousand who come at once are looked for once
+                if self.presence.find(device_id) is None:
+                    await self.presence.load()
         known = self.presence.find(device_id)
         if known is None:
             raise UnknownDevice("这台设备没有绑定，或已被解除绑定。 This device is not paired, or not any more.")

@@ -1,4 +1,4 @@
-"""The messages of the device WebSocket (docs/protocol.md §6). The TypeScript types are generated from here.
+"""The messages of the device WebSocket (docs/protocol.md §7). The TypeScript types are generated from here.
 
 Every message is a JSON object with a ``type``. An agenda is always whole: a device that missed some needs the last one
 only, so there are no numbers and nothing to resume. Times are ISO 8601 in UTC.

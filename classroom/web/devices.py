@@ -1,4 +1,4 @@
-"""The doors of devices: their WebSocket, and what operators see and do of them (docs/protocol.md §6)."""
+"""The doors of devices: their WebSocket, and what operators see and do of them (docs/protocol.md §7)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from classroom.web.context import CONTEXT
 from classroom.web.limits import MAX_MESSAGE_BYTES
 from classroom.web.pairing import be_patient
 from classroom.web.principal import DevicePrincipal, account_of, not_paired
-from classroom.web.problem import Refusal
+from classroom.web.problem import RETRY_AFTER_S, Refusal
 from classroom.web.responses import json_response
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 20.0  # devices ping every 15 s: one that does not is asked, and is gone if it does not answer
+READY_S = 8.0  # for the plans of today to be read
 UNAUTHORIZED = 4401
 
 OPEN_DEVICES = web.AppKey("open device sockets", set[web.WebSocketResponse])
@@ -84,6 +85,7 @@ async def device_socket(request: web.Request) -> web.StreamResponse:
         raise live.Draining("服务器正在重启，请稍后再试。 The server is restarting; try again in a moment.")
     if len(sockets) >= context.max_connections:
         raise live.Busy("连接已满，请稍后再试。 The server has as many connections as it may; try again later.")
+    await _ready(context.day)
     principal = await _device(request)
     # What a device is told is short and seldom; a compressor for each would be most of what it costs.
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=MAX_MESSAGE_BYTES, compress=False)
@@ -104,6 +106,20 @@ async def device_socket(request: web.Request) -> web.StreamResponse:
     finally:
         sockets.discard(socket)
     return socket
+
+
+async def _ready(day: SchoolDay) -> None:
+    """Who comes while the server starts is let in as soon as it can be, not sent away to come again."""
+    try:
+        async with asyncio.timeout(READY_S):
+            await day.ready()
+    except TimeoutError:
+        raise Refusal(
+            503,
+            "starting",
+            "服务器正在启动，请稍后再试。 The server is starting; try again.",
+            Retry_After=RETRY_AFTER_S,
+        ) from None
 
 
 async def _device(request: web.Request) -> DevicePrincipal | None:

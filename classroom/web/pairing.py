@@ -1,4 +1,4 @@
-"""The doors of pairing (docs/protocol.md §6): a device asks for a code, shows it, and asks what became of it."""
+"""The doors of pairing (docs/protocol.md §7): a device asks for a code, shows it, and asks what became of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Today for somebody who has signed in, and the way into a planned lesson (docs/protocol.md §6)."""
+"""Today for somebody who has signed in, and the way into a planned lesson (docs/protocol.md §7)."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from classroom.sfu.transport.kernel import LIBRARY
-from tests.bench import control, end_to_end, forwarding, joining, recording, saturation, search, servers
+from tests.bench import control, end_to_end, forwarding, joining, recording, saturation, search, servers, terminals
 from tests.bench.figures import make_table, ratios
 
 FORWARDING_COLUMNS = {
@@ -56,9 +56,15 @@ CONTROL_COLUMNS = {
     "server": "{}", "compressed": "{}", "terminals": "{}", "p50_ms": "{:.1f}", "p95_ms": "{:.1f}", "max_ms": "{:.1f}",
     "cpu_us_each": "{:.0f}", "p95_to_peer": "{:.2f}",
 }  # fmt: skip
+TERMINAL_COLUMNS = {
+    "terminals": "{:.0f}", "rss_mib": "{:.0f}", "kib_each": "{:.1f}", "idle_cpu_percent": "{:.2f}",
+    "all_in_s": "{:.1f}", "cpu_ms_each": "{:.1f}", "bell_p50_ms": "{:.0f}", "bell_p99_ms": "{:.0f}",
+    "bell_cpu_s": "{:.2f}", "start_ms": "{:.0f}", "back_p50_s": "{:.1f}", "back_all_s": "{:.1f}",
+    "back_cpu_s": "{:.1f}",
+}  # fmt: skip
 SERVERS = {"ours": servers.OURS, "janus": servers.JANUS, "janus-one-loop": servers.JANUS_ONE_LOOP}
 COMPARED_RECEIVERS = 50  # with fewer, what starts and stops counts more than what flows
-PARTS = ("forwarding", "saturation", "storm", "churn", "recording", "end-to-end", "search", "control")
+PARTS = ("forwarding", "saturation", "storm", "churn", "recording", "end-to-end", "search", "control", "terminals")
 
 
 class Bench:
@@ -81,6 +87,7 @@ class Bench:
             "end-to-end": self._end_to_end,
             "search": self._search,
             "control": self._control,
+            "terminals": self._terminals,
         }
         self._console.print(self.figures["where"])
         async with forwarding.loading(self._cores) as load:
@@ -145,6 +152,11 @@ class Bench:
         title = "Control: a page is turned; the time until each terminal of the lesson is told"
         self._show("control", title, CONTROL_COLUMNS, rows)
 
+    async def _terminals(self, _: forwarding.Load) -> None:
+        row = await terminals.measure(self._arguments.terminals, self._arguments.idle, self._cores)
+        title = "Terminals: idle with a ping each 15 s; the bell; the start of a lesson; back after kill -9"
+        self._show("terminals", title, TERMINAL_COLUMNS, [row])
+
     def _show(self, part: str, title: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> None:
         self.figures[part] = rows
         self._console.print(make_table(title, columns, rows))
@@ -166,6 +178,8 @@ async def main() -> None:
     parser.add_argument("--questions", type=int, default=300, help="to the library")
     parser.add_argument("--terminals", type=int, default=200, help="that are told of control messages")
     parser.add_argument("--commands", type=int, default=200, help="of control")
+    parser.add_argument("--terminals", type=int, default=1000, help="that wait for the bell")
+    parser.add_argument("--idle", type=float, default=30, help="seconds of waiting that are measured")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     arguments = parser.parse_args()
     bench = Bench(arguments, Console(width=190))

@@ -1,4 +1,4 @@
-"""The WebSocket of a paired agent: keeps its agenda, tells the server how its sources are (docs/protocol.md §6)."""
+"""The WebSocket of a paired agent: keeps its agenda, tells the server how its sources are (docs/protocol.md §7)."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class DeviceLink:
             additional_headers=self._headers,
             compression=None,
             proxy=None,
-            open_timeout=5,
+            open_timeout=10,
             ping_interval=PING_S,
             ping_timeout=PING_S,
             close_timeout=1,

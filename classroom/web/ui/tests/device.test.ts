@@ -11,6 +11,7 @@ const QUICK: Partial<DeviceTiming> = {
   ping_ms: 60_000,
   dead_ms: 60_000,
   doubt_ms: 60_000,
+  opening_ms: 60_000,
   report_ms: 1,
 };
 

@@ -1,4 +1,4 @@
-/** The WebSocket of a paired device: connects, stays connected, keeps its agenda (docs/protocol.md §6). */
+/** The WebSocket of a paired device: connects, stays connected, keeps its agenda (docs/protocol.md §7). */
 
 import { retryDelay_ms, type Backoff } from "./backoff";
 import type { Agenda, DeviceClientMessage, DeviceReport, DeviceServerMessage } from "./device_messages.gen";
@@ -32,17 +32,20 @@ export interface DeviceTiming {
   ping_ms: number;
   /** Without any message for so long the connection is dead. */
   dead_ms: number;
-  /** The same when something happened that may have broken it, or while it is being made. */
+  /** The same when something happened that may have broken it. */
   doubt_ms: number;
+  /** The same while it is being made: a server that has just started answers when it knows the day. */
+  opening_ms: number;
   /** Reports are sent no more often; the last one counts. */
   report_ms: number;
 }
 
 const TIMING: DeviceTiming = {
-  backoff: { first_ms: 500, max_ms: 4_000 },
+  backoff: { first_ms: 500, max_ms: 3_000 },
   ping_ms: 15_000,
   dead_ms: 25_000,
   doubt_ms: 3_000,
+  opening_ms: 10_000,
   report_ms: 1_000,
 };
 
@@ -105,7 +108,7 @@ export class DeviceClient {
     const socket = (this.#options.socket ?? ((url) => new WebSocket(url)))(this.#options.url);
     this.#socket = socket;
     // A path that swallows packets never says so: the handshake has a deadline like everything after it.
-    this.#expectWithin(socket, this.#timing.doubt_ms);
+    this.#expectWithin(socket, this.#timing.opening_ms);
     socket.onopen = () => {
       this.#pingTimer = setInterval(() => this.#send({ type: "ping" }), this.#timing.ping_ms);
       this.#sendReport();

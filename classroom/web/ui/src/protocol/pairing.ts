@@ -1,4 +1,4 @@
-/** Pairing: this device shows a code, an operator gives it a classroom (docs/protocol.md §6). */
+/** Pairing: this device shows a code, an operator gives it a classroom (docs/protocol.md §7). */
 
 import { Problem, problemOf } from "./problem";
 import { forgetSession } from "./session";
