@@ -125,6 +125,9 @@ class Presence:
             # What it was seen with is newer here.
             old = known.stored
             known.stored = replace(paired, seen_at=old.seen_at, version=old.version, report=old.report)
+            if paired.room != old.room:  # it has another name
+                for feed in known.feeds:
+                    feed.agenda_changed()
         self._rooms.setdefault((paired.room.id, paired.device.kind), {})[paired.device.id] = known
 
     def _forget(self, device_id: ParticipantId, at: datetime) -> None:
