@@ -48,12 +48,19 @@ class Site:
         return self._tokens[role]
 
     async def ask(self, method: str, path: str, **body: Any) -> Any:
-        async with self.http.get(f"{self.server.url}/api/session") as response:
-            csrf = (await response.json())["csrf"]
-        headers = {"X-CSRF": csrf}
+        headers = {"X-CSRF": await self.csrf()}
         async with self.http.request(method, self.server.url + path, headers=headers, json=body or None) as response:
             assert response.status < 300, await response.text()
             return None if response.status == 204 else await response.json()
+
+    async def csrf(self) -> str:
+        """Once the server has opened its database."""
+        async with asyncio.timeout(20):
+            while True:
+                async with self.http.get(f"{self.server.url}/api/session") as response:
+                    if response.status == 200:
+                        return str((await response.json())["csrf"])
+                await asyncio.sleep(0.05)
 
     async def capture(self, *options: str) -> Agent:
         process = await asyncio.create_subprocess_exec(
