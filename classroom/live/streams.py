@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from classroom.live.feed import Feed
+from classroom.live.feed import CAPACITY, KEPT, Feed
 from classroom.messages import Note, ParticipantChanged, ParticipantLeft, SessionEnded, VolumeSet
 from classroom.model import ParticipantId, Role
 
@@ -36,8 +36,11 @@ class Streams:
     would be most of what is sent.
     """
 
-    def __init__(self, snapshot: Callable[[ParticipantId], Snapshot]) -> None:
+    def __init__(
+        self, snapshot: Callable[[ParticipantId], Snapshot], capacity: int = CAPACITY, remembered: int = KEPT
+    ) -> None:
         self._snapshot = snapshot
+        self._sizes = (capacity, remembered)
         self._clients: dict[Feed, _Client] = {}
         self._kept: dict[ParticipantId, deque[Note | VolumeSet]] = {}
         self._brief: dict[ParticipantId, ParticipantView] = {}  # as last told
@@ -62,7 +65,7 @@ class Streams:
                 del self._clients[former]
                 break
         if feed is None:
-            feed = Feed(lambda: self._snapshot_for(person))
+            feed = Feed(lambda: self._snapshot_for(person), *self._sizes)
         self._clients[feed] = _Client(person)
         for message in self._kept.pop(person.id, ()):
             feed.put(message)
