@@ -20,7 +20,7 @@ from classroom.catalogue.region.rows import part_rows, to_row
 from classroom.catalogue.region.rules import FIELD_TABLES
 from classroom.catalogue.region.schema import districts
 from classroom.catalogue.region.scope import EVERYTHING, Scope
-from classroom.catalogue.region.storage import region_writing
+from classroom.catalogue.region.storage import region_reading, region_writing
 from classroom.catalogue.region.values import TimetableEntry
 from classroom.catalogue.region.world import load_world
 
@@ -56,7 +56,7 @@ class Exchange:
     async def check(self, files: Sequence[tuple[PurePath, bytes]], scope: Scope = EVERYTHING) -> Outcome:
         """What an import would do, with every row that is bad; does nothing. Raises BadFile."""
         tables = await self._spreadsheets.read(files)
-        async with self._database.reading() as connection:
+        async with region_reading(self._database) as connection:
             return await self._outcome(connection, tables, scope)
 
     async def take_in(self, files: Sequence[tuple[PurePath, bytes]], scope: Scope = EVERYTHING) -> Outcome:
@@ -65,7 +65,7 @@ class Exchange:
 
     async def take_in_demo(self, *, into_existing: bool = False) -> Outcome:
         """Import a believable district. Raises NotEmpty when there is a region already, unless that is meant."""
-        async with self._database.reading() as connection:
+        async with region_reading(self._database) as connection:
             there = await connection.scalar(select(func.count()).select_from(districts))
         if there and not into_existing:
             raise NotEmpty(
@@ -85,7 +85,7 @@ class Exchange:
 
     async def give_out(self, scope: Scope = EVERYTHING) -> bytes:
         """A workbook with everything that is in the scope, as ``take_in`` reads it."""
-        async with self._database.reading() as connection:
+        async with region_reading(self._database) as connection:
             world = await load_world(connection)
         return await self._spreadsheets.write(await asyncio.to_thread(export_rows, world, scope))
 

@@ -97,8 +97,9 @@ def _named(table: Table) -> Select[Any]:
             label = school + space + _s.classes.c.grade + _s.classes.c.name + space + table.c.subject
             return select(table.c.id, label.label("label")).select_from(joined)
         case "timetable_entries":
-            at = literal("周") + cast(table.c.weekday, String) + literal("第") + cast(table.c.period, String)
-            return _select(table, at + literal("节") + table.c.subject)
+            weekday = literal("周") + func.substr(literal("一二三四五六日"), table.c.weekday, 1)
+            at = weekday + literal("第") + cast(table.c.period, String) + literal("节")
+            return _select(table, at + table.c.subject)
         case "lesson_plans":
             return select(func.coalesce(func.nullif(lessons.c.title, ""), lessons.c.id).label("label")).select_from(
                 table.join(lessons, lessons.c.id == table.c.lesson_id)

@@ -50,6 +50,14 @@ async def refuse_conflicts(
         await _refuse(connection, bookings, booking)
 
 
+async def all_conflicts(connection: AsyncConnection, since: date, zone: ZoneInfo) -> list[tuple[int, Clash]]:
+    """Every clash of the whole timetable from a day on, with the entry; two entries that clash are told twice."""
+    instead = await gave_way(connection, since)
+    bookings = {each.id: each.booking(since, instead[each.id]) for each in await arrangements(connection)}
+    everything = Bookings([*bookings.values(), *await planned_by_hand(connection, zone, since)])
+    return [(identity, clash) for identity, mine in bookings.items() for clash in everything.clashes(mine)]
+
+
 async def refuse_conflicts_of_plan(connection: AsyncConnection, booking: Booking, zone: ZoneInfo) -> None:
     """Raises Conflict when a planned lesson of one day, whose key is its id, meets another one."""
     (span,) = booking.spans

@@ -20,6 +20,7 @@ from classroom.catalogue.region.schema import (
     schools,
 )
 from classroom.catalogue.region.scope import EVERYTHING, Scope, within
+from classroom.catalogue.region.storage import region_reading
 from classroom.catalogue.schema import lessons
 from classroom.model import LessonId
 
@@ -102,7 +103,7 @@ class Plans:
 
     async def plan(self, lesson: LessonId) -> Plan:
         """The plan of a lesson. Raises NotFound."""
-        async with self._database.reading() as connection:
+        async with region_reading(self._database) as connection:
             return await read_plan(connection, lesson)
 
     async def plans_of(self, day: date, scope: Scope = EVERYTHING, person_id: int | None = None) -> list[Plan]:
@@ -113,7 +114,7 @@ class Plans:
         conditions = [lesson_plans.c.on_date == day, _touches(scope)]
         if person_id is not None:
             conditions.append(or_(lesson_plans.c.teacher_id == person_id, _assisted_by(person_id)))
-        async with self._database.reading() as connection:
+        async with region_reading(self._database) as connection:
             return await _plans(connection, *conditions)
 
     async def plans_of_classrooms(
@@ -127,7 +128,7 @@ class Plans:
         if classroom_ids is not None:
             listens = lesson_listeners.c.classroom_id.in_(classroom_ids)
             conditions.append(or_(lesson_plans.c.classroom_id.in_(classroom_ids), _listened(listens)))
-        async with self._database.reading() as connection:
+        async with region_reading(self._database) as connection:
             return await _plans(connection, *conditions)
 
 

@@ -16,7 +16,7 @@ from classroom.catalogue.region.rows import part_rows, to_row, to_value
 from classroom.catalogue.region.rules import fit, references
 from classroom.catalogue.region.schema import people
 from classroom.catalogue.region.scope import EVERYTHING, Scope
-from classroom.catalogue.region.storage import facts_of, region_writing
+from classroom.catalogue.region.storage import facts_of, region_reading, region_writing
 from classroom.catalogue.region.student_numbers import StudentKey
 from classroom.catalogue.region.values import FIELD_NAMES, T, checked
 
@@ -86,14 +86,14 @@ class Repository(Generic[T]):
             conditions.append(table.c[name] == said)
         size = min(page_size, MAX_PAGE_SIZE)
         query = select(table).where(*conditions).order_by(*self.kind.order, table.c.id)
-        async with self._database.reading() as connection:
+        async with region_reading(self._database) as connection:
             total = await connection.scalar(select(func.count()).select_from(table).where(*conditions))
             rows = (await connection.execute(query.limit(size).offset((page - 1) * size))).all()
             return Page(total or 0, await self._stored(connection, rows))
 
     async def get(self, identity: int, scope: Scope = EVERYTHING) -> Stored[T]:
         """The value with this id. Raises NotFound."""
-        async with self._database.reading() as connection:
+        async with region_reading(self._database) as connection:
             return await self._get(connection, identity, self.kind.sees(scope))
 
     async def create(self, value: T, scope: Scope = EVERYTHING) -> Stored[T]:

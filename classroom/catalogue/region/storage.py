@@ -34,6 +34,18 @@ async def region_writing(database: Database) -> AsyncIterator[AsyncConnection]:
         yield connection
 
 
+@asynccontextmanager
+async def region_reading(database: Database) -> AsyncIterator[AsyncConnection]:
+    """A connection to read with, by which several queries see the region as it was at one moment.
+
+    Raises CatalogueUnavailable.
+    """
+    async with database.reading() as connection:
+        if not database.is_sqlite:  # which does so anyway
+            await connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
+
+
 async def facts_of(connection: AsyncConnection, value: Value | PlannedLesson) -> Facts:
     """What the rules need to know of what a value refers to."""
     wanted: dict[Table, set[int]] = defaultdict(set)

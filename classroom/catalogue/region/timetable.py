@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -9,9 +10,11 @@ from sqlalchemy import select
 from classroom.catalogue.region.errors import Conflict
 from classroom.catalogue.region.kinds import BELLS, SUBSCRIPTIONS, TERMS, TIMETABLE
 from classroom.catalogue.region.naming import names
-from classroom.catalogue.region.occupancy import refuse_conflicts
+from classroom.catalogue.region.occupancy import all_conflicts, refuse_conflicts, told
 from classroom.catalogue.region.repository import Repository, Stored
 from classroom.catalogue.region.schema import classes, classrooms, subscriptions, timetable_entries
+from classroom.catalogue.region.scope import EVERYTHING
+from classroom.catalogue.region.storage import region_reading
 from classroom.catalogue.region.values import BellSchedule, Subscription, T, Term, TimetableEntry
 
 if TYPE_CHECKING:
@@ -23,7 +26,16 @@ if TYPE_CHECKING:
     from classroom.catalogue.database import Database
     from classroom.catalogue.region.kinds import Kind
     from classroom.catalogue.region.planning import Planning
+    from classroom.catalogue.region.scope import Scope
     from classroom.catalogue.region.student_numbers import StudentNumbers
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """An entry of the timetable that meets another lesson, and how in words."""
+
+    entry_id: int
+    text: str
 
 
 class _Followed(Repository[T]):
@@ -54,6 +66,14 @@ class Timetable(_Followed[TimetableEntry]):
         self, connection: AsyncConnection, before: Stored[TimetableEntry] | None, after: Stored[TimetableEntry]
     ) -> None:
         await self._follow(connection, timetable_entries.c.id == after.id, check=True)
+
+    async def conflicts(self, scope: Scope = EVERYTHING) -> list[Meeting]:
+        """Entries that meet another lesson, from today on: none, unless bells or terms were changed since."""
+        async with region_reading(self._database) as connection:
+            rows = await connection.execute(select(timetable_entries.c.id).where(self.kind.sees(scope)))
+            mine = {row.id for row in rows}
+            clashes = await all_conflicts(connection, self._planning.today, self._zone)
+            return [Meeting(entry, await told(connection, clash)) for entry, clash in clashes if entry in mine]
 
     async def _leaving(self, connection: AsyncConnection, before: Stored[TimetableEntry]) -> None:
         await self._planning.give_up(connection, before.id)

@@ -124,7 +124,7 @@ async def test_what_others_refer_to_stays_and_they_are_named(town):
     for repository, name, others in [
         (region.districts, "city", "区划 2（大足区、璧山区）"),
         (region.schools, "bijia", "教室 1（璧山区壁家小学 多媒体教室）"),
-        (region.classrooms, "studio", "课表 1（周3第2节语文）"),
+        (region.classrooms, "studio", "课表 1（周三第2节语文）"),
         (region.classrooms, "bijia room", "课表听讲 1（语文）"),
         (region.classes, "town 3.1", "订阅 1（山坪小学 三年级1班 语文）"),
         (region.people, "li", "课程 3（三年级语文、三年级语文、三年级语文）"),
