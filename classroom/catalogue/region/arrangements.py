@@ -13,7 +13,7 @@ from sqlalchemy import select
 from classroom.catalogue.region import schema
 from classroom.catalogue.region.calendar import Bell, Bells, dates
 from classroom.catalogue.region.conflicts import Booking, Resource, ResourceKind, Span
-from classroom.catalogue.region.kinds import TIMETABLE, subscribes
+from classroom.catalogue.region.kinds import TIMETABLE
 from classroom.catalogue.region.rows import to_value
 from classroom.catalogue.region.storage import bells_of
 from classroom.catalogue.region.values import Listener, PlannedLesson, Term, TimetableEntry
@@ -153,7 +153,7 @@ async def arrangements(connection: AsyncConnection, *conditions: ColumnElement[b
         entry = to_value(TIMETABLE, row, own.get(row.id, ()))
         about = About(row.teacher, row.grade or "", row.school, row.school_code, row.district)
         term = Term(row.term, row.starts_on, row.ends_on)
-        listeners = all_listeners(entry, subscribed.get(row.id, ()))
+        listeners = all_listeners(entry, subscribed.get((row.term_id, row.class_id, row.subject), ()))
         found.append(Arrangement(row.id, entry, term, bells.get(row.school_id, NO_BELLS), about, listeners))
     return found
 
@@ -171,20 +171,13 @@ async def _own_listeners(
 
 async def _subscribed(
     connection: AsyncConnection, conditions: Iterable[ColumnElement[bool]]
-) -> Mapping[int, list[Listener]]:
+) -> Mapping[tuple[int, int, str], list[Listener]]:
+    """Who subscribes to the classes of the entries, by term, class and subject."""
     entries, subscriptions = schema.timetable_entries, schema.subscriptions
-    query = (
-        select(
-            entries.c.id.label("entry_id"),
-            subscriptions.c.classroom_id,
-            subscriptions.c.class_id,
-            subscriptions.c.assistant_id,
-        )
-        .select_from(entries.join(subscriptions, subscribes()))
-        .where(*conditions)
-        .order_by(subscriptions.c.id)
-    )
-    found: dict[int, list[Listener]] = defaultdict(list)
+    taught = select(entries.c.class_id).where(*conditions)
+    query = select(subscriptions).where(subscriptions.c.main_class_id.in_(taught)).order_by(subscriptions.c.id)
+    found: dict[tuple[int, int, str], list[Listener]] = defaultdict(list)
     for row in await connection.execute(query):
-        found[row.entry_id].append(Listener(row.classroom_id, row.class_id, row.assistant_id))
+        listener = Listener(row.classroom_id, row.class_id, row.assistant_id)
+        found[row.term_id, row.main_class_id, row.subject].append(listener)
     return found

@@ -101,8 +101,9 @@ def _taught_or_heard(scope: Scope) -> ColumnElement[bool]:
 def subscribes() -> ColumnElement[bool]:
     """The condition that a row of ``subscriptions`` is for a row of ``timetable_entries``."""
     entries, subscriptions = schema.timetable_entries, schema.subscriptions
+    # A term has all subscriptions, a class has a few: SQLite is kept from going by the index of the term.
     return (
-        (subscriptions.c.term_id == entries.c.term_id)
+        (subscriptions.c.term_id + 0 == entries.c.term_id)
         & (subscriptions.c.main_class_id == entries.c.class_id)
         & (subscriptions.c.subject == entries.c.subject)
     )

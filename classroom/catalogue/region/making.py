@@ -6,7 +6,7 @@ Left alone is what somebody changed by hand, what has begun, and what has a reco
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, delete, exists, insert, or_, select, update
@@ -59,8 +59,15 @@ class Lesson:
 
 def lesson_words(subject: str, title: str, about: About) -> dict[str, Any]:
     """What the library says of a lesson that nobody has said more about: 三年级数学."""
-    said = asdict(about)
-    return {**said, "subject": subject, "title": title or default_title(about.grade, subject)}
+    return {
+        "title": title or default_title(about.grade, subject),
+        "subject": subject,
+        "grade": about.grade,
+        "teacher": about.teacher,
+        "school": about.school,
+        "school_code": about.school_code,
+        "district": about.district,
+    }
 
 
 def heard_by(listeners: Iterable[Listener]) -> frozenset[tuple[int, int | None, int | None]]:
