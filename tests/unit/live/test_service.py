@@ -9,7 +9,7 @@ import pytest
 from classroom.live.errors import LessonEnded, UnknownLesson
 from classroom.live.feed import FeedClosed
 from classroom.live.journal import Journal
-from classroom.live.lesson import Person
+from classroom.live.lesson import DESERTED_AFTER, Person
 from classroom.live.links import LinkMemory
 from classroom.live.service import KEEP_ENDED, LessonService, Owner
 from classroom.model import (
@@ -34,6 +34,7 @@ from classroom.sfu.core.events import (
     PublicationRemoved,
     SessionClosed,
 )
+from classroom.sfu.core.stats import LessonStats, ReceiverStats
 from classroom.sfu.negotiate import BadOffer
 from tests.unit.web.running_node import make_offer
 
@@ -51,6 +52,7 @@ class Media:
         self.service: LessonService | None = None
         self.names = None
         self.refuse: Exception | None = None
+        self.stats: LessonStats | None = None
 
     async def open_lesson(self, lesson):
         if self.refuse is not None:
@@ -77,7 +79,14 @@ class Media:
         return self.accept(lesson, "subscribe")
 
     async def direct(self, lesson, direction):
+        if self.refuse is not None:
+            raise self.refuse
         self.direction = direction
+
+    async def observe(self, lesson):
+        if self.refuse is not None:
+            raise self.refuse
+        return self.stats
 
     async def close_session(self, session, reason):
         self.log.append("close session")
@@ -395,3 +404,71 @@ async def test_the_recording_of_an_ended_lesson_may_still_become_another(house):
     assert (told[-1].recording, told[-1].recording_detail) == ("repairing", "正在补传 being delivered")
     (entry,) = await house.journal.load()
     assert (entry.recording, entry.recording_detail) == (RecordingState.REPAIRING, "正在补传 being delivered")
+
+
+async def test_the_media_follow_a_call_and_the_camera_that_comes_after_it(house):
+    await house.service.start(MATHS)
+    with house.service.connect(MATHS, VILLAGE):
+        await house.service.change(MATHS, lambda live, wall: live.call_on(VILLAGE.id, False, wall))
+        assert house.media.direction == Direction(None, frozenset({VILLAGE.id}))
+        camera = Publication(PublicationId("p"), VILLAGE.id, Label.CAMERA, TrackKind.VIDEO, "camera-village1")
+        house.service.on_event(MATHS, PublicationAdded(camera))
+        async with asyncio.timeout(5):
+            while house.media.direction != Direction("camera-village1", frozenset({VILLAGE.id})):
+                await asyncio.sleep(0.001)
+    directed = [event for event in house.recordings[0].events if event[0] != "participant"]
+    assert directed == [
+        ("floor", {"participants": [{"id": VILLAGE.id, "name": "三小"}]}),
+        ("programme", {"programme": "camera-village1"}),
+    ]
+
+
+async def test_media_that_cannot_be_directed_now_are_directed_with_the_next_change(house):
+    await house.service.start(MATHS)
+    house.media.refuse = sfu.NoWorker("the media workers are being restarted")
+    await house.service.direct(MATHS, None, ["east"])
+    assert house.service.find(MATHS).view().floor == ["east"], "what was decided stands"
+    house.media.refuse = None
+    await house.service.change(MATHS, lambda live, _: live.turn_page(2))
+    assert house.media.direction == Direction(None, frozenset({"east"}))
+
+
+async def test_who_conducts_is_told_how_links_are(house, monkeypatch):
+    monkeypatch.setattr("classroom.live.service.WATCHING_S", 0.001)
+    await house.service.open()
+    await house.service.start(MATHS)
+    receiver = ReceiverStats(SessionId("s"), VILLAGE.id, 2e6, 1, 1, 0, 0.2, 0.05, 3e6, None, 0, ())
+    house.media.stats = LessonStats(MATHS, (), (receiver,), {}, (), 0.0)
+    teacher = Person(ParticipantId("teacher1"), Role.TEACHER, "王老师")
+    with house.service.connect(MATHS, VILLAGE), house.service.connect(MATHS, teacher) as feed:
+        async with asyncio.timeout(5):
+            while not (link := getattr(getattr((await feed.take()).message, "participant", None), "link", None)):
+                pass
+    assert (link.word, link.cause, link.loss_percent, link.down_kbps) == ("poor", "loss", 20.0, 3000)
+    house.media.refuse = sfu.NoWorker("gone")
+    await asyncio.sleep(0.01)
+    assert all(not task.done() for task in house.service._routines), "the watch goes on"
+    await house.service.drain()
+
+
+async def test_long_past_the_bell_a_lesson_in_which_nobody_is_left_is_ended(house, monkeypatch):
+    monkeypatch.setattr("classroom.live.service.HOUSEKEEPING_S", 0.001)
+    bell = house.now + timedelta(minutes=40)
+    house.service.plan(MATHS, "数学", bell, True)
+    await house.service.open()
+    await asyncio.sleep(0.01)
+    await house.service.start(MATHS)
+    assert house.service.find(MATHS).title == "数学", "who is expected is not forgotten"
+    with house.service.connect(MATHS, VILLAGE):
+        house.now = bell + DESERTED_AFTER
+        await asyncio.sleep(0.01)
+        assert house.service.find(MATHS).state is LessonState.LIVE, "the lesson may overrun"
+    house.now += DESERTED_AFTER - timedelta(seconds=1)
+    await asyncio.sleep(0.01)
+    assert house.service.find(MATHS).state is LessonState.LIVE
+    house.now += timedelta(seconds=1)
+    async with asyncio.timeout(5):
+        while house.recording() is not RecordingState.COMPLETE:
+            await asyncio.sleep(0.001)
+    assert house.service.find(MATHS).state is LessonState.ENDED
+    await house.service.drain()
