@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from classroom.catalogue.database import CatalogueUnavailable
 from classroom.catalogue.region.plans import PlanState
+from classroom.live.errors import UnknownLesson
 from classroom.live.lesson import iso
 from classroom.model import ClassroomError, LessonState
 from classroom.schoolday.agenda import NOT_HELD, Held, Moment, moment, next_change, role_of, rooms_of
@@ -279,8 +280,11 @@ class SchoolDay:
         return self._plans.get(lesson) or await self._stored.plan(lesson)
 
     def is_live(self, lesson: LessonId) -> bool:
-        """Whether a lesson is being held."""
-        return self._held.get(lesson, NOT_HELD).state is LessonState.LIVE
+        """Whether a lesson is being held; also before the plans were read."""
+        try:
+            return self._lessons.find(lesson).state is LessonState.LIVE
+        except UnknownLesson:
+            return False
 
     def today(self) -> date:
         """The day that it is where the schools are."""

@@ -85,7 +85,7 @@ async def device_socket(request: web.Request) -> web.StreamResponse:
         raise live.Draining("服务器正在重启，请稍后再试。 The server is restarting; try again in a moment.")
     if len(sockets) >= context.max_connections:
         raise live.Busy("连接已满，请稍后再试。 The server has as many connections as it may; try again later.")
-    await _ready(context.day)
+    await day_is_known(context.day)
     principal = await _device(request)
     # What a device is told is short and seldom; a compressor for each would be most of what it costs.
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=MAX_MESSAGE_BYTES, compress=False)
@@ -108,8 +108,8 @@ async def device_socket(request: web.Request) -> web.StreamResponse:
     return socket
 
 
-async def _ready(day: SchoolDay) -> None:
-    """Who comes while the server starts is let in as soon as it can be, not sent away to come again."""
+async def day_is_known(day: SchoolDay) -> None:
+    """Wait: who comes while the server starts is let in as soon as it can be. Raises Refusal (503)."""
     try:
         async with asyncio.timeout(READY_S):
             await day.ready()
@@ -191,6 +191,7 @@ async def close_all(app: web.Application) -> None:
 async def terminals(request: web.Request) -> web.Response:
     """All devices within reach."""
     account, day = account_of(request), request.app[CONTEXT].day
+    await day_is_known(day)
     seen = [known for known in day.presence.all() if _covers(account, known)]
     return json_response({"terminals": [_terminal(day, known) for known in seen]})
 

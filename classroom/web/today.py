@@ -19,6 +19,7 @@ from classroom.schoolday.agenda import places_of
 from classroom.web.auth import Claims, Forbidden, issue_token
 from classroom.web.bodies import Query, read_query
 from classroom.web.context import CONTEXT
+from classroom.web.devices import day_is_known
 from classroom.web.principal import AccountPrincipal, DevicePrincipal, account_of, principal_of
 from classroom.web.problem import Refusal
 from classroom.web.region.things import reach
@@ -27,7 +28,8 @@ from classroom.web.responses import json_response
 if TYPE_CHECKING:
     from classroom.catalogue.region.plans import Plan
     from classroom.model import ParticipantId
-    from classroom.web.principal import Principal
+    from classroom.web.devices import day_is_known
+from classroom.web.principal import Principal
 
 _OF_A_PERSON = frozenset({AccountRole.TEACHER, AccountRole.ASSISTANT})
 
@@ -44,6 +46,7 @@ def routes() -> list[web.RouteDef]:
 async def today(request: web.Request) -> web.Response:
     """The lessons of a day: a teacher's own, those of an admin's school or of an operator's district."""
     account, context = account_of(request), request.app[CONTEXT]
+    await day_is_known(context.day)
     day = read_query(request, _Asked).day or context.day.today()
     plans = await _plans(request, account, day)
 
