@@ -25,8 +25,9 @@ export function tileOf(publication: string): Slot {
 export function isFilledBy(slot: Slot, publication: PublicationView): boolean {
   if (slot.kind !== publication.kind) return false;
   if (slot.label.startsWith(TILE)) return slot.label === TILE + publication.name;
-  if (slot.label === "programme") return publication.label === publication.name;
-  return slot.label === publication.label;
+  // The main publication of a label is called like it: our own microphone fills no slot of ours.
+  if (publication.name !== publication.label) return false;
+  return slot.label === "programme" || slot.label === publication.label;
 }
 
 export class WhepSession extends MediaSession {
