@@ -52,7 +52,7 @@ async def test_a_terminal_starts_by_itself_and_shows_teacher_and_slides_with_sou
     async with serving(tmp_path) as server, chromium() as browser:
         page = await browser.new_page(viewport={"width": 1920, "height": 1080})
         await page.goto(await server.page("/terminal", "classroom", "大足二小"))
-        await until_phase(page, "waiting")
+        await until_phase(page, "standby")
         async with capturing(server, *SAMPLE):
             await asyncio.gather(until_moving(page, "camera"), until_moving(page, "slides"))
             await until_phase(page, "live")
@@ -92,7 +92,7 @@ async def test_a_teacher_ends_the_lesson_and_everybody_sees_it_and_replays_it(tm
         await asyncio.sleep(3)  # something to replay
         await teacher.get_by_role("button", name="下课").click()
         await teacher.get_by_role("dialog").get_by_role("button", name="下课").click()
-        await until_phase(terminal, "ended")
+        await until_phase(terminal, "over")
         observer = await server.token("observer")
         await server.until(
             lambda answer: answer is not None and answer["state"] == "complete",

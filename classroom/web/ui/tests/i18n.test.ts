@@ -4,10 +4,12 @@ import { describe, expect, it } from "vitest";
 import commonEn from "../src/i18n/en";
 import staffEn from "../src/i18n/staff/en";
 import staffZhCN from "../src/i18n/staff/zh-CN";
+import terminalEn from "../src/i18n/terminal/en";
+import terminalZhCN from "../src/i18n/terminal/zh-CN";
 import commonZhCN from "../src/i18n/zh-CN";
 
-const zhCN = { ...commonZhCN, ...staffZhCN };
-const en = { ...commonEn, ...staffEn };
+const zhCN = { ...commonZhCN, ...staffZhCN, ...terminalZhCN };
+const en = { ...commonEn, ...staffEn, ...terminalEn };
 
 type Node = { [key: string]: Node | string };
 

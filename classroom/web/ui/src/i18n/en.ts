@@ -63,21 +63,8 @@ const en: Texts = {
   noToken: {
     title: "The address lacks its token",
     text: "Please open the complete address that your operator gave you; it ends with {sample}.",
-    terminal: "Opened once, this screen remembers its lesson.",
   },
   terminal: {
-    waiting: "Waiting for the lesson",
-    waitingText: "The picture appears by itself when the teacher starts",
-    connecting: "Connecting to the server…",
-    connectingFor: "Connecting to the server… {seconds} s",
-    pending: "The teacher's picture will be here in a moment",
-    pendingAgain: "The teacher's side lost its signal; waiting for it to come back",
-    soundOnly: "The sound is connected",
-    reconnecting: "Reconnecting… {seconds} s",
-    reconnectingText: "The picture comes back by itself, please leave the screen on",
-    ended: "Class is over",
-    endedText: "Thank you all, see you next time",
-    tap: "Tap to turn the sound on",
     crashed: "Something went wrong on this page; opening it again…",
   },
   teacher: {

@@ -54,21 +54,8 @@ export default {
   noToken: {
     title: "地址里缺少令牌",
     text: "请用管理员给的完整地址打开，地址末尾应该有 {sample}。",
-    terminal: "绑定一次以后，这块屏幕会记住它的课堂。",
   },
   terminal: {
-    waiting: "等待上课",
-    waitingText: "老师开始上课后，这里会自动出现画面",
-    connecting: "正在连接服务器…",
-    connectingFor: "正在连接服务器… {seconds} 秒",
-    pending: "老师的画面马上就到",
-    pendingAgain: "老师那边的信号断了，正在等它回来",
-    soundOnly: "声音已接通",
-    reconnecting: "正在重新连接… {seconds} 秒",
-    reconnectingText: "画面会自己回来，请不要关机",
-    ended: "下课了",
-    endedText: "谢谢大家，下次课再见",
-    tap: "点一下屏幕打开声音",
     crashed: "页面出了点问题，马上重新打开…",
   },
   teacher: {

@@ -1,0 +1,38 @@
+/** What stands between this terminal and its server: a cable, the server, or somebody at work on it. */
+
+import { onScopeDispose, ref, watch, type Ref } from "vue";
+
+export type Outage = "cable" | "server" | "maintenance";
+
+const LOOK_MS = 3_000;
+
+export function useOutage(wanted: Readonly<Ref<boolean>>): Readonly<Ref<Outage>> {
+  const outage = ref<Outage>("server");
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  async function look(): Promise<void> {
+    outage.value = await whatIsWrong();
+    if (wanted.value) timer = setTimeout(() => void look(), LOOK_MS);
+  }
+  watch(
+    wanted,
+    (now) => {
+      clearTimeout(timer);
+      if (now) void look();
+    },
+    { immediate: true },
+  );
+  onScopeDispose(() => clearTimeout(timer));
+  return outage;
+}
+
+async function whatIsWrong(): Promise<Outage> {
+  if (!navigator.onLine) return "cable";
+  try {
+    const response = await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(LOOK_MS) });
+    // Somebody answers, though it is not yet the server that takes us in.
+    return response.ok ? "server" : "maintenance";
+  } catch {
+    return "server";
+  }
+}

@@ -1,0 +1,112 @@
+/** The sound of this terminal besides the lesson's: chimes, how loud the room is, whether it hears itself. */
+
+import { onScopeDispose, ref, watch, type Ref } from "vue";
+import { CALLED, HEARD_DB, lengthOf_s, play, prominence_db, TEST } from "./chime";
+import type { Finding } from "./self_test";
+
+const MEASURE_MS = 80;
+/** Bins of 12 Hz: narrow enough that a tone stands alone. */
+const FFT_SIZE = 4096;
+/** A microphone that is off, or whose driver gives nothing, delivers zeros; a quiet room never does. */
+const SILENT_AFTER_MS = 4_000;
+
+export interface Sound {
+  /** How loud the microphone is, root mean square of full scale, 0..1. */
+  level: Readonly<Ref<number>>;
+  /** The microphone is open and delivers nothing. */
+  silent: Readonly<Ref<boolean>>;
+  chime(): void;
+  /** Play the test chime and listen to it. */
+  test(): Promise<Finding>;
+}
+
+export function useSound(
+  microphone: Readonly<Ref<MediaStreamTrack | null>>,
+  volume: Readonly<Ref<number>>,
+): Sound {
+  const level = ref(0);
+  const silent = ref(false);
+  const context = new AudioContext();
+  const analyser = new AnalyserNode(context, { fftSize: FFT_SIZE, smoothingTimeConstant: 0 });
+  const samples = new Float32Array(analyser.fftSize);
+  let source: MediaStreamAudioSourceNode | null = null;
+  let heardAt_ms = Date.now();
+
+  watch(
+    microphone,
+    (track) => {
+      source?.disconnect();
+      source = track === null ? null : context.createMediaStreamSource(new MediaStream([track]));
+      source?.connect(analyser);
+      heardAt_ms = Date.now();
+    },
+    { immediate: true },
+  );
+
+  const timer = setInterval(() => {
+    if (source === null || context.state !== "running") {
+      level.value = 0;
+      silent.value = false;
+      heardAt_ms = Date.now();
+      return;
+    }
+    analyser.getFloatTimeDomainData(samples);
+    const heard = rootMeanSquare(samples);
+    if (heard > 0) heardAt_ms = Date.now();
+    // A microphone that we have muted ourselves is silent, too.
+    silent.value = microphone.value?.enabled === true && Date.now() - heardAt_ms > SILENT_AFTER_MS;
+    level.value = Math.max(heard, level.value * 0.8); // falls slowly, as the eye likes it
+  }, MEASURE_MS);
+
+  async function test(): Promise<Finding> {
+    await wake();
+    if (context.state !== "running") return { ok: false, say: "loudspeaker_blocked" };
+    play(context, TEST, volume.value);
+    if (source === null) {
+      await pause(1000 * lengthOf_s(TEST));
+      return { ok: null, say: "loudspeaker_unsure" };
+    }
+    const magnitudes_db = new Float32Array(analyser.frequencyBinCount);
+    const bin_hz = context.sampleRate / analyser.fftSize;
+    // The way through loudspeaker, room and microphone takes some tenths of a second.
+    const until_ms = performance.now() + 1000 * lengthOf_s(TEST) + 600;
+    let hits = 0;
+    while (performance.now() < until_ms) {
+      await pause(MEASURE_MS);
+      analyser.getFloatFrequencyData(magnitudes_db);
+      if (prominence_db(magnitudes_db, bin_hz, TEST) >= HEARD_DB) hits += 1;
+    }
+    // Once may be a child's whistle.
+    return hits >= 3 ? { ok: true, say: "loudspeaker_ok" } : { ok: false, say: "loudspeaker_unheard" };
+  }
+
+  /** Where policy allows it the context runs by itself; elsewhere it waits for a touch, and we do not wait with it. */
+  const wake = () => Promise.race([context.resume(), pause(300)]);
+  const touched = () => void context.resume();
+  window.addEventListener("pointerdown", touched);
+  window.addEventListener("keydown", touched);
+  onScopeDispose(() => {
+    clearInterval(timer);
+    window.removeEventListener("pointerdown", touched);
+    window.removeEventListener("keydown", touched);
+    void context.close();
+  });
+  return {
+    level,
+    silent,
+    chime: () => {
+      if (context.state === "running") play(context, CALLED, volume.value);
+    },
+    test,
+  };
+}
+
+function pause(duration_ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, duration_ms));
+}
+
+function rootMeanSquare(samples: Float32Array): number {
+  let sum = 0;
+  for (const sample of samples) sum += sample * sample;
+  return Math.sqrt(sum / samples.length);
+}
