@@ -206,6 +206,22 @@ async def test_a_terminal_that_waits_says_when_its_server_is_away_and_is_back_wi
         print(f"server started to idle: {await seconds_until(page, 'idle', server.start):.1f} s")
 
 
+async def test_a_terminal_that_is_switched_on_before_its_server_shows_its_own_words(tmp_path: Path) -> None:
+    async with school_day(tmp_path, starts_in_s=7200) as (server, operator), kiosk() as browser:
+        context = await browser.new_context(viewport=SCREEN)
+        page = await paired(operator, context)
+        await until_phase(page, "idle")
+        kept = "async () => (await (await caches.open('terminal')).keys()).length > 3"
+        await page.wait_for_function(kept, timeout=30_000)
+        await page.close()
+        await server.kill()
+        page = await context.new_page()
+        await page.goto(f"{server.url}/terminal")
+        await until_phase(page, "offline")
+        await page.get_by_text("连不上服务器").wait_for()
+        print(f"switched on first, server started to idle: {await seconds_until(page, 'idle', server.start):.1f} s")
+
+
 async def test_a_weak_link_is_told_beside_the_slides(tmp_path: Path) -> None:
     class Narrow(Nat):
         """Takes some 200 kbit/s to the client, a little at once; what is more is dropped."""
@@ -258,3 +274,25 @@ async def test_two_screens_share_one_terminal(tmp_path: Path) -> None:
         lesson = await server.get(f"/api/lessons/{LESSON}", await server.token("observer"))
         classrooms = [p for p in (lesson or {})["participants"] if p["role"] == "classroom"]
         assert len(classrooms) == 1
+
+
+async def test_the_second_screen_opens_by_itself(tmp_path: Path) -> None:
+    async with (
+        school_day(tmp_path) as (server, operator),
+        kiosk("--screen-info={1366x768}{1366,0 1920x1080}") as browser,
+        capturing(server, *SAMPLE),
+    ):
+        context = await browser.new_context(no_viewport=True)
+        await (await browser.new_browser_cdp_session()).send(
+            "Browser.grantPermissions", {"permissions": ["windowManagement"]}
+        )
+        async with context.expect_page() as opened:
+            main = await paired(operator, context, "/terminal?screens=2")
+        slides = await opened.value
+        await asyncio.gather(until_moving(main, "camera"), until_moving(slides, "slides"))
+        assert await main.get_attribute("main", "data-screen") == "teacher"
+        assert await slides.evaluate("() => [screenX, innerWidth, innerHeight]") == [1366, 1920, 1080]
+        # A window that somebody closed comes back.
+        async with context.expect_page() as opened_again:
+            await slides.close()
+        await until_moving(await opened_again.value, "slides")

@@ -3,7 +3,7 @@ import prettier from "eslint-config-prettier/flat";
 import vue from "eslint-plugin-vue";
 
 export default defineConfigWithVueTs(
-  { ignores: ["dist/**", "node_modules/**", "src/protocol/messages.gen.ts"] },
+  { ignores: ["dist/**", "node_modules/**", "public/**", "src/protocol/messages.gen.ts"] },
   vue.configs["flat/recommended"],
   vueTsConfigs.strictTypeChecked,
   {

@@ -9,26 +9,31 @@ export interface Credentials {
   claims: Claims;
 }
 
-export type PageWithToken = "teacher" | "terminal" | "replay" | "library";
+export type PageWithToken = "teacher" | "replay" | "library";
 
 /**
- * A terminal keeps its token for good (it starts again after a power cut, whatever address it is opened with);
- * the other pages only for the tab. The address is left as it is, so a reload works; but an operator's token opens
- * every lesson and is taken out of it, because addresses are copied and shown.
+ * Kept for the tab. The address is left as it is, so a reload works; but an operator's token opens every lesson and is
+ * taken out of it, because addresses are copied and shown.
  */
 export function findCredentials(page: PageWithToken): Credentials | null {
-  const store = page === "terminal" ? localStorage : sessionStorage;
   const key = `classroom.token.${page}`;
   const inAddress = tokenFromHash(location.hash);
   const found = inAddress === null ? null : claimsOf(inAddress);
   if (inAddress !== null && found !== null) {
-    store.setItem(key, inAddress);
+    sessionStorage.setItem(key, inAddress);
     if (found.role === "operator") hideToken();
   }
-  const token = inAddress ?? store.getItem(key);
+  const token = inAddress ?? sessionStorage.getItem(key);
   if (token === null) return null;
   const claims = found ?? claimsOf(token);
   return claims === null ? null : { token, claims };
+}
+
+/** What the address itself says, and nothing that an earlier visit left. */
+export function credentialsInAddress(): Credentials | null {
+  const token = tokenFromHash(location.hash);
+  const claims = token === null ? null : claimsOf(token);
+  return token === null || claims === null ? null : { token, claims };
 }
 
 /** The lesson of somebody who was given one token and has no way to get another. */
