@@ -55,6 +55,7 @@ BY_TOKEN = frozenset({Right.LIBRARY_READ, Right.LIBRARY_EDIT, Right.LESSONS_WATC
 ROUTES: dict[tuple[str, str], Right] = {
     # pages
     ("GET", "/"): Right.PUBLIC,
+    ("GET", "/class/{lesson}"): Right.PUBLIC,
     ("GET", "/teacher"): Right.PUBLIC,
     ("GET", "/terminal"): Right.PUBLIC,
     ("GET", "/library"): Right.PUBLIC,

@@ -1,7 +1,7 @@
 import { createRouter, createWebHistory } from "vue-router";
 import { i18n } from "./i18n";
 
-export type PageTitle = "home" | "teacher" | "terminal" | "replay" | "library" | "missing";
+export type PageTitle = "home" | "class" | "teacher" | "terminal" | "replay" | "library" | "missing";
 
 declare module "vue-router" {
   interface RouteMeta {
@@ -14,6 +14,12 @@ export const router = createRouter({
   routes: [
     { path: "/", component: () => import("./pages/HomePage.vue"), meta: { title: "home" } },
     { path: "/teacher", component: () => import("./pages/TeacherPage.vue"), meta: { title: "teacher" } },
+    {
+      path: "/class/:lesson",
+      component: () => import("./pages/ClassPage.vue"),
+      props: true,
+      meta: { title: "class" },
+    },
     { path: "/terminal", component: () => import("./pages/TerminalPage.vue"), meta: { title: "terminal" } },
     {
       path: "/replay/:lesson/:holding?",

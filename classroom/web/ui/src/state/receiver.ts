@@ -52,7 +52,7 @@ export function useReceiver(lesson: Lesson, access: LessonAccess, slots: readonl
       const cameBack = connectionBefore !== "connected" || stateBefore?.lesson.state !== "live";
       if (cameBack) client.retryNow();
     },
-    { flush: "sync" },
+    { flush: "sync", immediate: true }, // a receiver may also be wanted in the midst of a lesson
   );
 
   watch(
