@@ -87,7 +87,7 @@ async def test_a_teacher_ends_the_lesson_and_everybody_sees_it_and_replays_it(tm
         terminal = await browser.new_page(viewport={"width": 1366, "height": 768})
         await teacher.goto(await server.page("/teacher", "teacher", "王老师"))
         await terminal.goto(await server.page("/terminal", "classroom", "大足二小"))
-        await asyncio.gather(until_moving(teacher, "camera"), until_moving(terminal, "slides"))
+        await asyncio.gather(until_moving(teacher, "programme"), until_moving(terminal, "slides"))
         await teacher.get_by_text("大足二小").wait_for()
         await asyncio.sleep(3)  # something to replay
         await teacher.get_by_role("button", name="下课").click()

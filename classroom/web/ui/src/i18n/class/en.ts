@@ -167,11 +167,11 @@ const en: ClassTexts = {
     noPicture: "Sends no picture",
     link: { good: "Good signal", fair: "Fair signal", poor: "Weak signal", none: "No signal" },
     cause: {
-      no_picture: "too narrow, sound only",
+      no_picture: "sound only",
       loss: "packet loss",
       queue: "congested",
       distance: "long delay",
-      smaller_picture: "narrow, smaller picture",
+      smaller_picture: "smaller picture",
       publisher: "its picture is small",
       no_keyframe: "waiting for its picture",
     },

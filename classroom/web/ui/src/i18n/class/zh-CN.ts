@@ -149,11 +149,11 @@ export default {
     noPicture: "没有送画面",
     link: { good: "信号好", fair: "信号一般", poor: "信号差", none: "没有信号" },
     cause: {
-      no_picture: "带宽不够，只剩声音",
+      no_picture: "只剩声音",
       loss: "丢包",
       queue: "线路拥塞",
       distance: "时延长",
-      smaller_picture: "带宽不够，画面变小",
+      smaller_picture: "画面变小",
       publisher: "对方画面小",
       no_keyframe: "等对方的画面",
     },
