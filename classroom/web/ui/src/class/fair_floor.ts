@@ -23,9 +23,11 @@ export function fairFloor(
   lesson: LessonView | null,
   now_ms: number,
 ): FairFloor {
-  if (participant === null || lesson?.state !== "live" || lesson.started_at === null) return NOBODY;
+  if (participant === null) return NOBODY;
   const { asked, last_asked_at, joined_at, id, online } = participant;
-  if (lesson.floor.includes(id)) return { ...NOBODY, asked };
+  if (lesson?.state !== "live" || lesson.started_at === null || lesson.floor.includes(id)) {
+    return { ...NOBODY, asked };
+  }
   const could_ms = Math.max(Date.parse(lesson.started_at), Date.parse(joined_at));
   const since_ms = last_asked_at === null ? could_ms : Date.parse(last_asked_at);
   const silent_min = Math.max(0, (now_ms - since_ms) / 60_000);

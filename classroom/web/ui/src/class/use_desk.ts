@@ -31,6 +31,13 @@ export function useDesk(lesson: Lesson, planned: Readonly<Ref<readonly ListenerV
       rooms.value.every(({ mic }) => mic === "muted" || mic === "none" || mic === "broken"),
   );
 
+  /** What the main classroom sends; a linked one has a camera, too. */
+  const mainPublications = computed(() => {
+    const { participants = [], publications = [] } = lesson.state.value ?? {};
+    const linked = new Set(participants.filter((p) => p.role === "classroom").map((p) => p.id));
+    return publications.filter((p) => !linked.has(p.participant_id));
+  });
+
   const failure = ref<string | null>(null);
   const said = ref<string | null>(null);
   const busy = ref(false);
@@ -89,6 +96,7 @@ export function useDesk(lesson: Lesson, planned: Readonly<Ref<readonly ListenerV
     view,
     rooms,
     queue,
+    mainPublications,
     called,
     live,
     discussing,
