@@ -12,6 +12,7 @@ from classroom.web import (
     audit,
     deliveries,
     devices,
+    extra,
     library,
     oidc,
     pages,
@@ -78,6 +79,7 @@ def make_app(context: Context) -> web.Application:
     app.add_routes(pairing.routes())
     app.add_routes(devices.routes())
     app.add_routes(today.routes())
+    app.add_routes(extra.routes())
     app.add_routes([web.get("/ws/{lesson}", control), web.get("/metrics", metrics)])
     app.add_routes([web.get("/media/{lesson}/{path:.+}", media_file)])
     app.add_routes(trust.routes())

@@ -136,6 +136,8 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("DELETE", "/api/terminals/{device}"): Right.TERMINALS_MANAGE,
     ("PUT", "/api/terminals/{device}/volume"): Right.TERMINALS_MANAGE,
     ("GET", "/api/today"): Right.SIGNED_IN,
+    ("GET", "/api/today/extra"): Right.SIGNED_IN,
+    ("POST", "/api/today/extra"): Right.SIGNED_IN,
     ("POST", "/api/lessons/{lesson}/token"): Right.LESSON_TOKEN,
 }
 

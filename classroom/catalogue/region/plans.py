@@ -117,6 +117,12 @@ class Plans:
         async with region_reading(self._database) as connection:
             return await _plans(connection, *conditions)
 
+    async def taught_by(self, person_id: int, since: date, until: date) -> list[Plan]:
+        """The lessons that this person teaches on local days, both ends among them, in order of their times."""
+        when = lesson_plans.c.on_date.between(since, until)
+        async with self._database.reading() as connection:
+            return await _plans(connection, when, lesson_plans.c.teacher_id == person_id)
+
     async def plans_of_classrooms(
         self, classroom_ids: Collection[int] | None, since: datetime, until: datetime
     ) -> list[Plan]:

@@ -23,3 +23,29 @@ export async function readToday(signal?: AbortSignal): Promise<Today> {
 export async function startLesson(lesson: string, token: string): Promise<void> {
   await ask(`/api/lessons/${encodeURIComponent(lesson)}/start`, { token, method: "POST" });
 }
+
+/** A lesson that is in no timetable, as it could be held now: with whom its teacher usually is. */
+export interface Extra {
+  subject: string;
+  main: ExtraRoom;
+  listeners: (ExtraRoom & { usual: boolean })[];
+}
+
+export interface ExtraRoom {
+  classroom_id: number;
+  classroom: string;
+  school: string;
+}
+
+/** Null for who teaches nothing. Throws Problem. */
+export async function readExtra(): Promise<Extra | null> {
+  const response = await askSigned("/api/today/extra", { as: "account" });
+  return ((await response.json()) as { extra: Extra | null }).extra;
+}
+
+/** Plan it for now, with these classrooms; which lesson it is. Throws Problem: 409 when somebody is in another one. */
+export async function holdExtra(listeners: number[]): Promise<string> {
+  const request = { as: "account", method: "POST", body: { listeners } } as const;
+  const response = await askSigned("/api/today/extra", request);
+  return ((await response.json()) as { id: string }).id;
+}
