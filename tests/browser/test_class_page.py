@@ -142,3 +142,33 @@ async def test_the_teacher_starts_calls_on_and_ends(tmp_path: Path) -> None:
 
     print("started in s", round(took_s, 2), "with one press; called on: picture here ms", rounded(pictures_ms),
           "elsewhere ms", rounded(elsewhere_ms), "sound elsewhere ms", rounded(sounds_ms))  # fmt: skip
+
+
+async def test_an_extra_lesson_takes_two_presses(tmp_path: Path) -> None:
+    async with teaching(tmp_path / "recordings", starts_in_s=3600) as lesson, chromium() as browser:
+        teacher = await (await lesson.teacher(browser, viewport={"width": 1366, "height": 768})).new_page()
+        await teacher.goto(lesson.server.url)
+        await expect(teacher.locator(f'.now[data-lesson="{LESSON}"]')).to_contain_text("离上课")
+        await teacher.get_by_role("button", name="临时上课").click()
+        extra = teacher.locator(".extra")
+        await expect(extra.locator('[aria-pressed="true"]')).to_have_count(2)  # with whom the next lesson is
+        await extra.get_by_role("button", name="开始上课").click()
+        await teacher.wait_for_selector('.desk[data-state="live"]')
+        await expect(teacher.get_by_text("录制中")).to_be_visible()
+        await expect(teacher.locator(".wall")).to_contain_text("山坪小学")
+
+        # Home now leads back to it; what is not one's own is refused in words.
+        await teacher.goto(lesson.server.url)
+        await teacher.get_by_role("link", name="进入课堂").click()
+        await teacher.wait_for_selector('.desk[data-state="live"]')
+        await teacher.goto(f"{lesson.server.url}/class/nowhere")
+        await expect(teacher.get_by_role("heading", name="没有找到这堂课")).to_be_visible()
+
+
+async def test_a_stranger_finds_the_doors_and_is_led_to_sign_in(tmp_path: Path) -> None:
+    async with teaching(tmp_path / "recordings") as lesson, chromium() as browser:
+        page = await browser.new_page(viewport={"width": 390, "height": 844})
+        await page.goto(lesson.server.url)
+        await expect(page.get_by_role("link", name="登录").first).to_have_attribute("href", "/signin")
+        await page.goto(f"{lesson.server.url}/class/{LESSON}")
+        await page.wait_for_url("**/signin?next=%2Fclass%2Fmaths")
