@@ -28,7 +28,6 @@ from classroom.web.responses import json_response
 if TYPE_CHECKING:
     from classroom.catalogue.region.plans import Plan
     from classroom.model import ParticipantId
-    from classroom.web.devices import day_is_known
 from classroom.web.principal import Principal
 
 _OF_A_PERSON = frozenset({AccountRole.TEACHER, AccountRole.ASSISTANT})

@@ -33,17 +33,13 @@ export const ICONS = {
   plus: "M12 5v14M5 12h14",
   arrow: "M5 12h14M13 6l6 6-6 6",
   back: "M19 12H5M11 6l-6 6 6 6",
-  hand: "M8 12.5V6a1.5 1.5 0 0 1 3 0v5V4.5a1.5 1.5 0 0 1 3 0V11V6a1.5 1.5 0 0 1 3 0v8.5c0 4-2.3 6.5-5.8 6.5-2.6 0-4.2-1.2-5.4-3.3L3.6 14a1.6 1.6 0 0 1 2.6-1.8L8 14.3",
   more: "M5 12h.01M12 12h.01M19 12h.01",
-  micOff:
-    "M4 4l16 16M9 9v2a3 3 0 0 0 4.6 2.5M15 11.5V6a3 3 0 0 0-5.7-1.3M6 11a6 6 0 0 0 9.5 4.9M18 11c0 .8-.2 1.6-.5 2.3M12 17v4M8.5 21h7",
   message: "M4 5h16v11h-9l-4.5 4v-4H4zM8 9.5h8M8 12.5h5",
   spotlight: "M3 5h18v14H3zM9 9.5l6 2.5-6 2.5z",
   people:
     "M9 5a3 3 0 1 1 0 6 3 3 0 0 1 0-6M3 19c.4-3.6 2.7-5.5 6-5.5s5.6 1.9 6 5.5M16 5.5a2.7 2.7 0 0 1 0 5.3M17.5 14c2 .6 3.2 2.3 3.5 5",
   keyboard: "M3 6.5h18v11H3zM6.5 10h.01M10 10h.01M14 10h.01M17.5 10h.01M8 14h8",
   talk: "M3 5h11v8H8l-3 3v-3H3zM17 9h4v8h-2v3l-3-3h-6v-1",
-  plus: "M12 5v14M5 12h14",
 } as const;
 
 export type IconName = keyof typeof ICONS;
