@@ -14,6 +14,7 @@ from rich.text import Text
 
 from classroom.catalogue.region.apart import Spreadsheets
 from classroom.catalogue.region.region import Region
+from classroom.catalogue.region.values import FIELD_NAMES
 from classroom.composition import open_database
 from classroom.model import ClassroomError
 from classroom.web.secret import secret_of
@@ -88,7 +89,8 @@ def _show(console: Console, outcome: Outcome, *, done: bool) -> int:
     console.print(counts)
     changed = [change for change in outcome.changes if not change.is_new]
     for change in changed[:SHOWN]:
-        console.print(f"修改 {change.place} 第 {change.row} 行 {change.name}：{'、'.join(change.fields)}", markup=False)
+        fields = "、".join(FIELD_NAMES[field] for field in change.fields)
+        console.print(f"修改 {change.place} 第 {change.row} 行 {change.name}：{fields}", markup=False)
     if not outcome.bad:
         total = len(outcome.changes)
         told = (
@@ -100,15 +102,13 @@ def _show(console: Console, outcome: Outcome, *, done: bool) -> int:
         return 0
     faults = Table(box=box.SIMPLE)
     for header in ("位置 Where", "行 Row", "列 Column", "原因和办法 Why, and what to do"):
-        faults.add_column(header)
+        faults.add_column(header, overflow="fold")
     for bad in outcome.bad[:SHOWN]:
         row = "" if bad.row is None else str(bad.row)
         faults.add_row(Text(bad.place), row, Text(bad.column or ""), Text(bad.why))
     console.print(faults)
     total = len(outcome.bad)
-    console.print(
-        Text(f"有 {total} 处错误，什么也没有导入。 There are {total} errors; nothing was imported.", style="bold red")
-    )
+    console.print(Text(f"有 {total} 处错误，什么也没有导入。 Errors: {total}; nothing was imported.", style="bold red"))
     return 1
 
 

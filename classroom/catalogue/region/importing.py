@@ -107,7 +107,7 @@ def plan_import(tables: Tables, world: World, numbers: StudentNumbers, scope: Sc
     """What the tables would change. ``world`` is taken and becomes what it would be."""
     progress = _Progress(world)
     for fault in tables.faults:
-        progress.bad.append(BadRow(fault.place, None, fault.column, f"{fault.zh}。 {fault.en}."))
+        progress.bad.append(BadRow(fault.place, None, fault.column, _both(fault.zh, fault.en)))
     finder = Finder(world, numbers)
     for sheet in SHEETS:
         rows = [(raw.place, row) for raw in tables.sheets if raw.sheet == sheet for row in raw.rows]
@@ -167,7 +167,7 @@ def _read(sheet: Sheet, place: str, row: RawRow, progress: _Progress) -> Told | 
                 values[column.name] = column.read(row.cells[column.name])
             except CellError as error:
                 good = False
-                progress.bad.append(BadRow(place, row.number, column.zh, f"{error.zh}。 {error.en}."))
+                progress.bad.append(BadRow(place, row.number, column.zh, _both(error.zh, error.en)))
         elif column.required:
             good = False
             why = "这一格不能为空，请填写。 This cell must not be empty; fill it in."
@@ -275,4 +275,8 @@ def _name(world: World, class_id: int) -> str:
 
 def _note(progress: _Progress, told: Told, column: str | None, zh: str, en: str) -> None:
     name = None if column is None else told.sheet.column(column).zh
-    progress.bad.append(BadRow(told.place, told.row, name, f"{zh}。 {en}."))
+    progress.bad.append(BadRow(told.place, told.row, name, _both(zh, en)))
+
+
+def _both(zh: str, en: str) -> str:
+    return f"{zh}。 {en[0].upper()}{en[1:]}."

@@ -89,7 +89,7 @@ def test_the_command_line_fills_exports_and_imports(tmp_path):
     assert (done.returncode, done.stderr) == (1, "")
     assert "班级.csv" in done.stdout
     assert "找不到“1”" in done.stdout
-    assert "There are 1 errors; nothing was imported." in done.stdout
+    assert "Errors: 1; nothing was imported." in done.stdout
 
 
 def test_a_file_that_is_not_there_is_a_sentence(tmp_path):
