@@ -18,7 +18,6 @@ MAX_UNPACKED_BYTES = 150 << 20
 MAX_MEMBERS = 500
 MAX_ROWS = 50_000  # of all sheets of an import
 MAX_COLUMNS = 64
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 class BadFile(RegionError):
