@@ -29,7 +29,7 @@ from classroom.catalogue.accounts.passwords import Passwords
 from classroom.catalogue.accounts.sessions import Sessions
 from classroom.catalogue.accounts.signing_in import SigningIn
 from classroom.catalogue.catalogue import Catalogue
-from classroom.catalogue.database import CatalogueUnavailable, Database, database_url
+from classroom.catalogue.database import CatalogueUnavailable
 from classroom.catalogue.region.region import Region
 from classroom.indexing import IndexProcess
 from classroom.live import ports
@@ -47,6 +47,7 @@ from classroom.schoolday.pairing import PairingDesk
 from classroom.sfu.session import MediaSettings
 from classroom.sfu.transport.ports import local_addresses
 from classroom.sfu.workers.pool import WorkerPool
+from classroom.storage import open_database
 from classroom.web.app import make_app
 from classroom.web.audit import Audit
 from classroom.web.context import Context
@@ -301,12 +302,6 @@ async def rebuild_catalogue(settings: Settings) -> int:
         return await Cataloguer(settings.recordings, catalogue).rebuild()
     finally:
         await catalogue.close()
-
-
-def open_database(settings: Settings) -> Database:
-    """The database that is set, or SQLite in the data directory. Raises BadDatabaseUrl."""
-    given = None if settings.database_url is None else settings.database_url.get_secret_value()
-    return Database(database_url(given, settings.recordings / STATE))
 
 
 def openid_provider(settings: Settings) -> OpenIdProvider | None:

@@ -15,8 +15,8 @@ from rich.text import Text
 from classroom.catalogue.region.apart import Spreadsheets
 from classroom.catalogue.region.region import Region
 from classroom.catalogue.region.values import FIELD_NAMES
-from classroom.composition import open_database
 from classroom.model import ClassroomError
+from classroom.storage import open_database
 from classroom.web.secret import secret_of
 
 if TYPE_CHECKING:
