@@ -60,3 +60,8 @@ function openOn(screen: ScreenDetailed): Window | null {
   const place = `popup,fullscreen,left=${left},top=${top},width=${width},height=${height}`;
   return window.open(`/terminal?screen=slides${location.hash}`, NAME, place);
 }
+
+/** In the window of the second screen: without its frame, where policy allows that without a touch. */
+export function fillScreen(): void {
+  if (window.opener !== null) document.documentElement.requestFullscreen().catch(() => undefined);
+}

@@ -5,6 +5,7 @@ import { beginPairing, pollPairing, type Pairing } from "../protocol/pairing";
 
 const POLL_MS = 2_000;
 const AGAIN_MS = 3_000;
+const PAIRED = "classroom.terminal.paired";
 
 export interface PairingCode {
   pairing: Readonly<ShallowRef<Pairing | null>>;
@@ -32,6 +33,7 @@ export function usePairing(wanted: Readonly<Ref<boolean>>, paired: () => void): 
           pause_ms = 0;
         } else if (status === "paired") {
           stop();
+          localStorage.setItem(PAIRED, String(Date.now()));
           paired();
           return;
         }
@@ -51,6 +53,11 @@ export function usePairing(wanted: Readonly<Ref<boolean>>, paired: () => void): 
     failed.value = false;
   }
 
+  // The cookie is that of the browser: the window on the other screen has it as soon as this one, and the reverse.
+  const elsewhere = (event: StorageEvent): void => {
+    if (event.key === PAIRED && wanted.value) paired();
+  };
+  window.addEventListener("storage", elsewhere);
   watch(
     wanted,
     (now) => {
@@ -59,7 +66,10 @@ export function usePairing(wanted: Readonly<Ref<boolean>>, paired: () => void): 
     },
     { immediate: true },
   );
-  onScopeDispose(stop);
+  onScopeDispose(() => {
+    window.removeEventListener("storage", elsewhere);
+    stop();
+  });
   return { pairing, failed };
 }
 
