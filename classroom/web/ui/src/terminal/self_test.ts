@@ -44,7 +44,7 @@ export const SENTENCES = {
     "地址不是 https，浏览器不给用摄像头和话筒，请联系管理员",
     "The address is not https, so the browser gives no camera and microphone: tell the operator",
   ],
-  loudspeaker_ok: ["音箱正常，话筒听到了提示音", "The loudspeaker works: the microphone heard it"],
+  loudspeaker_ok: ["音箱正常，话筒听到了", "The loudspeaker works: the microphone heard it"],
   loudspeaker_unheard: [
     "没有听到提示音，请检查音箱是否打开、音量是否太小",
     "The chime was not heard: check that the loudspeaker is on and loud enough",

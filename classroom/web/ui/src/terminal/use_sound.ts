@@ -5,6 +5,7 @@ import { CALLED, HEARD_DB, lengthOf_s, play, prominence_db, TEST } from "./chime
 import type { Finding } from "./self_test";
 
 const MEASURE_MS = 80;
+const BEFORE_MS = 1_200;
 /** Bins of 12 Hz: narrow enough that a tone stands alone. */
 const FFT_SIZE = 4096;
 /** A microphone that is off, or whose driver gives nothing, delivers zeros; a quiet room never does. */
@@ -61,23 +62,42 @@ export function useSound(
   async function test(): Promise<Finding> {
     await wake();
     if (context.state !== "running") return { ok: false, say: "loudspeaker_blocked" };
-    play(context, TEST, volume.value);
-    if (source === null) {
+    const raw = microphone.value === null ? null : await openUnprocessed(microphone.value);
+    if (raw === null) {
+      play(context, TEST, volume.value);
       await pause(1000 * lengthOf_s(TEST));
       return { ok: null, say: "loudspeaker_unsure" };
     }
-    const magnitudes_db = new Float32Array(analyser.frequencyBinCount);
-    const bin_hz = context.sampleRate / analyser.fftSize;
-    // The way through loudspeaker, room and microphone takes some tenths of a second.
-    const until_ms = performance.now() + 1000 * lengthOf_s(TEST) + 600;
-    let hits = 0;
+    const ear = context.createMediaStreamSource(raw);
+    const listener = new AnalyserNode(context, { fftSize: FFT_SIZE, smoothingTimeConstant: 0 });
+    ear.connect(listener);
+    try {
+      // What sounds in the room anyway is not the chime.
+      const before = await countTones(listener, BEFORE_MS);
+      play(context, TEST, volume.value);
+      // The way through loudspeaker, room and microphone takes some tenths of a second.
+      const during = await countTones(listener, 1000 * lengthOf_s(TEST) + 600);
+      if (before > 0) return { ok: null, say: "loudspeaker_unsure" };
+      // Once may be a child's whistle.
+      return during >= 3 ? { ok: true, say: "loudspeaker_ok" } : { ok: false, say: "loudspeaker_unheard" };
+    } finally {
+      ear.disconnect();
+      for (const track of raw.getTracks()) track.stop();
+    }
+  }
+
+  /** How many of the looks at the sound find a tone of the chime. */
+  async function countTones(listener: AnalyserNode, length_ms: number): Promise<number> {
+    const magnitudes_db = new Float32Array(listener.frequencyBinCount);
+    const bin_hz = context.sampleRate / listener.fftSize;
+    const until_ms = performance.now() + length_ms;
+    let count = 0;
     while (performance.now() < until_ms) {
       await pause(MEASURE_MS);
-      analyser.getFloatFrequencyData(magnitudes_db);
-      if (prominence_db(magnitudes_db, bin_hz, TEST) >= HEARD_DB) hits += 1;
+      listener.getFloatFrequencyData(magnitudes_db);
+      if (prominence_db(magnitudes_db, bin_hz, TEST) >= HEARD_DB) count += 1;
     }
-    // Once may be a child's whistle.
-    return hits >= 3 ? { ok: true, say: "loudspeaker_ok" } : { ok: false, say: "loudspeaker_unheard" };
+    return count;
   }
 
   /** Where policy allows it the context runs by itself; elsewhere it waits for a touch, and we do not wait with it. */
@@ -99,6 +119,18 @@ export function useSound(
     },
     test,
   };
+}
+
+/** The same microphone without echo cancellation, which would take out the very chime that is listened for. */
+async function openUnprocessed(track: MediaStreamTrack): Promise<MediaStream | null> {
+  const { deviceId } = track.getSettings();
+  const audio: MediaTrackConstraints = {
+    echoCancellation: false,
+    noiseSuppression: false,
+    autoGainControl: false,
+    ...(deviceId === undefined ? {} : { deviceId }),
+  };
+  return navigator.mediaDevices.getUserMedia({ audio }).catch(() => null);
 }
 
 function pause(duration_ms: number): Promise<void> {
