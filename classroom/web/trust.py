@@ -55,6 +55,10 @@ async def policy(request: web.Request) -> web.Response:
         "CACertificates": [base64.b64encode(ca.public_bytes(Encoding.DER)).decode()],
         "AudioCaptureAllowedUrls": [f"{origin}/"],
         "VideoCaptureAllowedUrls": [f"{origin}/"],
+        # Two screens are two windows.
+        "WindowManagementAllowedForUrls": [f"{origin}/"],
+        "PopupsAllowedForUrls": [f"{origin}/"],
+        "AutomaticFullscreenAllowedForUrls": [f"{origin}/"],
         "AutoplayAllowlist": [f"{origin}/"],
     }
     headers = {"Content-Disposition": 'attachment; filename="lianti-classroom.json"', "Cache-Control": "no-cache"}

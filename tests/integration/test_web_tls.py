@@ -154,7 +154,8 @@ async def test_terminals_are_told_how_to_trust(tmp_path):
         assert x509.load_der_x509_certificate(await response.read()) == ca
         told = json.loads(await (await doors.ask("GET", "/trust/policy.json")).read())
         assert x509.load_der_x509_certificate(b64decode(told["CACertificates"][0])) == ca
-        assert told["VideoCaptureAllowedUrls"] == [f"{doors.client.make_url('/')}"]
+        for granted in ("VideoCaptureAllowedUrls", "WindowManagementAllowedForUrls"):
+            assert told[granted] == [f"{doors.client.make_url('/')}"]
 
 
 def test_a_certificate_that_cannot_be_used_stops_the_start_with_a_sentence(tmp_path):
