@@ -9,8 +9,8 @@ from classroom.schoolday.agenda import places_of, role_of
 from classroom.schoolday.messages import RoomRole
 
 if TYPE_CHECKING:
-    from classroom.catalogue.accounts.scope import Scope
     from classroom.catalogue.region.plans import Plan
+    from classroom.catalogue.scope import Scope
 
 TOKEN_TTL_S = 15 * 60
 

@@ -12,7 +12,7 @@ from classroom.web.problem import Refusal
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from classroom.catalogue.accounts.scope import Scope
+    from classroom.catalogue.scope import Scope
     from classroom.model import AccountRole, DeviceKind, ParticipantId
 
 

@@ -12,12 +12,12 @@ from aiohttp import web
 from classroom.catalogue.accounts.accounts import LoginTaken, NotYourself, UnknownAccount
 from classroom.catalogue.accounts.logins import BadAccount
 from classroom.catalogue.accounts.passwords import BadPassword, TooManyPasswords
-from classroom.catalogue.accounts.scope import OutOfScope
 from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, Locked, UnknownPerson
 from classroom.catalogue.database import CatalogueUnavailable
 from classroom.catalogue.metadata import BadMetadata, MetadataChanged
 from classroom.catalogue.region import errors as region
 from classroom.catalogue.region.tables import BadFile
+from classroom.catalogue.scope import OutOfScope
 from classroom.live import errors as live
 from classroom.media.webvtt import BadCaptions
 from classroom.model import ClassroomError, InvalidLessonId

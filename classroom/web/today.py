@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import Field
 
 from classroom.catalogue.region.plans import PlanState
-from classroom.catalogue.region.scope import EVERYTHING
+from classroom.catalogue.scope import EVERYTHING
 from classroom.live.lesson import iso
 from classroom.model import AccountRole, Role, parse_lesson_id
 from classroom.schoolday.admission import TOKEN_TTL_S, participant_of_account, role_of_account, role_of_device
@@ -22,7 +22,6 @@ from classroom.web.context import CONTEXT
 from classroom.web.devices import day_is_known
 from classroom.web.principal import AccountPrincipal, DevicePrincipal, account_of, principal_of
 from classroom.web.problem import Refusal
-from classroom.web.region.things import reach
 from classroom.web.responses import json_response
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ async def _plans(request: web.Request, account: AccountPrincipal, day: date) -> 
     plans = request.app[CONTEXT].region.plans
     if account.role in _OF_A_PERSON:
         return [] if account.person_id is None else await plans.plans_of(day, EVERYTHING, account.person_id)
-    return await plans.plans_of(day, reach(request))
+    return await plans.plans_of(day, account_of(request).scope)
 
 
 async def token(request: web.Request) -> web.Response:

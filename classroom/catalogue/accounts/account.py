@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import or_, select, true
 
 from classroom.catalogue.accounts.schema import accounts
-from classroom.catalogue.accounts.scope import EVERYTHING, NOTHING, Scope
-from classroom.catalogue.region.schema import districts, schools
+from classroom.catalogue.region.schema import districts
+from classroom.catalogue.scope import EVERYTHING, NOTHING, Scope, of_school, with_below
+from classroom.catalogue.scope import within as school_within
 from classroom.model import AccountRole
 
 if TYPE_CHECKING:
@@ -72,19 +73,15 @@ def account_of(row: Row[Any]) -> Account:
 async def scope_of(connection: AsyncConnection, account: Account) -> Scope:
     """The schools within reach of an account; somebody of no school and no district reaches nothing."""
     if account.role in _OF_DISTRICTS and account.district_id is not None:
-        within = select(districts.c.id).where(districts.c.id == account.district_id).cte("within", recursive=True)
-        within = within.union(select(districts.c.id).join(within, districts.c.parent_id == within.c.id))
-        return Scope(frozenset(await connection.scalars(select(within.c.id))))
+        found = await connection.scalars(select(districts.c.id).where(with_below(account.district_id)))
+        return Scope(frozenset(found))
     if account.role is AccountRole.OPERATOR:
         return EVERYTHING
-    return NOTHING if account.school_id is None else Scope(frozenset(), account.school_id)
+    return NOTHING if account.school_id is None else of_school(account.school_id)
 
 
 def within(scope: Scope) -> ColumnElement[bool]:
     """The condition that an account is within reach; one of no school and no district is so for those of everything."""
     if scope.districts is None:
         return true()
-    if scope.school_id is not None:
-        return accounts.c.school_id == scope.school_id
-    here = select(schools.c.id).where(schools.c.district_id.in_(scope.districts))
-    return or_(accounts.c.district_id.in_(scope.districts), accounts.c.school_id.in_(here))
+    return or_(accounts.c.district_id.in_(scope.districts), school_within(scope, accounts.c.school_id))

@@ -11,9 +11,9 @@ from classroom.catalogue.accounts.account import COLUMNS, Account, account_of, w
 from classroom.catalogue.accounts.logins import BadAccount, login_of, require_login
 from classroom.catalogue.accounts.passwords import one_time_password
 from classroom.catalogue.accounts.schema import accounts
-from classroom.catalogue.accounts.scope import EVERYTHING, OutOfScope, Scope
 from classroom.catalogue.accounts.sessions import end_sessions
 from classroom.catalogue.region.schema import classrooms, districts, lesson_plans, people, schools
+from classroom.catalogue.scope import EVERYTHING, OutOfScope, Scope
 from classroom.model import AccountRole, ClassroomError
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
 
-    from classroom.catalogue.accounts.scope import Scope
     from classroom.catalogue.database import Database
+    from classroom.catalogue.scope import Scope
 
 KEPT = timedelta(days=3 * 366)  # the Cybersecurity Law, Article 21, asks for six months
 _FORGET_EVERY = timedelta(days=1)

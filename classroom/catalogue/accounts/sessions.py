@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from classroom.catalogue.accounts.account import Account
-    from classroom.catalogue.accounts.scope import Scope
     from classroom.catalogue.database import Database
+    from classroom.catalogue.scope import Scope
 
 SESSION_S = 12 * 3600  # from when it was last seen
 MAX_SESSIONS = 20  # of one account; the oldest ends

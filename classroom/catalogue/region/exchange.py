@@ -19,10 +19,10 @@ from classroom.catalogue.region.occupancy import gave_way, planned_by_hand
 from classroom.catalogue.region.rows import part_rows, to_row
 from classroom.catalogue.region.rules import FIELD_TABLES
 from classroom.catalogue.region.schema import districts
-from classroom.catalogue.region.scope import EVERYTHING, Scope
 from classroom.catalogue.region.storage import region_reading, region_writing
 from classroom.catalogue.region.values import TimetableEntry
 from classroom.catalogue.region.world import load_world
+from classroom.catalogue.scope import EVERYTHING, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

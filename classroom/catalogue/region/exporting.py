@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from classroom.catalogue.region import sheets
 from classroom.catalogue.region.calendar import Weeks
 from classroom.catalogue.region.conflicts import WEEKDAYS
-from classroom.catalogue.region.scope import EVERYTHING
 from classroom.catalogue.region.values import (
     BellSchedule,
     Classroom,
@@ -20,14 +19,15 @@ from classroom.catalogue.region.values import (
     Term,
     TimetableEntry,
 )
+from classroom.catalogue.scope import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from classroom.catalogue.region.scope import Scope
     from classroom.catalogue.region.sheets import Sheet
     from classroom.catalogue.region.values import Listener
     from classroom.catalogue.region.world import World
+    from classroom.catalogue.scope import Scope
 
 Row = dict[str, str]
 _WEEKS = {Weeks.ALL: "每周", Weeks.ODD: "单周", Weeks.EVEN: "双周"}

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from datetime import date
 
     from classroom.catalogue.region.conflicts import Booking, Resource
-    from classroom.catalogue.region.scope import Scope
     from classroom.catalogue.region.sheets import Sheet
     from classroom.catalogue.region.student_numbers import StudentNumbers
     from classroom.catalogue.region.tables import RawRow, Tables
+    from classroom.catalogue.scope import Scope
 
 FIRST_NEW_ID = 1 << 52  # of what has no id of the database yet
 
@@ -193,7 +193,7 @@ def _take(sheet: Sheet, first: Told, built: Built, scope: Scope, progress: _Prog
     if before is not None and before.value == value:
         progress.same[sheet.name] += 1
         return
-    if not world.is_within(scope, value) or (before is not None and not world.is_within(scope, before.value)):
+    if not world.may_put(scope, value, None if before is None else before.value):
         raise CellError("不在您管理的范围内，请删去这一行", "it is not yours to change; remove this row")
     changed: tuple[str, ...] = ()
     if before is None:

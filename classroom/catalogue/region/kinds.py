@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Generic
 from sqlalchemy import exists, false, or_, select, true
 
 from classroom.catalogue.region import schema
-from classroom.catalogue.region.scope import Scope, within, within_district
 from classroom.catalogue.region.values import (
     BellSchedule,
     Classroom,
@@ -21,6 +20,7 @@ from classroom.catalogue.region.values import (
     Term,
     TimetableEntry,
 )
+from classroom.catalogue.scope import Scope, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,6 +55,13 @@ class Kind(Generic[T]):
     sees: Callable[[Scope], ColumnElement[bool]]
     owns: Callable[[Scope], ColumnElement[bool]]
     part: Part | None = None
+    above: str | None = None  # the field that names the district which it is in or below
+
+    def moves(self, before: T, after: T) -> tuple[int | None, ...]:
+        """The districts from and to which a change moves a value: both are to be within reach of who does it."""
+        if self.above is None or getattr(before, self.above) == getattr(after, self.above):
+            return ()
+        return getattr(before, self.above), getattr(after, self.above)
 
 
 def _of_school(table: Table) -> Callable[[Scope], ColumnElement[bool]]:
@@ -62,20 +69,19 @@ def _of_school(table: Table) -> Callable[[Scope], ColumnElement[bool]]:
 
 
 def _district_seen(scope: Scope) -> ColumnElement[bool]:
-    if scope.school_id is not None:
-        own = select(schema.schools.c.district_id).where(schema.schools.c.id == scope.school_id)
-        return schema.districts.c.id.in_(own)
-    return _district_owned(scope)
+    own = select(schema.schools.c.district_id).where(within(scope, schema.schools.c.id))
+    return or_(_district_owned(scope), schema.districts.c.id.in_(own))
 
 
 def _district_owned(scope: Scope) -> ColumnElement[bool]:
-    if scope.school_id is not None:
-        return false()
-    return true() if scope.district_id is None else within_district(scope.district_id, schema.districts.c.id)
+    if scope.districts is None:
+        return true()
+    # One that is new below these is theirs, too, though the scope does not have it yet.
+    return or_(schema.districts.c.id.in_(scope.districts), schema.districts.c.parent_id.in_(scope.districts))
 
 
 def _term_owned(scope: Scope) -> ColumnElement[bool]:
-    return true() if scope.school_id is None else false()
+    return true() if scope.everything else false()  # a term has the lessons of every district
 
 
 def _subscribed(scope: Scope) -> ColumnElement[bool]:
@@ -117,11 +123,13 @@ _s = schema
 DISTRICTS = Kind(
     District, _s.districts, "区划", "district", (("code",),), {"parent_id": _s.districts},
     (_s.districts.c.code,), (_s.districts.c.code, _s.districts.c.name), _district_seen, _district_owned,
+    above="parent_id",
 )  # fmt: skip
 SCHOOLS = Kind(
     School, _s.schools, "学校", "school", (("code",),), {"district_id": _s.districts},
     (_s.schools.c.code,), (_s.schools.c.code, _s.schools.c.name, _s.schools.c.short_name),
     lambda scope: within(scope, _s.schools.c.id), lambda scope: within(scope, _s.schools.c.id),
+    above="district_id",
 )  # fmt: skip
 CLASSROOMS = Kind(
     Classroom, _s.classrooms, "教室", "classroom", (("school_id", "name"),), {"school_id": _s.schools},

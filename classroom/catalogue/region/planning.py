@@ -30,9 +30,9 @@ from classroom.catalogue.region.plans import Plan, PlanState, default_title, rea
 from classroom.catalogue.region.rules import fit
 from classroom.catalogue.region.schema import classes, classrooms, districts, lesson_plans, people, schools
 from classroom.catalogue.region.schema import timetable_entries as entries
-from classroom.catalogue.region.scope import EVERYTHING, Scope, within
 from classroom.catalogue.region.storage import bells_of, facts_of, region_writing
 from classroom.catalogue.region.values import Listener, PlannedLesson, checked
+from classroom.catalogue.scope import EVERYTHING, Scope, within
 from classroom.model import LessonId
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from classroom.catalogue.region.schema import (
     people,
     schools,
 )
-from classroom.catalogue.region.scope import EVERYTHING, Scope, within
 from classroom.catalogue.region.storage import region_reading
 from classroom.catalogue.schema import lessons
+from classroom.catalogue.scope import EVERYTHING, Scope, within
 from classroom.model import LessonId
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ async def read_plan(connection: AsyncConnection, lesson: LessonId, *conditions: 
 
 
 def _touches(scope: Scope) -> ColumnElement[bool]:
-    if scope == EVERYTHING:
+    if scope.everything:
         return true()
     inside = select(classrooms.c.id).where(within(scope, classrooms.c.school_id))
     return or_(lesson_plans.c.classroom_id.in_(inside), _listened(lesson_listeners.c.classroom_id.in_(inside)))

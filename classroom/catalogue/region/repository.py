@@ -15,10 +15,10 @@ from classroom.catalogue.region.naming import names, referring
 from classroom.catalogue.region.rows import part_rows, to_row, to_value
 from classroom.catalogue.region.rules import fit, references
 from classroom.catalogue.region.schema import people
-from classroom.catalogue.region.scope import EVERYTHING, Scope
 from classroom.catalogue.region.storage import facts_of, region_reading, region_writing
 from classroom.catalogue.region.student_numbers import StudentKey
 from classroom.catalogue.region.values import FIELD_NAMES, T, checked
+from classroom.catalogue.scope import EVERYTHING, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -114,7 +114,7 @@ class Repository(Generic[T]):
     ) -> Stored[T]:
         """Put a value in the place of another. ``over`` are tags of what may be written over, None: whatever is there.
 
-        Raises NotFound, ValueChanged, BadValue, Duplicate, Conflict.
+        Raises NotFound, OutOfScope, ValueChanged, BadValue, Duplicate, Conflict.
         """
         value = checked(value)
         async with region_writing(self._database) as connection:
@@ -123,6 +123,8 @@ class Repository(Generic[T]):
                 raise ValueChanged(
                     "这一项刚刚被别人改过，请重新打开后再改。 Somebody else has just changed this; open it again."
                 )
+            for district in self.kind.moves(before.value, value):
+                scope.require_district(district)
             row = to_row(self.kind, value, self._numbers, await self._student_key(connection, identity))
             await self._check(connection, value, row, identity)
             await connection.execute(update(self.kind.table).where(self.kind.table.c.id == identity).values(row))

@@ -13,9 +13,9 @@ from classroom.catalogue.region.naming import names
 from classroom.catalogue.region.occupancy import all_conflicts, refuse_conflicts, told
 from classroom.catalogue.region.repository import Repository, Stored
 from classroom.catalogue.region.schema import classes, classrooms, subscriptions, timetable_entries
-from classroom.catalogue.region.scope import EVERYTHING
 from classroom.catalogue.region.storage import region_reading
 from classroom.catalogue.region.values import BellSchedule, Subscription, T, Term, TimetableEntry
+from classroom.catalogue.scope import EVERYTHING
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from classroom.catalogue.database import Database
     from classroom.catalogue.region.kinds import Kind
     from classroom.catalogue.region.planning import Planning
-    from classroom.catalogue.region.scope import Scope
     from classroom.catalogue.region.student_numbers import StudentNumbers
+    from classroom.catalogue.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)

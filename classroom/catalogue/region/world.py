@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from classroom.catalogue.region.kinds import Kind
-    from classroom.catalogue.region.scope import Scope
+    from classroom.catalogue.scope import Scope
 
 V = TypeVar("V", bound=Value)
 Key = tuple[Hashable, ...]
@@ -125,16 +125,21 @@ class World:
             found.append(Arrangement(entry.id, said, self.get(Term, said.term_id), bells, about, listeners))
         return found
 
+    def may_put(self, scope: Scope, value: V, before: V | None) -> bool:
+        """Whether somebody with this scope may keep a value, in the place of another one: as ``Repository`` does it."""
+        if before is None or not self.is_within(scope, value):
+            return self.is_within(scope, value)
+        inside, kind = self._inside(scope), next(kind for kind in kinds.KINDS if kind.type is type(value))
+        return self.is_within(scope, before) and (inside is None or {*kind.moves(before, value)} <= inside)
+
     def is_within(self, scope: Scope, value: Value) -> bool:
         """Whether somebody with this scope owns the value: the same as ``Kind.owns`` says of rows."""
         match value:
             case District():
-                if scope.school_id is not None:
-                    return False
-                inside = self._below(scope.district_id)
+                inside = self._inside(scope)
                 return inside is None or value.parent_id in inside or value.code in self._codes(inside)
             case Term():
-                return scope.school_id is None
+                return scope.everything
             case School():
                 known = self.find(School, value.code)
                 return self._has(scope, None if known is None else known.id, value.district_id)
@@ -152,18 +157,17 @@ class World:
         return self._has(scope, school_id, self.get(School, school_id).district_id)
 
     def _has(self, scope: Scope, school_id: int | None, district_id: int) -> bool:
-        if scope.school_id is not None:
-            return school_id == scope.school_id
-        inside = self._below(scope.district_id)
-        return inside is None or district_id in inside
+        inside = self._inside(scope)
+        return inside is None or district_id in inside or (school_id is not None and school_id == scope.school_id)
 
     def _codes(self, district_ids: set[int]) -> set[str]:
         return {self.get(District, each).code for each in district_ids}
 
-    def _below(self, district_id: int | None) -> set[int] | None:
-        if district_id is None:
+    def _inside(self, scope: Scope) -> set[int] | None:
+        """The districts within reach with those that are new below them; None: all."""
+        if scope.districts is None:
             return None
-        inside, more = {district_id}, True
+        inside, more = set(scope.districts), bool(scope.districts)
         while more:
             below = {known.id for known in self.all(District) if known.value.parent_id in inside}
             more = not below <= inside

@@ -12,7 +12,7 @@ from pydantic import Field
 from classroom.catalogue.region.tables import MAX_FILE_BYTES
 from classroom.web.bodies import Query, read_query
 from classroom.web.context import CONTEXT, read_bytes
-from classroom.web.region.things import reach
+from classroom.web.principal import account_of
 from classroom.web.responses import NO_STORE, json_response
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ async def take_in(request: web.Request) -> web.Response:
     asked = read_query(request, ImportQuery)
     name = PurePath(unquote(request.headers.get("X-Filename", ""))).name or "import.xlsx"
     files = [(PurePath(name), await read_bytes(request, "application/octet-stream", MAX_FILE_BYTES))]
-    context, scope = request.app[CONTEXT], reach(request)
+    context, scope = request.app[CONTEXT], account_of(request).scope
     if not asked.apply:
         return json_response(describe(await context.region.exchange.check(files, scope), applied=False))
     outcome = await context.region.exchange.take_in(files, scope)
@@ -58,7 +58,9 @@ async def take_in(request: web.Request) -> web.Response:
 
 async def give_out(request: web.Request) -> web.Response:
     """Everything within reach, as an import takes it."""
-    return _workbook(await request.app[CONTEXT].region.exchange.give_out(reach(request)), "lianti-region.xlsx")
+    return _workbook(
+        await request.app[CONTEXT].region.exchange.give_out(account_of(request).scope), "lianti-region.xlsx"
+    )
 
 
 async def template(request: web.Request) -> web.Response:

@@ -13,8 +13,9 @@ from classroom.catalogue.region.values import PlannedLesson, parsed
 from classroom.model import parse_lesson_id
 from classroom.web.bodies import Query, read_query
 from classroom.web.context import CONTEXT
+from classroom.web.principal import account_of
 from classroom.web.problem import Refusal
-from classroom.web.region.things import reach, read_object
+from classroom.web.region.things import read_object
 from classroom.web.responses import json_response
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ async def several(request: web.Request) -> web.Response:
     until = asked.until or asked.since
     if not 0 <= (until - asked.since).days < MAX_DAYS:
         raise Refusal(400, "bad_query", f"一次最多查 {MAX_DAYS} 天。 At most {MAX_DAYS} days can be asked for at once.")
-    plans, scope = request.app[CONTEXT].region.plans, reach(request)
+    plans, scope = request.app[CONTEXT].region.plans, account_of(request).scope
     found: list[Plan] = []
     for day in range((until - asked.since).days + 1):
         found += await plans.plans_of(asked.since + timedelta(days=day), scope)
@@ -69,7 +70,7 @@ async def add(request: web.Request) -> web.Response:
     """A lesson that the timetable does not have."""
     value = parsed(PlannedLesson, await read_object(request))
     context = request.app[CONTEXT]
-    plan = await context.region.planning.plan(value, reach(request))
+    plan = await context.region.planning.plan(value, account_of(request).scope)
     await _note(request, "plan.add", plan)
     return json_response(describe(plan), status=201, headers={"Location": f"/api/plans/{plan.lesson_id}"})
 
@@ -77,21 +78,21 @@ async def add(request: web.Request) -> web.Response:
 async def change(request: web.Request) -> web.Response:
     """Another time, room, teacher or audience; the timetable will leave it alone."""
     value = parsed(PlannedLesson, await read_object(request))
-    plan = await request.app[CONTEXT].region.planning.change(_lesson(request), value, reach(request))
+    plan = await request.app[CONTEXT].region.planning.change(_lesson(request), value, account_of(request).scope)
     await _note(request, "plan.change", plan)
     return json_response(describe(plan))
 
 
 async def cancel(request: web.Request) -> web.Response:
     """It does not take place."""
-    plan = await request.app[CONTEXT].region.planning.cancel(_lesson(request), reach(request))
+    plan = await request.app[CONTEXT].region.planning.cancel(_lesson(request), account_of(request).scope)
     await _note(request, "plan.cancel", plan)
     return json_response(describe(plan))
 
 
 async def restore(request: web.Request) -> web.Response:
     """As the timetable has it again."""
-    plan = await request.app[CONTEXT].region.planning.restore(_lesson(request), reach(request))
+    plan = await request.app[CONTEXT].region.planning.restore(_lesson(request), account_of(request).scope)
     await _note(request, "plan.restore", plan)
     return json_response(describe(plan))
 
@@ -99,7 +100,7 @@ async def restore(request: web.Request) -> web.Response:
 async def remove(request: web.Request) -> web.Response:
     """Forget a lesson that was planned by hand."""
     context, lesson = request.app[CONTEXT], _lesson(request)
-    await context.region.planning.remove(lesson, reach(request))
+    await context.region.planning.remove(lesson, account_of(request).scope)
     await context.audit.note(request, "plan.remove", lesson)
     context.region_changed()
     return web.Response(status=204)

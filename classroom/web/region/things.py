@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from aiohttp import web
 from pydantic import Field, TypeAdapter, ValidationError
 
-from classroom.catalogue.region.scope import EVERYTHING, Scope
 from classroom.catalogue.region.values import parsed
 from classroom.web.bodies import Query, number_in, read_query
 from classroom.web.context import CONTEXT, read_text
@@ -62,7 +61,9 @@ async def several(resource: Resource, request: web.Request) -> web.Response:
         name: _narrowed(resource, name, text) for name in resource.narrowed_by if (text := request.query.get(name, ""))
     }
     repository = resource.of(request.app[CONTEXT].region)
-    page = await repository.find(reach(request), text=asked.q, where=where, page=asked.page, page_size=asked.page_size)
+    page = await repository.find(
+        account_of(request).scope, text=asked.q, where=where, page=asked.page, page_size=asked.page_size
+    )
     return json_response(
         {
             "total": page.total,
@@ -75,7 +76,7 @@ async def several(resource: Resource, request: web.Request) -> web.Response:
 
 async def read(resource: Resource, request: web.Request) -> web.Response:
     """One of them; its ETag is to be said by who changes it."""
-    stored = await resource.of(request.app[CONTEXT].region).get(number_in(request, "id"), reach(request))
+    stored = await resource.of(request.app[CONTEXT].region).get(number_in(request, "id"), account_of(request).scope)
     return _told(resource, stored)
 
 
@@ -83,7 +84,7 @@ async def add(resource: Resource, request: web.Request) -> web.Response:
     """A new one."""
     value = parsed(resource.kind.type, await read_object(request))
     context = request.app[CONTEXT]
-    stored = await resource.of(context.region).create(value, reach(request))
+    stored = await resource.of(context.region).create(value, account_of(request).scope)
     await context.audit.note(
         request, f"{resource.name}.add", f"{resource.kind.zh} {stored.id}", _said(resource, stored)
     )
@@ -98,7 +99,7 @@ async def change(resource: Resource, request: web.Request) -> web.Response:
     value = parsed(resource.kind.type, await read_object(request))
     context = request.app[CONTEXT]
     stored = await resource.of(context.region).update(
-        number_in(request, "id"), value, reach(request), over=tags_of(request)
+        number_in(request, "id"), value, account_of(request).scope, over=tags_of(request)
     )
     await context.audit.note(
         request, f"{resource.name}.change", f"{resource.kind.zh} {stored.id}", _said(resource, stored)
@@ -110,7 +111,7 @@ async def change(resource: Resource, request: web.Request) -> web.Response:
 async def remove(resource: Resource, request: web.Request) -> web.Response:
     """Remove one that nothing refers to."""
     context = request.app[CONTEXT]
-    repository, identity, scope = resource.of(context.region), number_in(request, "id"), reach(request)
+    repository, identity, scope = resource.of(context.region), number_in(request, "id"), account_of(request).scope
     gone = await repository.get(identity, scope)
     await repository.delete(identity, scope)
     await context.audit.note(
@@ -118,16 +119,6 @@ async def remove(resource: Resource, request: web.Request) -> web.Response:
     )
     context.region_changed()
     return web.Response(status=204)
-
-
-def reach(request: web.Request) -> Scope:
-    """How far whoever asks sees: an account of no school and no district is an operator's, or sees nothing."""
-    account = account_of(request)
-    if account.scope.everything:
-        return EVERYTHING
-    if account.school_id is None and account.district_id is not None:
-        return Scope(account.district_id)
-    return Scope(school_id=account.school_id or 0)
 
 
 async def read_object(request: web.Request) -> dict[str, Any]:

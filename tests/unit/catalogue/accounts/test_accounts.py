@@ -23,11 +23,11 @@ from classroom.catalogue.accounts.devices import Devices
 from classroom.catalogue.accounts.logins import BadAccount
 from classroom.catalogue.accounts.passwords import BadPassword, Passwords
 from classroom.catalogue.accounts.schema import account_sessions, accounts, devices
-from classroom.catalogue.accounts.scope import OutOfScope, Scope
 from classroom.catalogue.accounts.sessions import MAX_SESSIONS, SESSION_S, Sessions
 from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, Locked, SigningIn, UnknownPerson
 from classroom.catalogue.database import Database, database_url
 from classroom.catalogue.region.schema import classrooms, districts, people, schools
+from classroom.catalogue.scope import OutOfScope, Scope
 from classroom.model import AccountRole
 from tests.unit.catalogue.entries import DATABASES, new_url
 

@@ -11,10 +11,10 @@ import pytest
 from classroom.catalogue.region.demo_data import demo_tables
 from classroom.catalogue.region.exchange import NotEmpty
 from classroom.catalogue.region.importing import Occupied, plan_import
-from classroom.catalogue.region.scope import EVERYTHING, Scope
 from classroom.catalogue.region.student_numbers import StudentNumbers
 from classroom.catalogue.region.values import Term
 from classroom.catalogue.region.world import World
+from classroom.catalogue.scope import EVERYTHING, of_school
 from tests.unit.catalogue.entries import DATABASES
 from tests.unit.catalogue.region.town import SECRET, WEDNESDAY, ZONE, open_region
 
@@ -35,7 +35,7 @@ async def test_a_day_of_it_has_lessons_with_villages_that_listen(kind, tmp_path)
         assert len({listener.place.short_name for listener in heard}) == 10
         assert all(6 <= listener.children <= 15 and listener.assistant for listener in heard)
         village = next(listener for listener in heard if listener.place.short_name == "山坪小学")
-        assert await region.plans.plans_of(WEDNESDAY, Scope(school_id=village.place.school_id))
+        assert await region.plans.plans_of(WEDNESDAY, of_school(village.place.school_id))
         with pytest.raises(NotEmpty):
             await region.exchange.take_in_demo()
         again = await region.exchange.take_in_demo(into_existing=True)

@@ -14,11 +14,11 @@ import pytest
 from openpyxl import Workbook, load_workbook
 
 from classroom.catalogue.region.calendar import Weeks
-from classroom.catalogue.region.scope import Scope
 from classroom.catalogue.region.sheets import SHEETS
 from classroom.catalogue.region.tables import MAX_FILE_BYTES, MAX_ROWS, MAX_UNPACKED_BYTES, BadFile
 from classroom.catalogue.region.values import Classroom, Listener, Person, PersonKind
 from classroom.catalogue.region.workbook import read_tables, write_template
+from classroom.catalogue.scope import Scope, of_school
 from tests.unit.catalogue.entries import DATABASES
 from tests.unit.catalogue.region.town import ZONE, bells, open_region, open_town
 
@@ -293,18 +293,22 @@ async def test_who_sees_a_part_may_change_no_more_than_it(region):
         ["5001110001", "三年级", "1班", "46", ""],
         ["5001110001", "五年级", "1班", "46", ""],
     ]
-    outcome = await region.exchange.check([sheet("班级", rows)], Scope(school_id=village))
+    outcome = await region.exchange.check([sheet("班级", rows)], of_school(village))
     assert [row.row for row in outcome.bad] == [4, 5]
-    outcome = await region.exchange.check([sheet("学期", REGION["学期"])], Scope(school_id=village))
+    outcome = await region.exchange.check([sheet("学期", REGION["学期"])], of_school(village))
     assert outcome.bad == []
     outcome = await region.exchange.check(
-        [sheet("学期", [*REGION["学期"][:1], ["x", "2028-9-1", "2029-1-1"]])], Scope(school_id=village)
+        [sheet("学期", [*REGION["学期"][:1], ["x", "2028-9-1", "2029-1-1"]])], of_school(village)
     )
     assert [row.row for row in outcome.bad] == [2]
     district = (await region.districts.find(text="大足")).items[0].id
     rows = [REGION["学校"][0], ["5001110003", "新的", "", "500111"], ["5001110004", "新的", "", "500000"]]
-    outcome = await region.exchange.check([sheet("学校", rows)], Scope(district_id=district))
+    outcome = await region.exchange.check([sheet("学校", rows)], Scope(frozenset({district})))
     assert [row.row for row in outcome.bad] == [3]
+    moved = [REGION["学校"][0], ["5001110002", "大足区山坪小学", "山坪小学", "500000"]]
+    for scope in (of_school(village), Scope(frozenset({district}))):
+        outcome = await region.exchange.check([sheet("学校", moved)], scope)
+        assert [row.row for row in outcome.bad] == [2]
 
 
 async def fill_strangely(town):
@@ -372,7 +376,7 @@ async def test_an_export_has_no_formulas_and_no_student_numbers(town):
 
 async def test_an_export_has_what_somebody_owns(town):
     await town.region.timetable.create(town.entry())
-    pages = cells(await town.region.exchange.give_out(Scope(district_id=town.ids["bishan"])))
+    pages = cells(await town.region.exchange.give_out(Scope(frozenset({town.ids["bishan"]}))))
     assert [row[0] for row in pages["学校"]] == ["学校代码*", "5001200001"]
     assert len(pages["课表"]) == 1
     assert len(pages["学期"]) == 2

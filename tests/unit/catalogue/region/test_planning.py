@@ -19,9 +19,9 @@ from classroom.catalogue.region.making import Made
 from classroom.catalogue.region.planning import as_said
 from classroom.catalogue.region.plans import PlanState
 from classroom.catalogue.region.region import Region
-from classroom.catalogue.region.scope import Scope
 from classroom.catalogue.region.values import BellSchedule, Listener, SchoolClass
 from classroom.catalogue.schema import lessons
+from classroom.catalogue.scope import of_school
 from classroom.model import LessonId
 from tests.unit.catalogue.entries import DATABASES, entry
 from tests.unit.catalogue.region.town import NOW, SECRET, WEDNESDAY, ZONE, bells, open_town
@@ -157,8 +157,8 @@ async def test_bells_are_a_fact_and_what_then_meets_is_told(town):
     told = await region.timetable.conflicts()
     assert [meeting.entry_id for meeting in told] == [mine.id, theirs.id]
     assert "2026-12-02）已有《数学》王建华老师" in told[0].text
-    assert [each.entry_id for each in await region.timetable.conflicts(Scope(school_id=ids["shanping"]))] == []
-    assert len(await region.timetable.conflicts(Scope(school_id=ids["bijia"]))) == 2
+    assert [each.entry_id for each in await region.timetable.conflicts(of_school(ids["shanping"]))] == []
+    assert len(await region.timetable.conflicts(of_school(ids["bijia"]))) == 2
 
 
 async def test_two_who_write_at_once_do_not_both_get_the_room(town):
@@ -431,9 +431,9 @@ async def test_a_plan_is_changed_by_those_whose_classroom_leads(town):
     await town.region.timetable.create(town.entry(listeners=(town.listener("bijia room"),)))
     (plan,) = await planned(town)
     with pytest.raises(NotFound):
-        await planning.cancel(plan.lesson_id, Scope(school_id=ids["bijia"]))
+        await planning.cancel(plan.lesson_id, of_school(ids["bijia"]))
     with pytest.raises(NotFound):
-        await planning.plan(town.lesson(), Scope(school_id=ids["bijia"]))
-    await planning.cancel(plan.lesson_id, Scope(school_id=ids["town"]))
+        await planning.plan(town.lesson(), of_school(ids["bijia"]))
+    await planning.cancel(plan.lesson_id, of_school(ids["town"]))
     with pytest.raises(NotFound):
         await planning.cancel(LessonId("nothing"))

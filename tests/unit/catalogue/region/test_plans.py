@@ -11,8 +11,8 @@ from classroom.catalogue.database import Database, database_url
 from classroom.catalogue.region import schema
 from classroom.catalogue.region.errors import NotFound
 from classroom.catalogue.region.plans import Plans, PlanState
-from classroom.catalogue.region.scope import Scope
 from classroom.catalogue.schema import lessons
+from classroom.catalogue.scope import Scope, of_school
 from classroom.model import LessonId
 from tests.unit.catalogue.entries import DATABASES, new_url
 
@@ -115,11 +115,11 @@ async def test_what_is_not_planned_is_not_found(plans):
 
 async def test_a_day_is_told_in_its_order_and_within_a_scope(plans):
     assert ids(await plans.plans_of(DAY)) == ["early", "late"]
-    assert ids(await plans.plans_of(DAY, Scope(district_id=1))) == ["early", "late"]
-    assert ids(await plans.plans_of(DAY, Scope(district_id=3))) == ["early", "late"]  # a classroom there listens
-    assert ids(await plans.plans_of(DAY, Scope(school_id=2))) == ["early"]
-    assert ids(await plans.plans_of(DAY, Scope(school_id=1, district_id=3))) == ["early", "late"]
-    assert ids(await plans.plans_of(DAY + timedelta(days=1), Scope(school_id=1))) == []
+    assert ids(await plans.plans_of(DAY, Scope(frozenset({1, 2, 3})))) == ["early", "late"]
+    assert ids(await plans.plans_of(DAY, Scope(frozenset({3})))) == ["early", "late"]  # a classroom there listens
+    assert ids(await plans.plans_of(DAY, of_school(2))) == ["early"]
+    assert ids(await plans.plans_of(DAY, Scope(frozenset({3}), 1))) == ["early", "late"]
+    assert ids(await plans.plans_of(DAY + timedelta(days=1), of_school(1))) == []
     assert ids(await plans.plans_of(DAY, person_id=1)) == ["early", "late"]
     assert ids(await plans.plans_of(DAY, person_id=2)) == ["early"]
 

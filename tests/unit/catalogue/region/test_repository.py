@@ -11,7 +11,8 @@ from sqlalchemy import select, text
 from classroom.catalogue.region import schema
 from classroom.catalogue.region.calendar import Bell, Weeks
 from classroom.catalogue.region.errors import BadValue, Duplicate, InUse, NotFound, ValueChanged
-from classroom.catalogue.region.scope import Scope
+from classroom.catalogue.region.kinds import KINDS, TERMS
+from classroom.catalogue.region.repository import Repository
 from classroom.catalogue.region.values import (
     BellSchedule,
     Classroom,
@@ -24,6 +25,7 @@ from classroom.catalogue.region.values import (
     TimetableEntry,
     parsed,
 )
+from classroom.catalogue.scope import NOTHING, OutOfScope, Scope, of_school
 from tests.unit.catalogue.entries import DATABASES
 from tests.unit.catalogue.region.town import SECRET, bells, open_town
 
@@ -70,8 +72,9 @@ async def test_pages_words_and_columns_narrow_what_is_found(town):
 
 async def test_a_scope_hides_what_is_not_in_it(town):
     region, ids = town.region, town.ids
-    district, school = Scope(district_id=ids["dazu"]), Scope(school_id=ids["shanping"])
-    assert values(await region.districts.find(Scope(district_id=ids["city"]))) == ["重庆市", "大足区", "璧山区"]
+    district, school = Scope(frozenset({ids["dazu"]})), of_school(ids["shanping"])
+    city = Scope(frozenset(ids[name] for name in ("city", "dazu", "bishan")))
+    assert values(await region.districts.find(city)) == ["重庆市", "大足区", "璧山区"]
     assert values(await region.districts.find(district)) == ["大足区"]
     assert values(await region.schools.find(district)) == ["大足区龙岗小学", "大足区山坪小学"]
     assert values(await region.schools.find(school)) == ["大足区山坪小学"]
@@ -91,6 +94,51 @@ async def test_a_scope_hides_what_is_not_in_it(town):
         await region.schools.delete(ids["bijia"], district)
 
 
+async def test_who_reaches_nothing_sees_and_changes_nothing(town):
+    await town.region.timetable.create(town.entry())
+    for kind in KINDS:
+        found = await Repository(town.region.database, kind, town.region.numbers).find(NOTHING)
+        assert found.total == (1 if kind is TERMS else 0), kind.en
+    for district in (None, town.ids["dazu"]):
+        with pytest.raises(NotFound):
+            await town.region.districts.create(District("500999", "又一区", district), NOTHING)
+    with pytest.raises(NotFound):
+        await town.region.schools.delete(town.ids["bijia"], NOTHING)
+
+
+async def test_a_district_may_have_new_ones_below_it_and_none_beside(town):
+    ids, districts = town.ids, town.region.districts
+    dazu = Scope(frozenset({ids["dazu"]}))
+    assert (await districts.create(District("500111001", "龙岗街道", ids["dazu"]), dazu)).value.parent_id == ids["dazu"]
+    for above in (None, ids["city"], ids["bishan"]):
+        with pytest.raises(NotFound):
+            await districts.create(District("500112", "渝北区", above), dazu)
+
+
+async def test_the_terms_of_all_are_not_for_one_district_to_change(town):
+    dazu, terms = Scope(frozenset({town.ids["dazu"]})), town.region.terms
+    with pytest.raises(NotFound):
+        await terms.update(town.ids["term"], Term("x", date(2026, 9, 1), date(2026, 9, 30)), dazu)
+    with pytest.raises(NotFound):
+        await terms.create(Term("2030年秋", date(2030, 9, 1), date(2031, 1, 20)), dazu)
+
+
+async def test_nobody_takes_a_school_or_a_district_away_from_those_above(town):
+    ids, region = town.ids, town.region
+    school = (await region.schools.get(ids["shanping"])).value
+    for scope in (of_school(ids["shanping"]), Scope(frozenset({ids["dazu"]}))):
+        with pytest.raises(OutOfScope):
+            await region.schools.update(ids["shanping"], replace(school, district_id=ids["bishan"]), scope)
+        renamed = replace(school, short_name="山坪")
+        assert (await region.schools.update(ids["shanping"], renamed, scope)).value == renamed
+    dazu = (await region.districts.get(ids["dazu"])).value
+    for above in (None, ids["bishan"]):
+        with pytest.raises(OutOfScope):
+            await region.districts.update(ids["dazu"], replace(dazu, parent_id=above), Scope(frozenset({ids["dazu"]})))
+    city = Scope(frozenset(ids[name] for name in ("city", "dazu", "bishan")))
+    await region.schools.update(ids["shanping"], replace(school, district_id=ids["bishan"]), city)
+
+
 async def test_an_entry_is_seen_where_it_is_heard_and_owned_where_it_is_taught(town):
     ids, timetable = town.ids, town.region.timetable
     entry = await timetable.create(town.entry(listeners=(town.listener("bijia room"),)))
@@ -98,9 +146,9 @@ async def test_an_entry_is_seen_where_it_is_heard_and_owned_where_it_is_taught(t
     assert entry.names["class_id"] == "龙岗小学 三年级1班"
     await town.region.subscriptions.create(town.subscription())
     for school, total in [("town", 1), ("bijia", 1), ("shanping", 1)]:
-        assert (await timetable.find(Scope(school_id=ids[school]))).total == total
+        assert (await timetable.find(of_school(ids[school]))).total == total
     with pytest.raises(NotFound):
-        await timetable.delete(entry.id, Scope(school_id=ids["bijia"]))
+        await timetable.delete(entry.id, of_school(ids["bijia"]))
 
 
 async def test_the_same_key_is_refused_and_named(town):
