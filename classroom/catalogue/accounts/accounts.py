@@ -287,6 +287,8 @@ async def _require_fitting(connection: AsyncConnection, by: Manager, values: Acc
     else:
         by.scope.require_everything()
     if values.person_id is not None:
-        school_id = await connection.scalar(select(people.c.school_id).where(people.c.id == values.person_id))
-        if school_id is None or values.school_id not in (None, school_id):
+        place = select(schools.c.id, schools.c.district_id).join(people, people.c.school_id == schools.c.id)
+        row = (await connection.execute(place.where(people.c.id == values.person_id))).one_or_none()
+        if row is None or values.school_id not in (None, row.id):
             raise BadAccount("学校里没有这个人。 There is no such person in the school.")
+        by.scope.require_school(row.id, row.district_id)  # whoever is that person may teach in that person's place

@@ -26,6 +26,7 @@ accounts = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("signed_in_at", UtcDateTime),
     UniqueConstraint("oidc_issuer", "oidc_subject"),
+    sqlite_autoincrement=True,  # the log and lessons know people by it: an id is not given twice
 )
 
 account_sessions = Table(

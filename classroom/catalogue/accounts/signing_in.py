@@ -143,11 +143,10 @@ class SigningIn:
             raise BadPassword("新密码和旧密码相同。 The new password is the old one.")
         hashed = await self._passwords.hash(new)
         async with self._database.writing() as connection:
-            await connection.execute(
-                update(accounts)
-                .where(is_it)
-                .values(password_hash=hashed, must_change=False, failures=0, locked_until=None)
-            )
+            unchanged = accounts.c.password_hash == row.password_hash  # while the passwords were looked at
+            values = {"password_hash": hashed, "must_change": False, "failures": 0, "locked_until": None}
+            if (await connection.execute(update(accounts).where(is_it, unchanged).values(values))).rowcount != 1:
+                raise BadLogin
             await end_sessions(connection, account_id)
 
     async def _note(self, account_id: int, **values: object) -> None:

@@ -176,6 +176,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["school_id"], ["schools.id"], name="fk_accounts_school_id", ondelete="RESTRICT"),
         sa.UniqueConstraint("login", name="uq_accounts_login"),
         sa.UniqueConstraint("oidc_issuer", "oidc_subject", name="uq_accounts_oidc_issuer_oidc_subject"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_accounts_district_id", "accounts", ["district_id"])
     op.create_index("ix_accounts_person_id", "accounts", ["person_id"])

@@ -268,6 +268,42 @@ async def test_each_looks_after_the_accounts_within_reach(catalogue):
     await catalogue.accounts.reset_password(district, studies)
 
 
+async def test_nobody_is_made_a_teacher_of_another_district(catalogue):
+    there = await catalogue.manager(AccountRole.OPERATOR, district_id=3)
+    wang = AccountValues("某人", AccountRole.OPERATOR, person_id=5, district_id=3)
+    with pytest.raises(OutOfScope):
+        await catalogue.accounts.add(there, "more", wang, NOW)
+    with pytest.raises(OutOfScope):
+        await catalogue.accounts.change(there, there.account_id, wang)
+    here = await catalogue.manager(AccountRole.OPERATOR, district_id=2)
+    await catalogue.accounts.add(here, "more", AccountValues("某人", AccountRole.OPERATOR, 5, 2), NOW)
+
+
+async def test_an_account_is_never_taken_for_one_that_is_gone(catalogue):
+    gone, _ = await catalogue.teacher()
+    await catalogue.accounts.remove(ROOT, gone)
+    assert (await catalogue.teacher())[0] > gone
+
+
+async def test_a_password_that_was_reset_meanwhile_is_not_changed(catalogue):
+    account_id, first = await catalogue.teacher()
+
+    class Slow(Passwords):
+        async def hash(self, password: str) -> str:
+            hashed = await super().hash(password)
+            reset.append((await catalogue.accounts.reset_password(ROOT, account_id))[1])
+            return hashed
+
+    reset: list[str] = []
+    slow = Slow()
+    try:
+        with pytest.raises(BadLogin):
+            await SigningIn(catalogue.database, slow).change_password(account_id, first, GOOD)
+    finally:
+        slow.close()
+    assert (await catalogue.signing_in.by_password("wang", reset[0], NOW)).must_change
+
+
 async def test_nobody_takes_away_what_they_stand_on(catalogue):
     root = await catalogue.manager(AccountRole.OPERATOR)
     for values in (
