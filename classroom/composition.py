@@ -62,6 +62,7 @@ from classroom.web.local_ca import ca_path
 from classroom.web.openid import OpenIdProvider
 from classroom.web.secret import STATE, secret_of
 from classroom.web.tls import Tls, reloading
+from classroom.web.withdrawn import Withdrawn
 from classroom.worker import COMMAND
 
 if TYPE_CHECKING:
@@ -238,6 +239,7 @@ class Node:
                 pairings=PairingDesk(),
                 pairing_guesses=RateLimit(PAIRING_GUESSES_PER_MINUTE),
                 secret=secret,
+                withdrawn=Withdrawn(),
                 bad_tokens=RateLimit(settings.bad_tokens_per_minute),
                 max_connections=settings.max_connections,
                 proxies=settings.proxies,

@@ -46,6 +46,7 @@ class Pairing:
     name: str
     address: str
     expires_at: datetime
+    taken: bool = False  # an operator has used its code
     credential: str | None = None
 
 
@@ -75,7 +76,7 @@ class PairingDesk:
         """The device that shows this code and was not paired yet. Raises UnknownCode."""
         self._expire(now)
         pairing = self._by_code.get(code)
-        if pairing is None or pairing.credential is not None:
+        if pairing is None or pairing.taken:
             raise UnknownCode(
                 "没有设备显示这个配对码，或已过期。请核对屏幕上的配对码。 "
                 "No device shows this code, or not any more; look at its screen again."

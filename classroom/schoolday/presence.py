@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from classroom.catalogue.accounts.devices import PairedDevice, Sighting
 from classroom.catalogue.database import CatalogueUnavailable
+from classroom.catalogue.passages import storable
 from classroom.model import DeviceKind
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Presence:
         where = known.stored.room.id, known.stored.device.kind
         before = self.room(*where)
         known.report = report
-        known.stored = replace(known.stored, version=report.version, report=asdict(report))
+        known.stored = replace(known.stored, version=storable(report.version), report=asdict(report))
         self._see(known)
         if self.room(*where) != before:
             self._on_change(known.stored.room.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ from pydantic import Field
 from classroom.catalogue.accounts.accounts import AccountValues, Manager
 from classroom.live.lesson import iso
 from classroom.model import AccountRole
+from classroom.schoolday.admission import participant_of_account
 from classroom.web.bodies import Body, Query, number_in, read_body, read_query
 from classroom.web.context import CONTEXT
 from classroom.web.principal import account_of
@@ -18,6 +20,7 @@ from classroom.web.responses import json_response
 
 if TYPE_CHECKING:
     from classroom.catalogue.accounts.account import Account
+    from classroom.web.context import Context
 
 Id = Annotated[int, Field(ge=1, le=(1 << 62))]
 Name = Annotated[str, Field(min_length=1, max_length=60)]
@@ -106,7 +109,10 @@ async def change(request: web.Request) -> web.Response:
     """Say all of an account anew, but for its login."""
     body = await read_body(request, _Values)
     context = request.app[CONTEXT]
-    changed = await context.accounts.change(_manager(request), number_in(request, "account"), body.values())
+    before = await context.accounts.one(_manager(request), number_in(request, "account"))
+    changed = await context.accounts.change(_manager(request), before.id, body.values())
+    if _part(before) != _part(changed):
+        await _show_out(context, changed)
     await context.audit.note(request, "account.change", changed.login, body.model_dump(mode="json"))
     return json_response(describe(changed))
 
@@ -115,6 +121,7 @@ async def remove(request: web.Request) -> web.Response:
     """Forget an account."""
     context = request.app[CONTEXT]
     gone = await context.accounts.remove(_manager(request), number_in(request, "account"))
+    await _show_out(context, gone)
     await context.audit.note(request, "account.remove", gone.login, {"name": gone.name})
     return web.Response(status=204)
 
@@ -123,6 +130,7 @@ async def reset_password(request: web.Request) -> web.Response:
     """A new one-time password, which is told once; whoever was signed in no longer is."""
     context = request.app[CONTEXT]
     account, password = await context.accounts.reset_password(_manager(request), number_in(request, "account"))
+    await _show_out(context, account)
     await context.audit.note(request, "account.reset_password", account.login)
     return json_response({"password": password})
 
@@ -131,6 +139,7 @@ async def unbind(request: web.Request) -> web.Response:
     """Forget whom the account is at the OpenID provider."""
     context = request.app[CONTEXT]
     account = await context.accounts.unbind(_manager(request), number_in(request, "account"))
+    await _show_out(context, account)
     await context.audit.note(request, "account.unbind", account.login)
     return web.Response(status=204)
 
@@ -138,6 +147,18 @@ async def unbind(request: web.Request) -> web.Response:
 def _manager(request: web.Request) -> Manager:
     principal = account_of(request)
     return Manager(principal.role, principal.scope, principal.account_id)
+
+
+def _part(account: Account) -> tuple[object, ...]:
+    """What decides as what somebody may come into lessons."""
+    return account.role, account.person_id, account.district_id, account.school_id, account.disabled
+
+
+async def _show_out(context: Context, account: Account) -> None:
+    """Out of every lesson: whoever still may comes back with another token."""
+    participant = participant_of_account(account.id)
+    context.withdrawn.withdraw(participant, time.time())
+    await context.service.expel(participant, "the account is not what it was")
 
 
 def describe(account: Account) -> dict[str, Any]:

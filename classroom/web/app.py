@@ -25,7 +25,7 @@ from classroom.web import (
     trust,
 )
 from classroom.web.context import CONTEXT, Context
-from classroom.web.control import OPEN_SOCKETS, WIRE, close_all, control
+from classroom.web.control import OPEN_SOCKETS, STRANGERS, WIRE, close_all, control
 from classroom.web.doors import CORS, Door
 from classroom.web.gate import gate
 from classroom.web.limits import MAX_BODY_BYTES
@@ -60,6 +60,7 @@ def make_app(context: Context) -> web.Application:
     app = web.Application(middlewares=[count_requests, problems, gate], client_max_size=MAX_BODY_BYTES)
     app[CONTEXT] = context
     app[OPEN_SOCKETS] = set()
+    app[STRANGERS] = {}
     app[WIRE] = Wire()
     app[devices.OPEN_DEVICES] = set()
     app[PROXIES] = context.proxies

@@ -222,6 +222,7 @@ class Deliverer:
     lesson: LessonId
     role: Role
     participant: ParticipantId
+    issued_at_s: int
 
     def require(self, lesson: LessonId) -> None:
         """Raise Forbidden unless the token is for this lesson."""
@@ -256,14 +257,15 @@ def verify_deliverer(secret: str, token: str, wall_s: float) -> Deliverer:
     try:
         payload = _decode(secret, token)
         if payload.get("role") == _DELIVERY:
-            deliverer = Deliverer(parse_lesson_id(str(payload["lesson"])), Role(payload["of"]), payload["sub"])
+            lesson, issued_at_s = parse_lesson_id(str(payload["lesson"])), int(payload["iat"])
+            deliverer = Deliverer(lesson, Role(payload["of"]), payload["sub"], issued_at_s)
             _refuse_expired(int(payload["exp"]), wall_s)
             return deliverer
     except _NOT_OURS:
         raise BadToken("令牌无效，请重新领取。 The token is not valid; get a new one.") from None
     claims = verify_token(secret, token, wall_s)
     claims.require(Action.DELIVER, claims.lesson)
-    return Deliverer(claims.lesson, claims.role, claims.participant)
+    return Deliverer(claims.lesson, claims.role, claims.participant, claims.issued_at_s)
 
 
 def _decode(secret: str, token: str) -> dict[str, Any]:

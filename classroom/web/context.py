@@ -27,7 +27,7 @@ from classroom.web.auth import (
 )
 from classroom.web.identity import bearer_of
 from classroom.web.limits import BODY_S, MAX_BODY_BYTES
-from classroom.web.origin import address_of
+from classroom.web.origin import network_of
 from classroom.web.principal import PRINCIPAL, AccountPrincipal
 from classroom.web.problem import Refusal
 
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from classroom.web.limits import RateLimit
     from classroom.web.openid import OpenIdProvider
     from classroom.web.origin import Networks
+    from classroom.web.withdrawn import Withdrawn
 
 T = TypeVar("T")
 Reader = Claims | ViewerKey | Operator | AccountPrincipal
@@ -150,6 +151,7 @@ class Context:
     pairings: PairingDesk
     pairing_guesses: RateLimit
     secret: str
+    withdrawn: Withdrawn
     bad_tokens: RateLimit
     max_connections: int
     proxies: Networks  # whose word about a client's address is taken
@@ -186,28 +188,36 @@ class Context:
     def _check(self, verify: Callable[[str, str, float], T], token: str, address: str) -> T:
         try:
             found = verify(self.secret, token, time.time())
-            if isinstance(found, Claims | Deliverer) and self.day.presence.is_revoked(found.participant):
-                raise BadToken("这台设备已被解除绑定。 The device was revoked.")
+            if isinstance(found, Claims | Deliverer):
+                if self.day.presence.is_revoked(found.participant):
+                    raise BadToken("这台设备已被解除绑定。 The device was revoked.")
+                if self.withdrawn.has(found.participant, found.issued_at_s):
+                    raise BadToken("账号已变更，请重新登录。 The account is not what it was; sign in again.")
             return found
         except BadToken:
             wait_s = self.bad_tokens.spend(address, time.monotonic())
             if wait_s is None:
                 raise
-            raise Refusal(
-                429,
-                "too_many_requests",
-                "无效令牌过多，请稍后再试。 Too many bad tokens from this address; try again later.",
-                Retry_After=str(wait_s),
-            ) from None
+            raise too_many_bad_tokens(wait_s) from None
 
 
 CONTEXT = web.AppKey("context", Context)
 
 
+def too_many_bad_tokens(wait_s: int) -> Refusal:
+    """Somebody seems to be guessing."""
+    return Refusal(
+        429,
+        "too_many_requests",
+        "无效令牌过多，请稍后再试。 Too many bad tokens from this address; try again later.",
+        Retry_After=str(wait_s),
+    )
+
+
 def admit(request: web.Request, action: Action) -> Claims:
     """Let a request in: raises InvalidLessonId, BadToken, Forbidden, Refusal (429)."""
     lesson = parse_lesson_id(request.match_info["lesson"])
-    claims = request.app[CONTEXT].verify(bearer_of(request), address_of(request))
+    claims = request.app[CONTEXT].verify(bearer_of(request), network_of(request))
     claims.require(action, lesson)
     return claims
 
@@ -216,7 +226,7 @@ def admit_operator(request: web.Request) -> Operator | AccountPrincipal:
     """Let in an account that has the right, or the token of an operator: raises BadToken, Refusal (429)."""
     if (account := _admitted(request)) is not None:
         return account
-    return request.app[CONTEXT].verify_operator(bearer_of(request), address_of(request))
+    return request.app[CONTEXT].verify_operator(bearer_of(request), network_of(request))
 
 
 def admit_reader(request: web.Request, holding: str | None, *, key_in_address: bool = False) -> Reader:
@@ -232,9 +242,9 @@ def admit_reader(request: web.Request, holding: str | None, *, key_in_address: b
     key = request.query.get("key") if key_in_address and "Authorization" not in request.headers else None
     reader: Reader
     if key is not None:
-        reader = context.verify_viewer_key(key, address_of(request))
+        reader = context.verify_viewer_key(key, network_of(request))
     else:
-        reader = context.verify_reader(bearer_of(request), address_of(request))
+        reader = context.verify_reader(bearer_of(request), network_of(request))
     if isinstance(reader, Claims):
         reader.require(Action.FOLLOW, lesson)
     elif isinstance(reader, ViewerKey):
@@ -250,7 +260,7 @@ async def admit_editor(request: web.Request) -> LessonId:
         if not await accounts.may_edit(lesson, account.role, account.scope, account.person_id):
             raise Forbidden(REFUSALS[Action.EDIT])
         return lesson
-    reader = request.app[CONTEXT].verify_reader(bearer_of(request), address_of(request))
+    reader = request.app[CONTEXT].verify_reader(bearer_of(request), network_of(request))
     if isinstance(reader, Claims):
         reader.require(Action.EDIT, lesson)
     elif isinstance(reader, ViewerKey):
@@ -260,7 +270,7 @@ async def admit_editor(request: web.Request) -> LessonId:
 
 def admit_deliverer(request: web.Request) -> Deliverer:
     """Let a delivery in: raises BadToken, Forbidden, Refusal (429)."""
-    return request.app[CONTEXT].verify_deliverer(bearer_of(request), address_of(request))
+    return request.app[CONTEXT].verify_deliverer(bearer_of(request), network_of(request))
 
 
 def _admitted(request: web.Request) -> AccountPrincipal | None:
@@ -269,7 +279,7 @@ def _admitted(request: web.Request) -> AccountPrincipal | None:
     return principal if isinstance(principal, AccountPrincipal) else None
 
 
-async def read_bytes(request: web.Request, content_type: str, limit_bytes: int) -> bytes:
+async def read_bytes(request: web.Request, content_type: str, limit_bytes: int, within_s: float = BODY_S) -> bytes:
     """The body, whatever the limit of the application is; raises Refusal (408, 413, 415)."""
     if request.content_type != content_type:
         raise Refusal(
@@ -277,7 +287,7 @@ async def read_bytes(request: web.Request, content_type: str, limit_bytes: int) 
         )
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_S):
+        async with asyncio.timeout(within_s):
             async for part in request.content.iter_any():
                 body += part
                 if len(body) > limit_bytes:

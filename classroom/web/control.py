@@ -16,7 +16,7 @@ from classroom.model import InvalidLessonId, parse_lesson_id
 from classroom.web.auth import Action, BadToken, Claims, Forbidden
 from classroom.web.context import CONTEXT, Context
 from classroom.web.limits import HELLO_S, MAX_MESSAGE_BYTES
-from classroom.web.origin import address_of
+from classroom.web.origin import network_of
 from classroom.web.problem import Refusal
 from classroom.web.wire import Wire, text_of
 
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 15.0  # a client that does not answer a WebSocket ping within half of it is gone
 MAX_COMMANDS = 8  # of one client at work; it is read on when one is done
+MAX_STRANGERS = 1000  # who are connected and have shown no token; they take nobody's place
 MESSAGES_PER_S, BURST = 20.0, 100.0  # of one client; what it says faster is read later
 UNAUTHORIZED, FORBIDDEN, UNKNOWN_LESSON, NO_HELLO = 4401, 4403, 4404, 4408
 
@@ -38,6 +39,7 @@ _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
 
 
 OPEN_SOCKETS = web.AppKey("open control sockets", set[web.WebSocketResponse])
+STRANGERS = web.AppKey("sockets without a token", dict[web.WebSocketResponse, "asyncio.Transport | None"])
 WIRE = web.AppKey("wire", Wire)
 
 
@@ -59,14 +61,18 @@ async def control(request: web.Request) -> web.StreamResponse:
     context, sockets = request.app[CONTEXT], request.app[OPEN_SOCKETS]
     if context.service.draining:
         raise live.Draining("服务器正在重启，请稍后再试。 The server is restarting; try again in a moment.")
-    if len(sockets) >= context.max_connections:
+    strangers = request.app[STRANGERS]
+    if len(sockets) - len(strangers) >= context.max_connections:
         raise live.Busy("连接已满，请稍后再试。 The server has as many connections as it may; try again later.")
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=MAX_MESSAGE_BYTES)
+    _make_room(strangers)
     sockets.add(socket)
+    strangers[socket] = request.transport
     try:
         await socket.prepare(request)
         try:
             claims, hello = await _greet(request, socket, context)
+            strangers.pop(socket, None)
             reason = await _serve(socket, request.app[WIRE], context, claims, hello)
             if reason is not None and reason != SUPERSEDED:  # who has come back elsewhere answers no closing
                 await socket.close(code=WSCloseCode.SERVICE_RESTART, message=b"the server restarts")
@@ -77,7 +83,16 @@ async def control(request: web.Request) -> web.StreamResponse:
             pass  # the client is gone
     finally:
         sockets.discard(socket)
+        strangers.pop(socket, None)
     return socket
+
+
+def _make_room(strangers: dict[web.WebSocketResponse, asyncio.Transport | None]) -> None:
+    """Who has had the longest to show a token goes first: whoever has one does so at once."""
+    while len(strangers) >= MAX_STRANGERS:
+        transport = strangers.pop(next(iter(strangers)))
+        if transport is not None:
+            transport.abort()
 
 
 async def _greet(request: web.Request, socket: web.WebSocketResponse, context: Context) -> tuple[Claims, Hello]:
@@ -94,7 +109,7 @@ async def _greet(request: web.Request, socket: web.WebSocketResponse, context: C
         raise _Close(WSCloseCode.POLICY_VIOLATION, "bad_message", "第一条消息应为 hello。 The first message is hello.")
     try:
         lesson = parse_lesson_id(request.match_info["lesson"])
-        claims = context.verify(hello.token, address_of(request))
+        claims = context.verify(hello.token, network_of(request))
         claims.require(Action.FOLLOW, lesson)
     except InvalidLessonId as error:
         raise _Close(UNKNOWN_LESSON, "unknown_lesson", str(error)) from None

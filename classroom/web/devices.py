@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,8 +27,9 @@ from classroom.schoolday.messages import (
 )
 from classroom.schoolday.pairing import UnknownCode, parse_code
 from classroom.web.bodies import Body, read_body
-from classroom.web.context import CONTEXT
+from classroom.web.context import CONTEXT, too_many_bad_tokens
 from classroom.web.limits import MAX_MESSAGE_BYTES
+from classroom.web.origin import network_of
 from classroom.web.pairing import be_patient
 from classroom.web.principal import DevicePrincipal, account_of, not_paired
 from classroom.web.problem import RETRY_AFTER_S, Refusal
@@ -87,6 +89,10 @@ async def device_socket(request: web.Request) -> web.StreamResponse:
         raise live.Busy("连接已满，请稍后再试。 The server has as many connections as it may; try again later.")
     await day_is_known(context.day)
     principal = await _device(request)
+    if principal is None:
+        wait_s = context.bad_tokens.spend(network_of(request), time.monotonic())
+        if wait_s is not None:
+            raise too_many_bad_tokens(wait_s)
     # What a device is told is short and seldom; a compressor for each would be most of what it costs.
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=MAX_MESSAGE_BYTES, compress=False)
     sockets.add(socket)
@@ -211,16 +217,17 @@ async def assign(request: web.Request) -> web.Response:
         raise
     room = await context.devices.room(asked.classroom_id)
     account.scope.require_school(room.school_id, room.district_id)
-    if pairing.credential is not None:
+    if pairing.taken:
         raise UnknownCode("这台设备刚刚已被绑定。 The device was paired a moment ago.")
-    pairing.credential = credential = new_credential()
+    pairing.taken, credential = True, new_credential()
     try:
         name = asked.name or pairing.name or room.name
         paired = await context.devices.add(pairing.kind, room, name, credential, account.account_id, now)
     except BaseException:
-        pairing.credential = None
+        pairing.taken = False
         raise
     context.day.presence.add(paired)
+    pairing.credential = credential  # and not before: the device comes with it at once
     logger.info("device=%s %s paired for classroom %d", paired.device.id, paired.device.kind, room.id)
     detail = {"kind": paired.device.kind, "classroom_id": room.id, "name": name}
     await context.audit.note(request, "device.pair", paired.device.id, detail)
@@ -245,6 +252,7 @@ async def set_volume(request: web.Request) -> web.Response:
     asked = await read_body(request, _Volume)
     await context.devices.set_volume(known.stored.device.id, asked.volume)
     context.day.presence.set_volume(known.stored.device.id, asked.volume)
+    await context.audit.note(request, "device.volume", known.stored.device.id, {"volume": asked.volume})
     return web.Response(status=204)
 
 

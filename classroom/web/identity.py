@@ -77,11 +77,18 @@ class Identities:
         if kind is DevicePrincipal and bearer_of(request):
             return True
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return urlsplit(request.headers.get("Origin", "")).netloc == request.host
+            return _host_in(request.headers.get("Origin", "")) == request.host
         if request.method in SAFE:
             return True
         given = request.headers.get(CSRF_HEADER, "")
         return hmac.compare_digest(self.csrf_of(request, kind).encode(), given.encode(errors="replace"))
+
+
+def _host_in(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # no address at all
+        return None
 
 
 def bearer_of(request: web.Request) -> str:

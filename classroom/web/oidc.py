@@ -20,7 +20,7 @@ from classroom.catalogue.accounts.signing_in import AccountDisabled, UnknownPers
 from classroom.model import ClassroomError
 from classroom.web.context import CONTEXT, Context
 from classroom.web.openid import SignInFailed
-from classroom.web.origin import address_of, is_secure, origin_of
+from classroom.web.origin import is_secure, network_of, origin_of
 from classroom.web.plain_page import plain_page
 from classroom.web.problem import Refusal, refusal_of
 from classroom.web.sessions import begin_session, spend
@@ -42,7 +42,7 @@ async def start(request: web.Request) -> web.Response:
     """Send the browser to the provider; afterwards it comes to ``next``, a path of ours."""
     context = request.app[CONTEXT]
     provider = _provider(context)
-    spend(context.sign_ins, address_of(request))
+    spend(context.sign_ins, network_of(request))
     waiting = {
         "state": secrets.token_urlsafe(24),
         "nonce": secrets.token_urlsafe(24),
@@ -65,7 +65,7 @@ async def callback(request: web.Request) -> web.Response:
     """The browser is back: a session, or a page that says why not."""
     context = request.app[CONTEXT]
     provider = _provider(context)
-    spend(context.sign_ins, address_of(request))
+    spend(context.sign_ins, network_of(request))
     try:
         waiting = _waiting(request, context)
         if "code" not in request.query or request.query.get("iss", provider.issuer) != provider.issuer:

@@ -11,13 +11,20 @@ PROXIES: web.AppKey[Networks] = web.AppKey("trusted proxies", tuple)
 
 
 def address_of(request: web.BaseRequest) -> str:
-    """The address of the client, for rate limits and the audit log: what the last proxy of ours was asked from."""
+    """The address of the client, for the audit log: what the last proxy of ours was asked from."""
     address = request.remote or "?"
     for told in reversed(_told(request, "X-Forwarded-For")):
         if not _is_proxy(request, address):
             break
         address = told
     return address
+
+
+def network_of(request: web.BaseRequest) -> str:
+    """Whom rate limits go by: an address of IPv4, a /64 of IPv6, of which one subscriber has every address."""
+    address = address_of(request)
+    ip = _ip(address)
+    return str(IPv6Network((ip, 64), strict=False)) if isinstance(ip, IPv6Address) else str(ip or address)
 
 
 def is_secure(request: web.BaseRequest) -> bool:
@@ -39,10 +46,14 @@ def _is_proxy(request: web.BaseRequest, address: str) -> bool:
     proxies: Networks = request.app[PROXIES] if isinstance(request, web.Request) else ()
     if not proxies:
         return False
+    ip = _ip(address)
+    return ip is not None and any(ip in network for network in proxies)
+
+
+def _ip(address: str) -> IPv4Address | IPv6Address | None:
     try:
-        ip: IPv4Address | IPv6Address = ip_address(address)
+        ip = ip_address(address.partition("%")[0])
     except ValueError:
-        return False
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:  # as a socket for both families tells it
-        ip = ip.ipv4_mapped
-    return any(ip in network for network in proxies)
+        return None
+    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None  # as a socket for both families tells it
+    return mapped or ip

@@ -17,7 +17,7 @@ from classroom.schoolday.pairing import PairingExpired, format_code, parse_code
 from classroom.web.bodies import Body, read_body
 from classroom.web.context import CONTEXT
 from classroom.web.identity import set_device_cookie
-from classroom.web.origin import address_of
+from classroom.web.origin import network_of, origin_of
 from classroom.web.problem import Refusal
 from classroom.web.responses import json_response
 
@@ -47,9 +47,9 @@ def routes() -> list[web.RouteDef]:
 
 async def begin(request: web.Request) -> web.Response:
     """Give a device a code."""
-    be_patient(request.app[CONTEXT].pairing_guesses, address_of(request))
+    be_patient(request.app[CONTEXT].pairing_guesses, network_of(request))
     asked = await read_body(request, _Begin)
-    pairing = request.app[CONTEXT].pairings.begin(asked.kind, asked.name, address_of(request), datetime.now(UTC))
+    pairing = request.app[CONTEXT].pairings.begin(asked.kind, asked.name, network_of(request), datetime.now(UTC))
     told = {"code": format_code(pairing.code), "expires_at": iso(pairing.expires_at), "poll": pairing.poll}
     return json_response(told, status=201)
 
@@ -61,7 +61,7 @@ async def poll(request: web.Request) -> web.Response:
     try:
         pairing = context.pairings.poll(asked.poll, datetime.now(UTC))
     except PairingExpired:
-        be_patient(context.pairing_guesses, address_of(request))
+        be_patient(context.pairing_guesses, network_of(request))
         raise
     if pairing.credential is None:
         return json_response({"paired": False}, status=202)
@@ -74,11 +74,11 @@ async def poll(request: web.Request) -> web.Response:
 
 async def qr(request: web.Request) -> web.Response:
     """Where an operator's telephone is to go, as a picture; of every code, so that it tells nobody which there are."""
-    be_patient(request.app[CONTEXT].pairing_guesses, address_of(request))
+    be_patient(request.app[CONTEXT].pairing_guesses, network_of(request))
     code = parse_code(request.match_info["code"])
     if code is None:
         raise Refusal(404, "not_found", "没有这个地址。 There is nothing at this address.")
-    address = f"{request.url.origin()}/admin/terminals?code={format_code(code)}"
+    address = f"{origin_of(request)}/admin/terminals?code={format_code(code)}"
     picture = io.BytesIO()
     segno.make(address, error="m", micro=False).save(
         picture, kind="svg", border=2, dark=QR_DARK, light=QR_LIGHT, xmldecl=False, svgns=True, omitsize=True

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from aiohttp import web
 from pydantic import Field
 
+from classroom.catalogue.accounts.logins import login_of
 from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, Locked
 from classroom.web.bodies import Body, read_body
 from classroom.web.context import CONTEXT
 from classroom.web.identity import SESSION_COOKIE, set_session_cookie
-from classroom.web.origin import address_of
+from classroom.web.origin import address_of, network_of
 from classroom.web.principal import account_of
 from classroom.web.problem import Refusal
 from classroom.web.responses import json_response
@@ -70,11 +71,11 @@ async def sign_in(request: web.Request) -> web.Response:
     """Begin a session with login and password."""
     context = request.app[CONTEXT]
     body = await read_body(request, _SignIn)
-    login = body.login.strip()[:60]
-    spend(context.sign_ins, address_of(request))
-    spend(context.sign_ins_of_login, login.lower())
+    login = login_of(body.login)
+    spend(context.sign_ins, network_of(request))
+    spend(context.sign_ins_of_login, login)
     try:
-        account = await context.signing_in.by_password(body.login, body.password, datetime.now(UTC))
+        account = await context.signing_in.by_password(login, body.password, datetime.now(UTC))
     except (BadLogin, Locked, AccountDisabled) as error:
         action = {BadLogin: "refused", Locked: "locked", AccountDisabled: "disabled"}[type(error)]
         await context.audit.note_sign_in(request, None, login, f"session.{action}")

@@ -405,12 +405,21 @@ async def test_a_message_over_the_limit_closes_the_connection(doors):
 
 async def test_connections_are_limited(tmp_path):
     async with running(tmp_path, max_connections=1) as doors:
-        first = await knock(doors)
+        first, _ = await join(doors, "classroom")
         response = await doors.ask("GET", "/ws/maths")
         assert (response.status, json.loads(response._body)["code"]) == (503, "busy")
         await first.socket.close()
         control, _ = await join(doors, "classroom")
         assert not control.socket.closed
+
+
+async def test_strangers_who_say_nothing_take_nobodys_place(tmp_path, monkeypatch):
+    monkeypatch.setattr("classroom.web.control.MAX_STRANGERS", 2)
+    async with running(tmp_path, max_connections=1) as doors:
+        strangers = [await knock(doors) for _ in range(3)]
+        assert await strangers[0].closed() == 1006  # the one that had the longest to speak
+        control, _ = await join(doors, "classroom")
+        assert not control.socket.closed and not strangers[2].socket.closed
 
 
 async def test_a_server_that_stops_says_come_back(doors):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from datetime import UTC, datetime
 
 import cv2
 import numpy as np
 import pytest
 from aiohttp import WSMsgType
 
+from classroom.web.context import CONTEXT
 from tests.unit.web.people import opened, signed_in
 from tests.unit.web.running_node import make_offer, running
 from tests.unit.web.school_day import (
@@ -200,8 +203,62 @@ async def test_a_page_of_another_site_gets_no_device_socket(doors):
     host = f"{doors.client.host}:{doors.client.port}"
     assert await (await connect(doors, None, **cookie, Origin="https://evil.example")).closed() == 4401
     assert await (await connect(doors, None, **cookie)).closed() == 4401
+    assert await (await connect(doors, None, **cookie, Origin="http://[")).closed() == 4401
     assert await (await connect(doors, None, Origin=f"http://{host}")).closed() == 4401
     await (await connect(doors, None, **cookie, Origin=f"http://{host}")).phase("standby")
+
+
+async def test_who_is_no_device_cannot_try_without_end(tmp_path):
+    async with running(tmp_path, bad_tokens_per_minute=2) as doors:
+        await fill(doors)
+        terminal = await pair(doors, await operator(doors), VILLAGE)
+        for _ in range(2):
+            assert await (await connect(doors, None)).closed() == 4401
+        assert (await doors.ask("GET", "/ws/device")).status == 429
+        await (await connect(doors, terminal)).phase("standby")  # a good one is always let in
+
+
+async def test_a_credential_is_told_when_it_is_good_and_not_before(doors):
+    by = await operator(doors)
+    begun = await (await doors.ask("POST", "/api/pairing", json={"kind": "capture"})).json()
+    desk = doors.client.app[CONTEXT].pairings
+    async with doors.node.database.writing():  # whoever writes now has to wait
+        given = {"code": begun["code"], "classroom_id": TOWN}
+        assigning = asyncio.create_task(by.ask("POST", "/api/terminals", json=given))
+        while not desk.poll(begun["poll"], datetime.now(UTC)).taken:
+            await asyncio.sleep(0.01)
+        assert (await doors.ask("POST", "/api/pairing/poll", json={"poll": begun["poll"]})).status == 202
+    assert (await assigning).status == 201
+    assert (await doors.ask("POST", "/api/pairing/poll", json={"poll": begun["poll"]})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "where", "changes"),
+    [
+        ("PUT", "", {"disabled": True}),
+        ("PUT", "", {"person_id": None}),
+        ("POST", "/password", None),
+        ("DELETE", "/oidc", None),
+        ("DELETE", "", None),
+    ],
+)
+async def test_whose_account_is_not_what_it_was_is_out_of_the_lesson_at_once(doors, method, where, changes):
+    by = await operator(doors)
+    teacher = await signed_in(doors, "teacher", person_id=TEACHER, school_id=1, name="李红梅")
+    token = (await (await teacher.ask("POST", f"/api/lessons/{LESSON}/token")).json())["token"]
+    control = await doors.client.ws_connect(f"/ws/{LESSON}")
+    await control.send_json({"type": "hello", "token": token, "name": ""})
+    assert (await control.receive_json())["type"] == "snapshot"
+    path = f"/api/accounts/{teacher.id}"
+    account = await (await by.ask("GET", path)).json()
+    renamed = {**{name: account[name] for name in ("role", "person_id", "school_id")}, "name": "李小梅"}
+    assert (await by.ask("PUT", path, json=renamed)).status == 200
+    assert (await doors.ask("GET", f"/api/lessons/{LESSON}", token)).status == 404  # a name is not what it is about
+    body = None if changes is None else {**renamed, **changes}
+    assert (await by.ask(method, path + where, json=body)).status in (200, 204)
+    while (await control.receive()).type is WSMsgType.TEXT:
+        pass
+    assert (await doors.ask("POST", f"/api/lessons/{LESSON}/start", token)).status == 401
 
 
 async def test_bad_messages_are_told_and_the_socket_lives_on(doors):
