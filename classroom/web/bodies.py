@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from classroom.web.context import read_text
 from classroom.web.problem import Refusal
@@ -17,13 +17,22 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 
 
-class Body(BaseModel):
+class _Storable(BaseModel):
+    @field_validator("*", mode="after", check_fields=False)
+    @classmethod
+    def _has_no_nul(cls, value: object) -> object:
+        if isinstance(value, str) and "\0" in value:  # PostgreSQL takes none
+            raise ValueError("must have no NUL in it")
+        return value
+
+
+class Body(_Storable):
     """What a request may say, and nothing else."""
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
 
-class Query(BaseModel):
+class Query(_Storable):
     """What may stand after the ``?``; an empty value is as none."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)

@@ -123,7 +123,7 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("POST", "/api/plans/{lesson}/cancel"): Right.TIMETABLE_WRITE,
     ("POST", "/api/plans/{lesson}/restore"): Right.TIMETABLE_WRITE,
     ("POST", "/api/region/import"): Right.REGION_WRITE,
-    ("GET", "/api/region/export.xlsx"): Right.REGION_READ,
+    ("GET", "/api/region/export.xlsx"): Right.REGION_WRITE,  # the names of all children at once
     ("GET", "/api/region/template.xlsx"): Right.REGION_READ,
     ("GET", "/api/openapi.json"): Right.PUBLIC,
     # devices and the school day

@@ -99,6 +99,23 @@ async def test_a_teachers_first_day(doors):
     ]  # fmt: skip
 
 
+async def test_what_a_database_cannot_keep_is_refused_and_not_its_fault(doors):
+    admin = await signed_in(doors, "operator")
+    stranger = await doors.ask("POST", "/api/session", json={"login": "wang\0", "password": "x"})
+    assert await code(stranger) == (422, "bad_request")
+    body = {"login": "li", "name": "李\0", "role": "teacher", "school_id": 1}
+    assert await code(await admin.ask("POST", "/api/accounts", json=body)) == (422, "bad_request")
+    for path in ("/api/accounts?q=%00", "/api/audit?actor=%00", "/api/region/schools?q=%00"):
+        assert await code(await admin.ask("GET", path)) == (400, "bad_query")
+    assert (await admin.ask("GET", "/api/region/classes?grade=%00")).status == 200
+
+
+async def test_one_login_is_one_login_however_it_is_typed(here):
+    logins = ("wang", "WANG", " wang", "ｗang", "wａng", "waｎg", "wanｇ", "Ｗang", "wＡng", "waＮg", "wanＧ")
+    answers = [await here.ask("POST", "/api/session", json={"login": login, "password": "x"}) for login in logins]
+    assert [answer.status for answer in answers] == [401] * 5 + [423] * 5 + [429]
+
+
 async def test_the_cookie_is_for_the_browser_only(here):
     admin = await signed_in(here, "operator")
     _, password = await added(admin)

@@ -179,6 +179,25 @@ async def test_everybody_sees_and_changes_what_is_in_reach(here):
     nobody = await signed_in(here.doors, "teacher")
     assert (await told(await nobody.ask("GET", "/api/region/schools")))["total"] == 0
     assert (await nobody.ask("POST", "/api/region/classrooms", json=foreign)).status == 403
+    assert (await nobody.ask("GET", "/api/region/export.xlsx")).status == 403
+
+
+async def test_a_plan_is_for_those_whom_it_concerns(operator):
+    ids = await town(operator)
+    other = await add(operator, "schools", code="3111000009", name="别的小学", district_id=ids["district"])
+    day = str(operator.doors.node.region.planning.today + timedelta(days=1))
+    said = {key: value for key, value in lesson(ids).items() if key not in ("term_id", "weekday", "period")}
+    body = {**said, "on_date": day, "starts": "14:00", "ends": "14:40"}
+    plan = await told(await operator.ask("POST", "/api/plans", json=body), 201)
+    for columns, status in [
+        ({"school_id": ids["main"]}, 200),
+        ({"school_id": ids["far"]}, 200),
+        ({"school_id": other, "person_id": ids["teacher"]}, 200),
+        ({"school_id": other}, 404),
+        ({}, 404),
+    ]:
+        teacher = await signed_in(operator.doors, "teacher", **columns)
+        assert (await teacher.ask("GET", f"/api/plans/{plan['lesson_id']}")).status == status, columns
 
 
 async def test_an_export_is_imported_and_a_bad_row_is_told(operator):

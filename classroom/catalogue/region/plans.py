@@ -101,10 +101,13 @@ class Plans:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def plan(self, lesson: LessonId) -> Plan:
-        """The plan of a lesson. Raises NotFound."""
+    async def plan(self, lesson: LessonId, scope: Scope = EVERYTHING, person_id: int | None = None) -> Plan:
+        """The plan of a lesson that touches the scope, or that this person teaches or assists in. Raises NotFound."""
+        theirs = _touches(scope)
+        if person_id is not None:
+            theirs = or_(theirs, lesson_plans.c.teacher_id == person_id, _assisted_by(person_id))
         async with region_reading(self._database) as connection:
-            return await read_plan(connection, lesson)
+            return await read_plan(connection, lesson, theirs)
 
     async def plans_of(self, day: date, scope: Scope = EVERYTHING, person_id: int | None = None) -> list[Plan]:
         """The lessons of a local day in which a classroom of the scope teaches or listens, in order of their times.

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from aiohttp import web
 from pydantic import Field
 
+from classroom.catalogue.passages import storable
 from classroom.catalogue.region.tables import MAX_FILE_BYTES
 from classroom.web.bodies import Query, read_query
 from classroom.web.context import CONTEXT, read_bytes
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from classroom.catalogue.region.importing import Outcome
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+UPLOAD_S = 120.0  # 10 MiB from a school with 1 Mbit/s upwards
 MAX_FAULTS = 1000  # that are told at once; who has more mends these first
 
 
@@ -43,8 +45,8 @@ async def take_in(request: web.Request) -> web.Response:
     The body is the file; the header ``X-Filename`` says what it is called, percent-encoded.
     """
     asked = read_query(request, ImportQuery)
-    name = PurePath(unquote(request.headers.get("X-Filename", ""))).name or "import.xlsx"
-    files = [(PurePath(name), await read_bytes(request, "application/octet-stream", MAX_FILE_BYTES))]
+    name = PurePath(storable(unquote(request.headers.get("X-Filename", "")))).name or "import.xlsx"
+    files = [(PurePath(name), await read_bytes(request, "application/octet-stream", MAX_FILE_BYTES, UPLOAD_S))]
     context, scope = request.app[CONTEXT], account_of(request).scope
     if not asked.apply:
         return json_response(describe(await context.region.exchange.check(files, scope), applied=False))
@@ -58,9 +60,10 @@ async def take_in(request: web.Request) -> web.Response:
 
 async def give_out(request: web.Request) -> web.Response:
     """Everything within reach, as an import takes it."""
-    return _workbook(
-        await request.app[CONTEXT].region.exchange.give_out(account_of(request).scope), "lianti-region.xlsx"
-    )
+    context = request.app[CONTEXT]
+    book = await context.region.exchange.give_out(account_of(request).scope)
+    await context.audit.note(request, "region.export", "lianti-region.xlsx", {"bytes": len(book)})
+    return _workbook(book, "lianti-region.xlsx")
 
 
 async def template(request: web.Request) -> web.Response:

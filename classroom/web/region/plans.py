@@ -61,8 +61,8 @@ async def several(request: web.Request) -> web.Response:
 
 async def read(request: web.Request) -> web.Response:
     """One plan."""
-    context = request.app[CONTEXT]
-    plan = await context.region.plans.plan(_lesson(request))
+    account = account_of(request)
+    plan = await request.app[CONTEXT].region.plans.plan(_lesson(request), account.scope, account.person_id)
     return json_response(describe(plan))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from aiohttp import web
 from pydantic import Field, TypeAdapter, ValidationError
 
+from classroom.catalogue.passages import storable
 from classroom.catalogue.region.values import parsed
 from classroom.web.bodies import Query, number_in, read_query
 from classroom.web.context import CONTEXT, read_text
@@ -57,9 +58,8 @@ def _door(
 async def several(resource: Resource, request: web.Request) -> web.Response:
     """One page of those within reach."""
     asked = read_query(request, ListQuery, beside=resource.narrowed_by)
-    where = {
-        name: _narrowed(resource, name, text) for name in resource.narrowed_by if (text := request.query.get(name, ""))
-    }
+    said = {name: storable(request.query.get(name, "")) for name in resource.narrowed_by}
+    where = {name: _narrowed(resource, name, text) for name, text in said.items() if text}
     repository = resource.of(request.app[CONTEXT].region)
     page = await repository.find(
         account_of(request).scope, text=asked.q, where=where, page=asked.page, page_size=asked.page_size
