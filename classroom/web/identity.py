@@ -67,7 +67,9 @@ class Identities:
     def csrf_of(self, request: web.Request, kind: type[Principal]) -> str:
         """The token that a request in the name of this cookie has to have; empty without the cookie."""
         cookie = request.cookies.get(SESSION_COOKIE if kind is AccountPrincipal else DEVICE_COOKIE, "")
-        return hmac.new(self._key, f"csrf {cookie}".encode(), hashlib.sha256).hexdigest() if cookie else ""
+        return (
+            hmac.new(self._key, f"csrf {cookie}".encode(errors="replace"), hashlib.sha256).hexdigest() if cookie else ""
+        )
 
     def is_ours(self, request: web.Request, kind: type[Principal]) -> bool:
         """Whether a request that a cookie admits comes from a page of ours.

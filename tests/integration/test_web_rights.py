@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 
@@ -123,6 +124,14 @@ async def test_another_site_cannot_act_in_somebodys_name(doors):
         response = await forged.ask("POST", "/api/accounts", json={})
         assert (response.status, await code_of(response)) == (403, "csrf")
     assert (await admin.ask("POST", "/api/accounts", json={})).status == 422
+
+
+async def test_a_cookie_that_is_no_text_is_nobodys(doors):
+    reader, writer = await asyncio.open_connection(doors.client.host, doors.client.port)
+    head = "POST /api/lessons/maths/token HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: device=\xff\r\n\r\n"
+    writer.write(head.encode("latin-1"))
+    assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+    writer.close()
 
 
 async def test_a_token_of_a_lesson_does_not_open_what_needs_an_account(doors):

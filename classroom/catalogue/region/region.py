@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from classroom.catalogue.region.classrooms import Classrooms
 from classroom.catalogue.region.exchange import Exchange
 from classroom.catalogue.region.kinds import CLASSES, CLASSROOMS, DISTRICTS, PEOPLE, SCHOOLS
 from classroom.catalogue.region.planning import Planning
@@ -36,7 +37,7 @@ class Region:
         self.planning = planning = Planning(database, zone, now)
         self.districts = Repository(database, DISTRICTS, numbers)
         self.schools = Repository(database, SCHOOLS, numbers)
-        self.classrooms = Repository(database, CLASSROOMS, numbers)
+        self.classrooms = Classrooms(database, CLASSROOMS, numbers)
         self.classes = Repository(database, CLASSES, numbers)
         self.people = Repository(database, PEOPLE, numbers)
         self.terms = Terms(database, numbers, planning, zone)

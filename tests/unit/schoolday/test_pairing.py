@@ -54,7 +54,7 @@ def test_a_code_lives_for_ten_minutes():
 def test_a_code_that_was_used_is_used_up_but_its_device_may_ask_again():
     desk = PairingDesk()
     pairing = desk.begin(DeviceKind.CAPTURE, "", "a", NOW)
-    pairing.credential = "secret"
+    pairing.taken, pairing.credential = True, "secret"
     with pytest.raises(UnknownCode):
         desk.find(pairing.code, NOW)
     assert desk.poll(pairing.poll, NOW).credential == desk.poll(pairing.poll, NOW).credential == "secret"

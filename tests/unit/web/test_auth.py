@@ -191,7 +191,7 @@ def test_the_name_in_the_token_is_stronger_than_the_one_the_client_gives():
 def test_a_delivery_token_is_good_for_deliveries_of_its_participant_and_nothing_else():
     token = issue_delivery_token(SECRET, CLAIMS, 1000)
     deliverer = verify_deliverer(SECRET, token, 1000 + DELIVERY_TTL_S)
-    assert deliverer == Deliverer(MATHS, Role.TEACHER, CLAIMS.participant)
+    assert deliverer == Deliverer(MATHS, Role.TEACHER, CLAIMS.participant, 1000)
     with pytest.raises(BadToken):
         verify_token(SECRET, token, 1000)
     with pytest.raises(BadToken):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, time
+from datetime import UTC, date, datetime, time
 
 import pytest
 from sqlalchemy import select, text
 
+from classroom.catalogue.accounts.credentials import new_credential
+from classroom.catalogue.accounts.devices import Devices
 from classroom.catalogue.region import schema
 from classroom.catalogue.region.calendar import Bell, Weeks
 from classroom.catalogue.region.errors import BadValue, Duplicate, InUse, NotFound, ValueChanged
@@ -26,9 +28,11 @@ from classroom.catalogue.region.values import (
     parsed,
 )
 from classroom.catalogue.scope import NOTHING, OutOfScope, Scope, of_school
+from classroom.model import DeviceKind
 from tests.unit.catalogue.entries import DATABASES
 from tests.unit.catalogue.region.town import SECRET, bells, open_town
 
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
 NUMBER = "G50011120160101123X"
 
 
@@ -195,6 +199,21 @@ async def test_accounts_and_devices_keep_what_they_belong_to(town):
         )
     with pytest.raises(InUse, match="终端 1（讲台电脑）"):
         await town.region.classrooms.delete(town.ids["bijia room"])
+
+
+async def test_a_device_that_was_revoked_keeps_no_classroom(town):
+    devices = Devices(town.region.database)
+    room = (await town.region.classrooms.create(Classroom(town.ids["bijia"], "旧教室"))).id
+    used, gone = [
+        (await devices.add(DeviceKind.TERMINAL, await devices.room(room), name, new_credential(), None, NOW)).device.id
+        for name in ("在用的", "拆掉的")
+    ]
+    await devices.revoke(gone, NOW)
+    with pytest.raises(InUse, match="终端 1（在用的）"):
+        await town.region.classrooms.delete(room)
+    assert gone in await devices.revoked_since(NOW)  # nothing was done
+    await devices.revoke(used, NOW)
+    await town.region.classrooms.delete(room)
 
 
 async def test_a_school_takes_its_bells_with_it(town):
