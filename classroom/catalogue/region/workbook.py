@@ -16,7 +16,7 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.styles import Font, PatternFill
 
-from classroom.catalogue.region.cells import is_empty, neutral
+from classroom.catalogue.region.cells import MAX_CELL_CHARS, is_empty, neutral
 from classroom.catalogue.region.sheets import NOTES, SHEETS, Sheet, key_of
 from classroom.catalogue.region.tables import (
     MAX_COLUMNS,
@@ -106,7 +106,7 @@ def _sheet(
     top = next((row for _, row in numbered if not all(map(is_empty, row))), None)
     if top is None:
         return None
-    headers = ["" if is_empty(cell) else str(cell).strip() for cell in top]
+    headers = ["" if is_empty(cell) else str(_bounded(cell)).strip() for cell in top]
     sheet = _known(title, headers)
     if sheet is None:
         if key_of(title) not in _SKIPPED:
@@ -124,7 +124,7 @@ def _sheet(
     example = {column.name: column.example for column in sheet.columns if column.example}
     found: list[RawRow] = []
     for at, row in numbered:
-        told = {name: cell for name, cell in zip(columns, row, strict=False) if name and not is_empty(cell)}
+        told = {name: _bounded(cell) for name, cell in zip(columns, row, strict=False) if name and not is_empty(cell)}
         if not told or {name: str(cell) for name, cell in told.items()} == example:
             continue
         if len(found) == left:
@@ -134,6 +134,11 @@ def _sheet(
             )
         found.append(RawRow(at, told))
     return RawSheet(sheet, place, found)
+
+
+def _bounded(cell: Cell) -> Cell:
+    """No more of a cell than shows that it is too long: a small file may have one of 100 MB."""
+    return cell[: MAX_CELL_CHARS + 1] if isinstance(cell, str) else cell
 
 
 def _known(title: str, headers: Sequence[str]) -> Sheet | None:

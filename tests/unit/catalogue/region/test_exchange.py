@@ -14,6 +14,7 @@ import pytest
 from openpyxl import Workbook, load_workbook
 
 from classroom.catalogue.region.calendar import Weeks
+from classroom.catalogue.region.cells import MAX_CELL_CHARS
 from classroom.catalogue.region.sheets import SHEETS
 from classroom.catalogue.region.tables import MAX_FILE_BYTES, MAX_ROWS, MAX_UNPACKED_BYTES, BadFile
 from classroom.catalogue.region.values import Classroom, Listener, Person, PersonKind
@@ -404,6 +405,14 @@ def test_the_template_has_every_column_and_imports_nothing():
 def test_a_file_that_is_too_large_is_refused():
     with pytest.raises(BadFile, match="10 MB"):
         read_tables([(PurePath("x.csv"), b"x" * (MAX_FILE_BYTES + 1))])
+
+
+async def test_a_cell_without_end_is_told_and_not_carried_along(region):
+    rows = f"学校代码,学校名称,区划代码\n5001110009,{'长' * 100_000},500111\n".encode()
+    (found,) = read_tables([(PurePath("学校.csv"), rows)]).sheets
+    assert len(found.rows[0].cells["name"]) == MAX_CELL_CHARS + 1
+    outcome = await region.exchange.check([(PurePath("学校.csv"), rows)])
+    assert [(row.row, row.column) for row in outcome.bad] == [(2, "学校名称")]
 
 
 def test_too_many_rows_are_refused():
