@@ -8,7 +8,18 @@ from classroom.web.context import CONTEXT
 from classroom.web.plain_page import plain_page
 from classroom.web.problem import Refusal
 
-PAGES = ("/", "/class/{lesson}", "/teacher", "/terminal", "/library", "/replay/{lesson}", "/replay/{lesson}/{holding}")
+PAGES = (
+    "/",
+    "/class/{lesson}",
+    "/teacher",
+    "/terminal",
+    "/library",
+    "/replay/{lesson}",
+    "/replay/{lesson}/{holding}",
+    "/signin",
+    "/admin",
+    "/admin/{section}",
+)
 
 _NOT_BUILT = """<h1>网页还没有生成</h1>
 <p>服务器在运行，但网页文件还没有生成。请在项目目录中执行 <code>make run</code>，它会生成网页并启动一节课。</p>

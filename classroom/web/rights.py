@@ -61,6 +61,9 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/library"): Right.PUBLIC,
     ("GET", "/replay/{lesson}"): Right.PUBLIC,
     ("GET", "/replay/{lesson}/{holding}"): Right.PUBLIC,
+    ("GET", "/signin"): Right.PUBLIC,
+    ("GET", "/admin"): Right.PUBLIC,  # an empty page: what it shows it asks for
+    ("GET", "/admin/{section}"): Right.PUBLIC,
     ("GET", "/assets/{name}"): Right.PUBLIC,
     ("GET", "/{name}"): Right.PUBLIC,
     ("GET", "/trust"): Right.PUBLIC,

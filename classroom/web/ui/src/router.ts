@@ -1,7 +1,8 @@
 import { createRouter, createWebHistory } from "vue-router";
 import { i18n } from "./i18n";
 
-export type PageTitle = "home" | "class" | "teacher" | "terminal" | "replay" | "library" | "missing";
+export type PageTitle =
+  "home" | "class" | "teacher" | "terminal" | "replay" | "library" | "signin" | "admin" | "missing";
 
 declare module "vue-router" {
   interface RouteMeta {
@@ -28,6 +29,13 @@ export const router = createRouter({
       meta: { title: "replay" },
     },
     { path: "/library", component: () => import("./pages/LibraryPage.vue"), meta: { title: "library" } },
+    { path: "/signin", component: () => import("./pages/SignInPage.vue"), meta: { title: "signin" } },
+    {
+      path: "/admin/:section?",
+      component: () => import("./pages/AdminPage.vue"),
+      props: true,
+      meta: { title: "admin" },
+    },
     { path: "/:rest(.*)*", component: () => import("./pages/MissingPage.vue"), meta: { title: "missing" } },
   ],
 });

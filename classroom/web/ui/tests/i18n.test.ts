@@ -4,14 +4,19 @@ import { describe, expect, it } from "vitest";
 import classEn from "../src/i18n/class/en";
 import classZhCN from "../src/i18n/class/zh-CN";
 import commonEn from "../src/i18n/en";
+import adminEn from "../src/i18n/admin/en";
+import adminZhCN from "../src/i18n/admin/zh-CN";
+import signInEn from "../src/i18n/signin/en";
+import signInZhCN from "../src/i18n/signin/zh-CN";
 import staffEn from "../src/i18n/staff/en";
 import staffZhCN from "../src/i18n/staff/zh-CN";
 import terminalEn from "../src/i18n/terminal/en";
 import terminalZhCN from "../src/i18n/terminal/zh-CN";
 import commonZhCN from "../src/i18n/zh-CN";
 
-const zhCN = { ...commonZhCN, ...staffZhCN, ...classZhCN, ...terminalZhCN };
-const en = { ...commonEn, ...staffEn, ...classEn, ...terminalEn };
+const areas = [commonZhCN, staffZhCN, classZhCN, signInZhCN, adminZhCN];
+const zhCN = { ...commonZhCN, ...staffZhCN, ...classZhCN, ...terminalZhCN, ...signInZhCN, ...adminZhCN };
+const en = { ...commonEn, ...staffEn, ...classEn, ...terminalEn, ...signInEn, ...adminEn };
 
 type Node = { [key: string]: Node | string };
 
@@ -52,7 +57,7 @@ describe("the two languages", () => {
   });
 
   it("keep what terminals load apart from what staff read", () => {
-    const sections = [commonZhCN, staffZhCN, classZhCN].flatMap((texts) => Object.keys(texts));
+    const sections = areas.flatMap((texts) => Object.keys(texts));
     expect(sections).toEqual([...new Set(sections)]);
   });
 

@@ -11,6 +11,8 @@ const en: Texts = {
     terminal: "Classroom display",
     replay: "Replay",
     library: "Library",
+    signin: "Sign in",
+    admin: "Administration",
     missing: "Page not found",
   },
   label: { camera: "Teacher", slides: "Slides", screen: "Screen", mic: "Sound" },

@@ -9,6 +9,8 @@ export default {
     terminal: "听讲终端",
     replay: "回放",
     library: "课程库",
+    signin: "登录",
+    admin: "管理",
     missing: "找不到页面",
   },
   label: { camera: "教师画面", slides: "课件", screen: "屏幕", mic: "声音" },

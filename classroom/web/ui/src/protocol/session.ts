@@ -7,6 +7,8 @@ export interface SessionView {
   device: SessionDevice | null;
   /** The header `X-CSRF` of everything that changes something, in the name of the account if there is one. */
   csrf: string;
+  /** What the identity provider is called with which one may sign in as well; null without one. */
+  oidc: string | null;
 }
 
 export interface SessionAccount {
@@ -39,6 +41,10 @@ export interface SignedRequest {
   as?: Asker;
   method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   body?: unknown;
+  /** Sent as it is, in place of a body. */
+  file?: File;
+  /** The tag of what is to be written over. */
+  over?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -57,6 +63,24 @@ export function readSession(): Promise<SessionView> {
 /** Forget what belonged to a session: after signing in, signing out, pairing. */
 export function forgetSession(): void {
   known = null;
+}
+
+/** Begin a session; throws Problem (401, 403, 423, 429). */
+export async function signIn(login: string, password: string): Promise<void> {
+  await send("/api/session", { method: "POST", body: { login, password } }, null);
+  forgetSession();
+}
+
+/** Choose another password; throws Problem. The session goes on as a new one. */
+export async function changePassword(old: string, next: string): Promise<void> {
+  await askSigned("/api/session/password", { method: "PUT", body: { old, new: next } });
+  forgetSession();
+}
+
+/** End the session; throws Problem. */
+export async function signOut(): Promise<void> {
+  await askSigned("/api/session", { method: "DELETE" });
+  forgetSession();
 }
 
 /**
@@ -81,12 +105,17 @@ function csrfOf({ csrf, device }: SessionView, asker: Asker = "account"): string
 
 async function send(
   path: string,
-  { method = "GET", body, signal }: SignedRequest,
+  { method = "GET", body, file, over, signal }: SignedRequest,
   token: string | null,
 ): Promise<Response> {
   const headers: Record<string, string> = {};
   if (token !== null) headers["X-CSRF"] = token;
   if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (file !== undefined) {
+    headers["Content-Type"] = "application/octet-stream";
+    headers["X-Filename"] = encodeURIComponent(file.name);
+  }
+  if (over !== undefined) headers["If-Match"] = over;
   let response: Response;
   try {
     response = await fetch(path, {
@@ -94,6 +123,7 @@ async function send(
       headers,
       cache: "no-store",
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(file === undefined ? {} : { body: file }),
       ...(signal === undefined ? {} : { signal }),
     });
   } catch (error) {

@@ -1,0 +1,33 @@
+/** The texts of signing in. */
+export default {
+  signin: {
+    title: "登录",
+    lead: "老师、学校管理员、区县管理员从这里进。听讲教室的大屏不用登录，绑定一次就好。",
+    login: "账号",
+    loginHint: "一般是工号",
+    password: "密码",
+    show: "显示密码",
+    hide: "隐藏密码",
+    submit: "登录",
+    busy: "正在登录…",
+    or: "或者",
+    oidc: "用{name}登录",
+    forgot: "忘记密码，请学校或区县的管理员重置。",
+    opening: "正在打开…",
+    unreachable: "没有收到服务器的回答。请检查网络，然后再试。",
+    wait: "{time} 后可以再试",
+    retry: "再试一次",
+    change: {
+      title: "设置您自己的密码",
+      text: "{name}，您好。一次性密码只能用这一次，请换成只有您知道的密码。",
+      old: "一次性密码",
+      next: "新密码",
+      again: "再输一遍新密码",
+      length: "至少 10 个字符，几个词连起来就好记",
+      same: "两遍输入一样",
+      submit: "保存并进入",
+      busy: "正在保存…",
+      other: "换一个账号",
+    },
+  },
+};
