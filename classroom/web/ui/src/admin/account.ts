@@ -5,9 +5,9 @@ import type { SessionAccount } from "../protocol/session";
 
 export interface Administrator {
   account: SessionAccount;
-  may(right: string): boolean;
+  may: (right: string) => boolean;
   /** The session is over: sign in, and come back. */
-  signInAgain(): void;
+  signInAgain: () => void;
 }
 
 export const ADMINISTRATOR: InjectionKey<Administrator> = Symbol("administrator");

@@ -4,6 +4,12 @@ import type { StaffIconName } from "../components/staff_icons";
 
 export const SECTIONS = [
   { name: "terminals", right: "terminals.manage", icon: "classroom" },
+  { name: "timetable", right: "region.read", icon: "list" },
+  { name: "plans", right: "region.read", icon: "clock" },
+  { name: "region", right: "region.write", icon: "title" },
+  { name: "exchange", right: "region.write", icon: "swap" },
+  { name: "accounts", right: "accounts.write", icon: "people" },
+  { name: "audit", right: "audit.read", icon: "observer" },
 ] as const satisfies { name: string; right: string; icon: StaffIconName }[];
 
 export type Section = (typeof SECTIONS)[number];

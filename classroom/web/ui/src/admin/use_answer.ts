@@ -53,7 +53,8 @@ export function useAnswer<T>(
 
   function whenSeen(): void {
     if (!document.hidden) void load();
-    else document.addEventListener("visibilitychange", () => void load(), { once: true, signal: abort.signal });
+    else
+      document.addEventListener("visibilitychange", () => void load(), { once: true, signal: abort.signal });
   }
 
   function again(): Promise<void> {

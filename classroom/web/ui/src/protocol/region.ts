@@ -46,7 +46,7 @@ export interface Term extends Thing {
   ends_on: string;
 }
 
-export interface Entry extends Thing {
+export interface EntryValues {
   term_id: number;
   /** 1 is Monday. */
   weekday: number;
@@ -61,6 +61,9 @@ export interface Entry extends Thing {
   title: string;
   listeners: Listener[];
 }
+
+/** A lesson of the timetable. */
+export type Entry = Thing & EntryValues;
 
 export type Asked = Record<string, string | number | boolean | null | undefined>;
 

@@ -25,16 +25,14 @@ interface SelectProps {
   id?: string;
   filterable?: boolean;
   remote?: boolean;
+  remoteShowSuffix?: boolean;
   remoteMethod?: (words: string) => void;
   loading?: boolean;
   clearable?: boolean;
   disabled?: boolean;
-  allowCreate?: boolean;
-  defaultFirstOption?: boolean;
   placeholder?: string;
   ariaLabel?: string;
   noDataText?: string;
-  noMatchText?: string;
   loadingText?: string;
   fitInputWidth?: boolean;
   "onUpdate:modelValue"?: (value: Choice | null | undefined) => void;

@@ -1,0 +1,258 @@
+import { describe, expect, it } from "vitest";
+import { fitting, isWhole, rolesFor, stateOfAccount } from "../src/admin/accounts";
+import { addressOf, detailOf, partsOf } from "../src/admin/audit";
+import { blank, bodyOf, isFilled, KINDS, shownFields, TABLE_KINDS } from "../src/admin/kinds";
+import { asSaid, choicesOf, matchingPlans } from "../src/admin/plans";
+import { sectionsOf } from "../src/admin/sections";
+import {
+  currentTerm,
+  listenerCount,
+  periodsOf,
+  weekdaysOf,
+  weekNumber,
+  weekOf,
+  type Subscription,
+} from "../src/admin/timetable";
+import { ACCOUNT_ROLES, type Account } from "../src/protocol/accounts";
+import type { Plan } from "../src/protocol/plans";
+import { queryOf, type Entry, type Term } from "../src/protocol/region";
+
+const TERM: Term = { id: 1, names: {}, name: "秋季", starts_on: "2026-09-02", ends_on: "2027-01-20" };
+
+function entry(over: Partial<Entry> = {}): Entry {
+  return {
+    id: 1,
+    names: {},
+    term_id: 1,
+    weekday: 3,
+    period: 2,
+    classroom_id: 10,
+    teacher_id: 20,
+    subject: "音乐",
+    class_id: 30,
+    weeks: "all",
+    first_week: null,
+    last_week: null,
+    title: "",
+    listeners: [],
+    ...over,
+  };
+}
+
+const SUBSCRIPTION: Subscription = {
+  id: 1,
+  names: {},
+  term_id: 1,
+  class_id: 31,
+  main_class_id: 30,
+  subject: "音乐",
+  classroom_id: 11,
+  assistant_id: 21,
+};
+
+describe("a week", () => {
+  it("has the lessons that are taught, and those that are listened to", () => {
+    const all = [entry(), entry({ id: 2, subject: "数学", weekday: 1 })];
+    expect([...weekOf(all, [], "classroom", 10, "all").keys()]).toEqual(["3-2", "1-2"]);
+    const heard = weekOf(all, [SUBSCRIPTION], "classroom", 11, "all");
+    expect([...heard]).toEqual([["3-2", [{ entry: entry(), listens: true }]]]);
+    expect(weekOf(all, [SUBSCRIPTION], "class", 31, "all").size).toBe(1);
+    expect(weekOf(all, [SUBSCRIPTION], "teacher", 21, "all").size).toBe(1);
+    expect(weekOf(all, [SUBSCRIPTION], "teacher", 99, "all").size).toBe(0);
+  });
+
+  it("shows odd and even weeks beside each other, or one of them", () => {
+    const even = entry({ id: 2, weeks: "even" });
+    const odd = entry({ id: 3, weeks: "odd" });
+    const of = (weeks: "all" | "odd" | "even") =>
+      weekOf([even, odd], [], "classroom", 10, weeks)
+        .get("3-2")
+        ?.map((cell) => cell.entry.id);
+    expect(of("all")).toEqual([3, 2]);
+    expect(of("odd")).toEqual([3]);
+  });
+
+  it("counts each room that listens once", () => {
+    const twice = entry({ listeners: [{ classroom_id: 11, class_id: null, assistant_id: null }] });
+    expect(listenerCount(twice, [SUBSCRIPTION])).toBe(1);
+    expect(listenerCount(entry({ subject: "数学" }), [SUBSCRIPTION])).toBe(0);
+  });
+
+  it("is as large as its lessons and bells", () => {
+    const saturday = [[{ entry: entry({ weekday: 6, period: 9 }), listens: false }]];
+    expect(weekdaysOf([])).toHaveLength(5);
+    expect(weekdaysOf(saturday)).toHaveLength(6);
+    expect(periodsOf([], 8)).toHaveLength(8);
+    expect(periodsOf(saturday, 8)).toHaveLength(9);
+  });
+
+  it("is counted from the one of the first day", () => {
+    expect(weekNumber(TERM, "2026-09-02")).toBe(1);
+    expect(weekNumber(TERM, "2026-09-06")).toBe(1);
+    expect(weekNumber(TERM, "2026-09-07")).toBe(2);
+    expect(weekNumber(TERM, "2027-02-01")).toBeNull();
+    expect(
+      currentTerm([{ ...TERM, id: 2, starts_on: "2027-02-20", ends_on: "2027-07-01" }, TERM], "2026-10-01"),
+    ).toBe(TERM);
+  });
+});
+
+describe("the forms of the region", () => {
+  it.each(TABLE_KINDS)("%s narrow only by fields that they have", (kind) => {
+    const names = KINDS[kind].fields.map(({ name }) => name);
+    expect(KINDS[kind].filters.filter((filter) => !names.includes(filter))).toEqual([]);
+  });
+
+  it("ask of a student what a student has", () => {
+    const values = { ...blank(KINDS.people), kind: "student" };
+    expect(shownFields(KINDS.people, values).map(({ name }) => name)).toContain("student_number");
+    expect(bodyOf(KINDS.people, { ...values, staff_number: "1", student_number: "" })).toMatchObject({
+      staff_number: null,
+      student_number: null,
+      subject: "",
+    });
+  });
+
+  it("are filled when nothing is missing that has to be there", () => {
+    const values = { ...blank(KINDS.schools), name: "山坪小学", code: "3150011111" };
+    expect(isFilled(KINDS.schools, values)).toBe(false);
+    expect(isFilled(KINDS.schools, { ...values, district_id: 1 })).toBe(true);
+  });
+
+  it("leave out of a question what is empty", () => {
+    expect(queryOf({ q: "", page: 2, school_id: null, leads: false })).toBe("?page=2&leads=false");
+    expect(queryOf({ q: "" })).toBe("");
+  });
+});
+
+const PLACE = {
+  classroom_id: 10,
+  classroom: "录播室",
+  school_id: 1,
+  school: "大足区海棠路小学",
+  short_name: "海棠路小学",
+  district_id: 1,
+};
+const PLAN: Plan = {
+  lesson_id: "e1-20261126",
+  entry_id: 1,
+  on_date: "2026-11-26",
+  period: 2,
+  starts_at: "2026-11-26T01:20:00Z",
+  ends_at: "2026-11-26T02:00:00Z",
+  main: PLACE,
+  district: "大足区",
+  class_id: 30,
+  grade: "三年级",
+  class_name: "三年级1班",
+  children: 45,
+  teacher_id: 20,
+  teacher: "王红梅",
+  subject: "音乐",
+  title: "三年级音乐",
+  state: "planned",
+  interactive: true,
+  changed: false,
+  listeners: [
+    {
+      place: {
+        ...PLACE,
+        classroom_id: 11,
+        classroom: "三年级教室",
+        school: "山坪小学",
+        short_name: "山坪小学",
+      },
+      class_id: 31,
+      class_name: "三年级1班",
+      children: 12,
+      assistant_id: null,
+      assistant: "",
+    },
+  ],
+};
+
+describe("a plan", () => {
+  const before = Date.parse(PLAN.starts_at);
+  it("leaves open what may be done with it", () => {
+    expect(choicesOf(PLAN, before)).toEqual(["change", "cancel"]);
+    expect(choicesOf({ ...PLAN, changed: true }, before)).toEqual(["change", "restore", "cancel"]);
+    expect(choicesOf({ ...PLAN, state: "cancelled" }, before)).toEqual(["restore"]);
+    expect(choicesOf({ ...PLAN, lesson_id: "p20261126-1" }, before)).toContain("remove");
+    expect(choicesOf(PLAN, Date.parse(PLAN.ends_at))).toEqual([]);
+  });
+
+  it("is said anew with its period, and what its references are called", () => {
+    const { body, names } = asSaid(PLAN);
+    expect(body).toMatchObject({ period: 2, starts: null, listeners: [{ classroom_id: 11, class_id: 31 }] });
+    expect(names["listeners.0.classroom_id"]).toBe("山坪小学 三年级教室");
+    expect(asSaid({ ...PLAN, period: null }).body.starts).toMatch(/^\d\d:\d\d$/);
+  });
+
+  it("is found by who takes part", () => {
+    expect(matchingPlans([PLAN], "山坪 音乐")).toHaveLength(1);
+    expect(matchingPlans([PLAN], "李")).toHaveLength(0);
+  });
+});
+
+const ACCOUNT: Account = {
+  id: 1,
+  login: "t01",
+  name: "王红梅",
+  role: "teacher",
+  person_id: null,
+  district_id: 5,
+  school_id: 6,
+  disabled: false,
+  must_change: false,
+  has_password: true,
+  has_oidc: false,
+  locked_until: null,
+  created_at: "2026-11-01T00:00:00Z",
+  signed_in_at: null,
+};
+
+describe("an account", () => {
+  it("shows what is to be known first", () => {
+    expect(stateOfAccount(ACCOUNT)).toBe("usual");
+    expect(stateOfAccount({ ...ACCOUNT, must_change: true, disabled: true })).toBe("disabled");
+    expect(stateOfAccount({ ...ACCOUNT, has_password: false })).toBe("elsewhere");
+  });
+
+  it("has the reach of its role", () => {
+    expect(fitting(ACCOUNT)).toMatchObject({ school_id: 6, district_id: null });
+    expect(fitting({ ...ACCOUNT, role: "operator" })).toMatchObject({ school_id: null, district_id: 5 });
+    expect(isWhole({ ...ACCOUNT, school_id: null })).toBe(false);
+    expect(isWhole({ ...ACCOUNT, role: "researcher", school_id: null })).toBe(true);
+  });
+
+  it("of a school makes no operators", () => {
+    const by = { ...ACCOUNT, role: "school_admin" as const, rights: [] };
+    expect(rolesFor(by, ACCOUNT_ROLES)).not.toContain("operator");
+  });
+});
+
+const ENTRY = {
+  at: "2026-11-26T00:00:00Z",
+  account_id: 1,
+  actor: "admin",
+  action: "account.add",
+  object: "t01",
+  address: "::ffff:192.0.2.7",
+};
+
+describe("the administration", () => {
+  it("shows what one may open", () => {
+    expect(sectionsOf(["region.read"]).map(({ name }) => name)).toEqual(["timetable", "plans"]);
+    expect(sectionsOf([])).toEqual([]);
+  });
+
+  it("reads the audit log aloud", () => {
+    expect(partsOf("account.reset_password")).toEqual({ thing: "account", verb: "reset_password" });
+    const detail = { role: "teacher", school_id: 3, title: "", class_id: null };
+    const entry = { ...ENTRY, detail };
+    expect(detailOf(entry, (field) => (field === "school_id" ? "学校" : field))).toBe(
+      "role teacher · 学校 3",
+    );
+    expect(addressOf(entry)).toBe("192.0.2.7");
+  });
+});
