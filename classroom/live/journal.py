@@ -42,7 +42,8 @@ class Entry:
 
 
 def entry_of(lesson: LiveLesson) -> Entry:
-    """What of a lesson is kept."""
+    """What of a lesson is kept; of one that is not live not who was in it: it would begin anew, and there are many."""
+    live = lesson.state is LessonState.LIVE
     return Entry(
         lesson.id,
         lesson.title,
@@ -54,8 +55,8 @@ def entry_of(lesson: LiveLesson) -> Entry:
         lesson.ends_at,
         lesson.interactive,
         lesson.page,
-        lesson.floor.saved(),
-        lesson.people(),
+        lesson.floor.saved() if live else Floor().saved(),
+        lesson.people() if live else [],
     )
 
 
@@ -85,6 +86,7 @@ class Journal:
         self._changed = self._closed = False
         self._written_s = float("-inf")
         self._writing: asyncio.Task[None] | None = None
+        self._words: dict[LessonId, tuple[Entry, str]] = {}  # as last written
 
     async def load(self) -> list[Entry]:
         """The lessons as they were last saved; none when there is no file. A broken file is put aside and logged."""
@@ -105,8 +107,10 @@ class Journal:
         async with self._lock:
             self._changed = False
             self._written_s = asyncio.get_running_loop().time()
-            text = json.dumps({"lessons": [asdict(entry) for entry in entries()]}, default=_jsonable, indent=1)
-            await asyncio.to_thread(self._write, text)
+            # Put into words anew is only what has changed: beside one lesson that is live lie those of a week.
+            self._words = {entry.id: self._in_words(entry) for entry in entries()}
+            text = ",\n".join(text for _, text in self._words.values())
+            await asyncio.to_thread(self._write, f'{{"lessons": [\n{text}\n]}}\n')
 
     def save_soon(self, entries: Callable[[], Iterable[Entry]]) -> None:
         """Write beside whatever else is done, at most every WRITE_EVERY_S. A disk that refuses is logged."""
@@ -118,7 +122,8 @@ class Journal:
         """Write nothing more by itself."""
         self._closed = True
         if self._writing is not None:
-            self._writing.cancel()
+            async with self._lock:  # a thread that writes cannot be stopped, and must not write beside the next one
+                self._writing.cancel()
             await asyncio.wait([self._writing])
 
     async def _write_while_changed(self, entries: Callable[[], Iterable[Entry]]) -> None:
@@ -129,6 +134,12 @@ class Journal:
                     await self.save(entries)
             except OSError:
                 logger.exception("%s cannot be written; after a restart lessons go on as they were before", self._path)
+
+    def _in_words(self, entry: Entry) -> tuple[Entry, str]:
+        known = self._words.get(entry.id)
+        if known is not None and known[0] == entry:
+            return known
+        return entry, json.dumps(asdict(entry), default=_jsonable, ensure_ascii=False)
 
     def _write(self, text: str) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)

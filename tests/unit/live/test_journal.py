@@ -1,6 +1,9 @@
 """What a server that was killed finds when it starts again."""
 
 import asyncio
+import os
+import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -128,3 +131,40 @@ async def test_a_disk_that_refuses_is_logged_and_tried_again(tmp_path, monkeypat
         while not (tmp_path / "lessons.json").exists():
             await asyncio.sleep(0.01)
     await journal.close()
+
+
+async def test_what_is_being_written_when_it_is_closed_does_not_meet_what_is_written_after_it(tmp_path, monkeypatch):
+    begun, go_on, fsync = threading.Event(), threading.Event(), os.fsync
+
+    def slow(number: int) -> None:
+        begun.set()
+        go_on.wait(10)
+        fsync(number)
+
+    monkeypatch.setattr("os.fsync", slow)
+    journal = Journal(tmp_path / "lessons.json")
+    journal.save_soon(lambda: [replace(ENTRY, title="数" * 1000)])
+    await asyncio.to_thread(begun.wait, 10)
+    closing = asyncio.create_task(journal.close())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    last = asyncio.create_task(journal.save(lambda: [ENTRY]))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not closing.done(), "the disk is still writing"
+    go_on.set()
+    await asyncio.gather(closing, last)
+    assert await journal.load() == [ENTRY]
+
+
+def test_of_a_lesson_that_has_ended_little_is_kept():
+    live = LiveLesson(LessonId("maths"))
+    live.start(NOON)
+    for number in range(16):
+        person = Person(ParticipantId(f"room-{number}"), Role.CLASSROOM, "山坪小学")
+        live.join(person, NOON)
+        live.call_on(person.id, False, NOON)
+    live.end(NOON)
+    entry = entry_of(live)
+    assert (entry.people, entry.floor["meters"]) == ([], {})
+    assert lesson_of(entry, NOON).state is LessonState.ENDED
