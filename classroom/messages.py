@@ -86,7 +86,7 @@ class ParticipantView:
 
     The fair-floor meter: ``asked`` counts how often the teacher called on it, ``last_asked_at`` is when it got or lost
     the floor last, ``spoke_s`` how long it had it before; whoever has it speaks since then. A discussion, in which all
-    have the floor, does not count. ``link`` and ``report`` are told to teachers and observers only.
+    have the floor, does not count. ``link`` and ``report`` are told to teachers, observers and the participant itself.
     """
 
     id: str

@@ -32,8 +32,8 @@ class _Client:
 class Streams:
     """The feeds of one lesson, connected or left behind for a minute.
 
-    Classrooms are not told of each other's links and faults: it is not their business, and with two hundred of them it
-    would be most of what is sent.
+    Classrooms are told of their own link, and not of each other's links and faults: it is not their business, and with
+    two hundred of them it would be most of what is sent.
     """
 
     def __init__(
@@ -106,8 +106,9 @@ class Streams:
         """Tell everybody, the classrooms only what is their business."""
         for delta in deltas:
             brief = self._brief_of(delta)
+            subject = delta.participant.id if isinstance(delta, ParticipantChanged) else None
             for feed, client in self._clients.items():
-                if client.person.role in _WHOLE:
+                if client.person.role in _WHOLE or client.person.id == subject:
                     feed.put(delta)
                 elif brief is not None:
                     feed.put(brief)
@@ -135,7 +136,8 @@ class Streams:
         snapshot = self._snapshot(person.id)
         if person.role in _WHOLE:
             return snapshot
-        return replace(snapshot, participants=[_in_brief(view) for view in snapshot.participants])
+        briefly = [view if view.id == person.id else _in_brief(view) for view in snapshot.participants]
+        return replace(snapshot, participants=briefly)
 
     def _brief_of(self, delta: Delta) -> Delta | None:
         if isinstance(delta, ParticipantLeft):

@@ -106,6 +106,8 @@ class Clients(RuleBasedStateMachine):
             truth = asdict(self.lesson.snapshot(client.person.id, self.wall))
             if client.person.role is Role.CLASSROOM:
                 for participant in truth["participants"]:
+                    if participant["id"] == client.person.id:
+                        continue
                     participant["link"] = participant["report"] = None
             assert known(client.state) == known(json.loads(json.dumps(truth)))
             assert len(client.notes) == len(set(client.notes)), "a note came twice"
@@ -292,10 +294,21 @@ async def test_classrooms_are_not_told_how_others_are(streams, lesson):
     streams.tell(lesson.set_links({EAST.id: GOOD, TEACHER.id: GOOD}))
     streams.tell(lesson.report(EAST.id, ReportView(children=31)))
     assert await hear(teacher) == ["participant_changed"] * 3
-    assert await hear(east) == []
+    assert await hear(east) == ["participant_changed"] * 2, "its own link and report, not the teacher's"
     assert [p["report"] and p["report"]["children"] for p in teacher.state["participants"]] == [None, 31]
     west = await join(streams, lesson, WEST)
     assert [(p["link"], p["report"]) for p in west.state["participants"]] == [(None, None)] * 3
+
+
+async def test_a_classroom_is_told_how_its_own_link_is_from_the_first_snapshot_on(streams, lesson):
+    east = await join(streams, lesson, EAST)
+    streams.tell(lesson.set_links({EAST.id: GOOD}))
+    await hear(east)
+    assert [p["link"] and p["link"]["word"] for p in east.state["participants"]] == ["good"]
+    east.reload()
+    east.connect(NOON)
+    await hear(east)
+    assert [p["link"] and p["link"]["word"] for p in east.state["participants"]] == ["good"]
 
 
 async def test_a_client_that_takes_nothing_holds_up_nobody_and_costs_no_more(streams, lesson):
