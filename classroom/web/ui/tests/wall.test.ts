@@ -110,6 +110,15 @@ describe("wallOf", () => {
     ]);
   });
 
+  it("does not say of a microphone that it speaks when nothing comes from it", () => {
+    const state = snapshot({
+      lesson: lesson({ floor: ["device-1"] }),
+      participants: [participant("device-1")],
+      publications: [publication("1", "mic", { participant_id: "device-1", live: false })],
+    });
+    expect(room(wallOf(state, [listener(1)], NOW_MS), 1).mic).toBe("broken");
+  });
+
   it("finds the picture of a room by who sends it", () => {
     const state = snapshot({
       participants: [participant("device-1")],

@@ -116,7 +116,9 @@ function micState(
 ): MicState {
   if (!online || !lesson.interactive) return "none";
   if (report?.microphone === false) return "broken";
-  if (!own.some((p) => p.label === "mic")) return "none";
+  const mics = own.filter((p) => p.label === "mic");
+  if (mics.length === 0) return "none";
+  if (!mics.some((p) => p.live)) return "broken";
   if (lesson.muted.includes(id)) return "muted";
   if (!lesson.floor.includes(id)) return "listening";
   return lesson.mode === "discuss" ? "open" : "speaking";

@@ -1,6 +1,7 @@
 /** What a classroom sends to its lesson: follows the control connection, keeps WHIP going while the lesson is live. */
 
 import { onScopeDispose, ref, shallowRef, watch, type Ref, type ShallowRef } from "vue";
+import type { LessonSnapshot } from "../protocol/lesson_state";
 import type { Problem } from "../protocol/problem";
 import type { LessonAccess } from "../protocol/token";
 import { WhipClient, type SendStatus } from "../protocol/whip";
@@ -12,8 +13,14 @@ export interface Publisher {
   problem: Readonly<ShallowRef<Problem | null>>;
 }
 
+/** Whether this lesson takes picture and sound of us: the main classroom has a capture agent for that. */
+export function isSender({ lesson, participants, you }: LessonSnapshot): boolean {
+  const linked = participants.some(({ id, role }) => id === you && role === "classroom");
+  return lesson.state === "live" && lesson.interactive && linked;
+}
+
 /**
- * Send camera and microphone of these devices while the lesson is live and lets its classrooms send.
+ * Send camera and microphone of these devices while the lesson takes them.
  *
  * The microphone is open while `heard` is true; else silence is sent, which costs next to nothing and lets the voice
  * through at once when it is.
@@ -46,7 +53,7 @@ export function usePublisher(
     ([state, connection, camera, microphone], [, connectionBefore]) => {
       if (state === null || connection !== "connected") return;
       const tracks = [camera, microphone].filter((track) => track !== null);
-      if (state.lesson.state !== "live" || !state.lesson.interactive || tracks.length === 0) {
+      if (!isSender(state) || tracks.length === 0) {
         client.stop(state.lesson.state !== "live");
         return;
       }

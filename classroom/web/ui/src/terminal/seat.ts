@@ -12,6 +12,7 @@ import {
 } from "vue";
 import type { ComputedRef, Ref, ShallowRef } from "vue";
 import type { LessonSnapshot } from "../protocol/lesson_state";
+import type { Role } from "../protocol/messages.gen";
 import type { Slot } from "../protocol/whep_session";
 import { isFilledBy } from "../protocol/whep_session";
 import type { LessonAccess } from "../protocol/token";
@@ -46,8 +47,12 @@ export interface Seat {
   anyLive: ComputedRef<boolean>;
   /** Asked to speak by the teacher. */
   called: ComputedRef<boolean>;
-  /** Whether the others hear us. */
+  /** Whether the others are to hear us. */
   heard: ComputedRef<boolean>;
+  /** Whether our microphone arrives where they would hear it from. */
+  micArrives: ComputedRef<boolean>;
+  /** This is the main classroom. */
+  main: ComputedRef<boolean>;
   handUp: ComputedRef<boolean>;
   /** What the teacher wrote to us last, and when it came, in milliseconds. */
   note: Readonly<Ref<{ text: string; received_ms: number } | null>>;
@@ -61,6 +66,21 @@ export function floorOf(state: LessonSnapshot | null): { called: boolean; heard:
   const { floor, muted, mode } = state.lesson;
   const has = floor.includes(state.you);
   return { called: has && mode === "listen", heard: has && !muted.includes(state.you) };
+}
+
+/**
+ * What this terminal is in the lesson. In the main classroom it only shows: camera and microphone are the capture
+ * agent's there, and the teacher's voice from a loudspeaker beside the teacher would come back through that microphone.
+ */
+export function roleOf(state: LessonSnapshot | null): Role | null {
+  return state?.participants.find(({ id }) => id === state.you)?.role ?? null;
+}
+
+/** Whether the sound of our microphone arrives at the server, as that says. */
+export function micArrives(state: LessonSnapshot | null): boolean {
+  return (state?.publications ?? []).some(
+    ({ participant_id, label, live }) => participant_id === state?.you && label === "mic" && live,
+  );
 }
 
 /** A seat in the lesson that we have access to; leaves it and takes the next when that is another. */
@@ -123,6 +143,8 @@ function takeSeat(access: LessonAccess, screen: Screen, devices: LocalDevices): 
     ),
     called: computed(() => floor.value.called),
     heard: computed(() => floor.value.heard),
+    micArrives: computed(() => micArrives(lesson.state.value)),
+    main: computed(() => roleOf(lesson.state.value) === "capture"),
     handUp: computed(() => {
       const state = lesson.state.value;
       return state !== null && state.lesson.hands.includes(state.you);

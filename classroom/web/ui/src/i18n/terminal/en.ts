@@ -46,6 +46,7 @@ const en: TerminalTexts = {
     part: { camera: "Camera", microphone: "Microphone", loudspeaker: "Loudspeaker", link: "Network" },
     mic: {
       open: "On air",
+      connecting: "Connecting the microphone…",
       muted: "Muted",
       none: "No microphone",
       listening: "Listening only",

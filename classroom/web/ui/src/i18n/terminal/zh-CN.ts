@@ -44,6 +44,7 @@ export default {
     part: { camera: "摄像头", microphone: "话筒", loudspeaker: "音箱", link: "网络" },
     mic: {
       open: "正在发言",
+      connecting: "正在接通话筒…",
       muted: "已静音",
       none: "没有话筒",
       listening: "只听不说",
