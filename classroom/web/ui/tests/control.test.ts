@@ -5,6 +5,7 @@ import { WebSocket as NodeSocket, WebSocketServer, type WebSocket as ServerSocke
 import { CommandFailed, ControlClient, type ControlTiming, type Refusal } from "../src/protocol/control";
 import type { LessonSnapshot } from "../src/protocol/lesson_state";
 import type { ClientMessage, ServerMessage } from "../src/protocol/messages.gen";
+import { Problem } from "../src/protocol/problem";
 import { Inbox } from "./inbox";
 import { lesson, participant, snapshot } from "./messages";
 
@@ -299,6 +300,17 @@ describe("ControlClient", () => {
     await second.inbox.take();
     second.send(snapshot());
     expect(await second.inbox.take()).toEqual({ type: "report", children: 31, camera: true, faults: [] });
+  });
+
+  it("says so when nobody gives us tokens any more, and asks again in no hurry", async () => {
+    token = () => Promise.reject(new Problem(401, "unauthorized", "请重新登录"));
+    makeClient();
+    expect(await statuses.take()).toEqual(["connecting", null]);
+    expect(await statuses.take()).toEqual(["refused", { code: "unauthorized", detail: "请重新登录" }]);
+    token = () => Promise.reject(new Problem(0, "unreachable", ""));
+    await statusBecomes("lost");
+    token = () => Promise.resolve("another.token.now");
+    expect(await (await peers.take()).inbox.take()).toMatchObject({ type: "hello" });
   });
 
   it("asks for another token when one was refused, and waits for whoever gives them", async () => {

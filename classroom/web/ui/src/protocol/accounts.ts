@@ -45,7 +45,7 @@ export interface AuditEntry {
 
 /** One page of the accounts within reach; throws Problem. */
 export async function listAccounts(asked: Asked, signal?: AbortSignal): Promise<Page<Account>> {
-  return (await (await askSigned(`/api/accounts${queryOf(asked)}`, { signal })).json()) as Page<Account>;
+  return askSigned(`/api/accounts${queryOf(asked)}`, { signal });
 }
 
 /** A new account, with the one-time password that is told once; without one it signs in elsewhere. */
@@ -54,13 +54,12 @@ export async function addAccount(
   password: boolean,
   values: AccountValues,
 ): Promise<{ account: Account; password: string | null }> {
-  const response = await askSigned("/api/accounts", { method: "POST", body: { login, password, ...values } });
-  return (await response.json()) as { account: Account; password: string | null };
+  return askSigned("/api/accounts", { method: "POST", body: { login, password, ...values } });
 }
 
 /** Say all of an account anew, but for its login; throws Problem. */
 export async function changeAccount(id: number, values: AccountValues): Promise<Account> {
-  return (await (await askSigned(`/api/accounts/${id}`, { method: "PUT", body: values })).json()) as Account;
+  return askSigned(`/api/accounts/${id}`, { method: "PUT", body: values });
 }
 
 export async function removeAccount(id: number): Promise<void> {
@@ -69,11 +68,10 @@ export async function removeAccount(id: number): Promise<void> {
 
 /** A new one-time password; whoever was signed in no longer is. */
 export async function resetPassword(id: number): Promise<string> {
-  const response = await askSigned(`/api/accounts/${id}/password`, { method: "POST" });
-  return ((await response.json()) as { password: string }).password;
+  return (await askSigned<{ password: string }>(`/api/accounts/${id}/password`, { method: "POST" })).password;
 }
 
 /** What was done, the latest first; throws Problem. */
 export async function listAudit(asked: Asked, signal?: AbortSignal): Promise<Page<AuditEntry>> {
-  return (await (await askSigned(`/api/audit${queryOf(asked)}`, { signal })).json()) as Page<AuditEntry>;
+  return askSigned(`/api/audit${queryOf(asked)}`, { signal });
 }

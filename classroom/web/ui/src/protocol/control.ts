@@ -2,6 +2,7 @@
 
 import { retryDelay_ms, type Backoff } from "./backoff";
 import { applyMessage, SequenceGap, type LessonSnapshot } from "./lesson_state";
+import { Problem } from "./problem";
 import type {
   ClientMessage,
   ErrorMessage,
@@ -64,6 +65,7 @@ const TIMING: ControlTiming = {
   command_ms: 20_000,
 };
 
+/** By the code of the closing, which is 4000 more than the status of HTTP that says the same. */
 const REFUSALS: Record<number, RefusalCode> = {
   4401: "unauthorized",
   4403: "forbidden",
@@ -248,7 +250,10 @@ export class ControlClient {
     this.#heard(socket);
     // Asked while the socket opens: neither waits for the other.
     const token = this.#options.token(this.#tokenRefused ? (this.#token ?? undefined) : undefined);
-    token.catch(() => this.#closed(socket, 0, ""));
+    token.catch((error: unknown) => {
+      const problem = error instanceof Problem ? error : null;
+      this.#closed(socket, 4000 + (problem?.status ?? 0), problem?.detail ?? "");
+    });
     socket.onopen = () => {
       void token.then(
         (token) => this.#greet(socket, token),

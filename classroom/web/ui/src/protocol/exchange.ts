@@ -16,5 +16,5 @@ export const EXPORT = "/api/region/export.xlsx";
 /** Check a file, or import it: all of it, or nothing when a row is bad. Throws Problem. */
 export async function importRegion(file: File, apply: boolean, signal?: AbortSignal): Promise<ImportOutcome> {
   const path = `/api/region/import?apply=${String(apply)}`;
-  return (await (await askSigned(path, { method: "POST", file, signal })).json()) as ImportOutcome;
+  return askSigned(path, { method: "POST", file, signal });
 }

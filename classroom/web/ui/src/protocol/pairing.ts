@@ -38,6 +38,9 @@ export function qrAddress(pairing: Pairing): string {
   return `/api/pairing/${encodeURIComponent(pairing.code)}/qr.svg`;
 }
 
+/** A path that swallows packets never says so. */
+const DEADLINE_MS = 8_000;
+
 async function post(path: string, body: unknown): Promise<Response> {
   let response: Response;
   try {
@@ -46,6 +49,7 @@ async function post(path: string, body: unknown): Promise<Response> {
       headers: { "Content-Type": "application/json" },
       cache: "no-store",
       body: JSON.stringify(body),
+      signal: AbortSignal.timeout(DEADLINE_MS),
     });
   } catch (error) {
     throw new Problem(0, "unreachable", error instanceof Error ? error.message : "");

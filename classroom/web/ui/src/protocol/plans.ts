@@ -63,17 +63,14 @@ export interface PlannedLesson {
 
 /** What is planned from a day on; throws Problem. */
 export async function listPlans(from: string, to: string, signal?: AbortSignal): Promise<Plan[]> {
-  const response = await askSigned(`/api/plans${queryOf({ from, to })}`, { signal });
-  return ((await response.json()) as { items: Plan[] }).items;
+  return (await askSigned<{ items: Plan[] }>(`/api/plans${queryOf({ from, to })}`, { signal })).items;
 }
 
 /** A lesson that the timetable does not have (`lesson` is null), or another time, room, teacher for one. */
 export async function savePlan(lesson: string | null, body: PlannedLesson): Promise<Plan> {
-  const response =
-    lesson === null
-      ? await askSigned("/api/plans", { method: "POST", body })
-      : await askSigned(`/api/plans/${lesson}`, { method: "PUT", body });
-  return (await response.json()) as Plan;
+  return lesson === null
+    ? askSigned("/api/plans", { method: "POST", body })
+    : askSigned(`/api/plans/${lesson}`, { method: "PUT", body });
 }
 
 /** Let it not take place, or be as the timetable has it again; throws Problem. */

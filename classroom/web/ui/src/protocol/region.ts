@@ -1,6 +1,6 @@
 /** What a region is made of, over HTTP (docs/protocol.md §6): the same doors for every kind. */
 
-import { askSigned } from "./session";
+import { askSigned, askTagged } from "./session";
 
 export type ThingKind =
   | "districts"
@@ -83,8 +83,7 @@ export async function listThings<T extends Thing = Thing>(
   asked: Asked,
   signal?: AbortSignal,
 ): Promise<Page<T>> {
-  const response = await askSigned(`/api/region/${kind}${queryOf(asked)}`, { signal });
-  return (await response.json()) as Page<T>;
+  return askSigned(`/api/region/${kind}${queryOf(asked)}`, { signal });
 }
 
 /** All of those within reach, up to `most`; throws Problem. */
@@ -108,8 +107,8 @@ export async function readThing(
   kind: ThingKind,
   id: number,
 ): Promise<{ thing: Thing; tag: string | undefined }> {
-  const response = await askSigned(`/api/region/${kind}/${id}`);
-  return { thing: (await response.json()) as Thing, tag: response.headers.get("ETag") ?? undefined };
+  const { answer, tag } = await askTagged<Thing>(`/api/region/${kind}/${id}`);
+  return { thing: answer, tag };
 }
 
 /** A new thing (`id` is null), or all of one anew; throws Problem. */
@@ -120,11 +119,9 @@ export async function saveThing(
   over?: string,
 ): Promise<Thing> {
   const path = `/api/region/${kind}`;
-  const response =
-    id === null
-      ? await askSigned(path, { method: "POST", body })
-      : await askSigned(`${path}/${id}`, { method: "PUT", body, over });
-  return (await response.json()) as Thing;
+  return id === null
+    ? askSigned(path, { method: "POST", body })
+    : askSigned(`${path}/${id}`, { method: "PUT", body, over });
 }
 
 /** Remove one that nothing refers to; throws Problem. */

@@ -50,9 +50,14 @@ export interface SignedRequest {
 
 let known: Promise<SessionView> | null = null;
 
+/** By then an answer has come whole, or none will: a path that swallows packets never says so. */
+const DEADLINE_MS = 8_000;
+/** A large spreadsheet over a thin link, and what the server needs to look at it. */
+const FILE_DEADLINE_MS = 180_000;
+
 /** Ask who we are; throws Problem. */
 export function readSession(): Promise<SessionView> {
-  const asked = send("/api/session", {}, null).then((response) => response.json() as Promise<SessionView>);
+  const asked = send<SessionView>("/api/session", {}, null).then(({ answer }) => answer);
   known = asked;
   asked.catch(() => {
     if (known === asked) known = null;
@@ -83,11 +88,25 @@ export async function signOut(): Promise<void> {
   forgetSession();
 }
 
+/** What an answer says, and its tag where it has one: who writes over it says what they saw. */
+export interface Answered<Answer> {
+  answer: Answer;
+  tag: string | undefined;
+}
+
 /**
- * Ask by cookie. A change is asked for once more when the session has become another one meanwhile.
- * Throws Problem for whatever goes wrong, but the caller's own abort as it is.
+ * Ask by cookie; returns what the answer says. A change is asked for once more when the session has become another one
+ * meanwhile. Throws Problem for whatever goes wrong, but the caller's own abort as it is.
  */
-export async function askSigned(path: string, request: SignedRequest = {}): Promise<Response> {
+export async function askSigned<Answer>(path: string, request: SignedRequest = {}): Promise<Answer> {
+  return (await askTagged<Answer>(path, request)).answer;
+}
+
+/** As askSigned; with the tag of what was told. */
+export async function askTagged<Answer>(
+  path: string,
+  request: SignedRequest = {},
+): Promise<Answered<Answer>> {
   if ((request.method ?? "GET") === "GET") return send(path, request, null);
   const session = known;
   try {
@@ -103,11 +122,11 @@ function csrfOf({ csrf, device }: SessionView, asker: Asker = "account"): string
   return asker === "device" ? (device?.csrf ?? "") : csrf;
 }
 
-async function send(
+async function send<Answer>(
   path: string,
   { method = "GET", body, file, over, signal }: SignedRequest,
   token: string | null,
-): Promise<Response> {
+): Promise<Answered<Answer>> {
   const headers: Record<string, string> = {};
   if (token !== null) headers["X-CSRF"] = token;
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -116,20 +135,27 @@ async function send(
     headers["X-Filename"] = encodeURIComponent(file.name);
   }
   if (over !== undefined) headers["If-Match"] = over;
-  let response: Response;
+  const abort = new AbortController();
+  const giveUp = (): void => abort.abort();
+  const deadline = setTimeout(giveUp, file === undefined ? DEADLINE_MS : FILE_DEADLINE_MS);
+  signal?.addEventListener("abort", giveUp);
   try {
-    response = await fetch(path, {
+    const response = await fetch(path, {
       method,
       headers,
       cache: "no-store",
+      signal: abort.signal,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       ...(file === undefined ? {} : { body: file }),
-      ...(signal === undefined ? {} : { signal }),
     });
+    if (!response.ok) throw await problemOf(response);
+    const answer = (response.status === 204 ? undefined : await response.json()) as Answer;
+    return { answer, tag: response.headers.get("ETag") ?? undefined };
   } catch (error) {
-    if (signal?.aborted) throw error;
+    if (error instanceof Problem || signal?.aborted) throw error;
     throw new Problem(0, "unreachable", error instanceof Error ? error.message : "");
+  } finally {
+    clearTimeout(deadline);
+    signal?.removeEventListener("abort", giveUp);
   }
-  if (!response.ok) throw await problemOf(response);
-  return response;
 }

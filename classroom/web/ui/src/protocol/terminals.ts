@@ -33,14 +33,12 @@ export interface Terminal {
 
 /** All within reach; throws Problem. */
 export async function listTerminals(signal?: AbortSignal): Promise<Terminal[]> {
-  const response = await askSigned("/api/terminals", { signal });
-  return ((await response.json()) as { terminals: Terminal[] }).terminals;
+  return (await askSigned<{ terminals: Terminal[] }>("/api/terminals", { signal })).terminals;
 }
 
 /** Give the device that shows a code its classroom; throws Problem. */
 export async function assignTerminal(code: string, classroom_id: number, name: string): Promise<Terminal> {
-  const response = await askSigned("/api/terminals", { method: "POST", body: { code, classroom_id, name } });
-  return (await response.json()) as Terminal;
+  return askSigned("/api/terminals", { method: "POST", body: { code, classroom_id, name } });
 }
 
 /** Let a device be nobody, at once; throws Problem. */

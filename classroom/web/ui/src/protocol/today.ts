@@ -14,9 +14,8 @@ export interface Today {
 }
 
 /** Throws Problem. */
-export async function readToday(signal?: AbortSignal): Promise<Today> {
-  const response = await askSigned("/api/today", { as: "account", signal });
-  return (await response.json()) as Today;
+export function readToday(signal?: AbortSignal): Promise<Today> {
+  return askSigned("/api/today", { as: "account", signal });
 }
 
 /** Begin a lesson, recorded, with a token of its teacher. Throws Problem. */
@@ -39,13 +38,11 @@ export interface ExtraRoom {
 
 /** Null for who teaches nothing. Throws Problem. */
 export async function readExtra(): Promise<Extra | null> {
-  const response = await askSigned("/api/today/extra", { as: "account" });
-  return ((await response.json()) as { extra: Extra | null }).extra;
+  return (await askSigned<{ extra: Extra | null }>("/api/today/extra", { as: "account" })).extra;
 }
 
 /** Plan it for now, with these classrooms; which lesson it is. Throws Problem: 409 when somebody is in another one. */
 export async function holdExtra(listeners: number[]): Promise<string> {
   const request = { as: "account", method: "POST", body: { listeners } } as const;
-  const response = await askSigned("/api/today/extra", request);
-  return ((await response.json()) as { id: string }).id;
+  return (await askSigned<{ id: string }>("/api/today/extra", request)).id;
 }

@@ -37,10 +37,9 @@ export async function obtainCredentials(
   return new RenewedCredentials(lesson, first, () => ask(lesson, asker));
 }
 
-async function askForToken(lesson: string, asker: Asker): Promise<IssuedToken> {
+function askForToken(lesson: string, asker: Asker): Promise<IssuedToken> {
   const path = `/api/lessons/${encodeURIComponent(lesson)}/token`;
-  const response = await askSigned(path, { method: "POST", as: asker });
-  return (await response.json()) as IssuedToken;
+  return askSigned(path, { method: "POST", as: asker });
 }
 
 class RenewedCredentials implements LessonCredentials {
