@@ -34,6 +34,7 @@ Delta = LessonChanged | ParticipantChanged | ParticipantLeft | PublicationChange
 
 FORGET_AFTER = timedelta(minutes=10)  # a classroom whose link is down is shown as offline for so long
 DESERTED_AFTER = timedelta(minutes=30)  # past the bell and past the last who was there, nobody comes any more
+LONGEST_OVERRUN = timedelta(hours=3)  # devices stay as long as the lesson does, and pages are left open overnight
 COMPANY = frozenset({Role.TEACHER, Role.CAPTURE, Role.CLASSROOM})  # whom a lesson is held for, or by
 BEHIND_STEP_S = 1.0  # so much further behind is worth telling
 UNNUMBERED = 0  # the feed of each connection gives a delta its own ``seq``
@@ -173,9 +174,14 @@ class LiveLesson:
         return [*self._show(spoke), *self._lesson_news()]
 
     def is_deserted(self, wall: datetime) -> bool:
-        """Whether it is live for nobody: long past the bell, no teacher, capture agent or classroom has been there."""
-        if self.state is not LessonState.LIVE or self.ends_at is None:
+        """Whether it is live for nobody: long past the bell, no teacher, capture agent or classroom has been there.
+
+        In the end it is, whoever is there: nobody has thought of ending it.
+        """
+        if self.state is not LessonState.LIVE or self.ends_at is None or self.started_at is None:
             return False
+        if wall - max(self.started_at, self.ends_at) >= LONGEST_OVERRUN:
+            return True
         if self._company_at is None or any(_is_company(participant) for participant in self._participants.values()):
             self._company_at = wall
         return wall - max(self._company_at, self.ends_at) >= DESERTED_AFTER

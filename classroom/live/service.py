@@ -453,7 +453,7 @@ class LessonService:
                 held.tell(lesson.forget_absent(wall))
                 self._let_go(held)
                 if lesson.is_deserted(wall):
-                    logger.info("lesson=%s is over: long past the bell nobody is there", lesson.id)
+                    logger.info("lesson=%s is over: long past the bell nobody has ended it", lesson.id)
                     self._begin(self._end(held))
                 busy = held.streams.connected or held.lock.locked()
                 if not busy and lesson.ended_at is not None and wall - lesson.ended_at >= KEEP_ENDED:

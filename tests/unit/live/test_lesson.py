@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from classroom.live.errors import UnknownParticipant
-from classroom.live.lesson import DESERTED_AFTER, FORGET_AFTER, LiveLesson, Person
+from classroom.live.lesson import DESERTED_AFTER, FORGET_AFTER, LONGEST_OVERRUN, LiveLesson, Person
 from classroom.messages import (
     LessonChanged,
     LinkView,
@@ -261,6 +261,20 @@ def test_a_lesson_is_deserted_when_long_past_the_bell_nobody_was_there():
     assert live.is_deserted(late + DESERTED_AFTER)
     live.end(late)
     assert not live.is_deserted(late + 2 * DESERTED_AFTER)
+
+
+def test_a_lesson_that_nobody_ends_is_over_in_the_end_though_its_devices_are_there():
+    live, bell = lesson(), NOON + timedelta(minutes=40)
+    live.plan("数学", bell, True)
+    live.start(NOON)
+    for person in (VILLAGE, TEACHER):
+        live.join(person, NOON)
+    assert not live.is_deserted(bell + LONGEST_OVERRUN - timedelta(seconds=1))
+    late = bell + LONGEST_OVERRUN
+    assert live.is_deserted(late)
+    live.end(late)
+    live.start(late)
+    assert not live.is_deserted(late + LONGEST_OVERRUN - timedelta(seconds=1)), "it was wanted after all"
 
 
 def test_the_plan_is_told():
