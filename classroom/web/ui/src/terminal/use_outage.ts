@@ -1,6 +1,7 @@
 /** What stands between this terminal and its server: a cable, the server, or somebody at work on it. */
 
-import { onScopeDispose, ref, watch, type Ref } from "vue";
+import { ref, type Ref } from "vue";
+import { repeatWhile } from "./repeat";
 
 export type Outage = "cable" | "server" | "maintenance";
 
@@ -8,21 +9,10 @@ const LOOK_MS = 3_000;
 
 export function useOutage(wanted: Readonly<Ref<boolean>>): Readonly<Ref<Outage>> {
   const outage = ref<Outage>("server");
-  let timer: ReturnType<typeof setTimeout> | undefined;
-
-  async function look(): Promise<void> {
+  repeatWhile(wanted, async () => {
     outage.value = await whatIsWrong();
-    if (wanted.value) timer = setTimeout(() => void look(), LOOK_MS);
-  }
-  watch(
-    wanted,
-    (now) => {
-      clearTimeout(timer);
-      if (now) void look();
-    },
-    { immediate: true },
-  );
-  onScopeDispose(() => clearTimeout(timer));
+    return LOOK_MS;
+  });
   return outage;
 }
 

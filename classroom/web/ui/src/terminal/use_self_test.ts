@@ -2,6 +2,7 @@
 
 import { computed, onScopeDispose, ref, shallowRef, watch, type ComputedRef, type Ref } from "vue";
 import { testLink } from "./link_test";
+import { repeatWhile } from "./repeat";
 import type { LocalDevices } from "../state/devices";
 import {
   deviceFinding,
@@ -34,19 +35,14 @@ export function useSelfTest(wanted: Readonly<Ref<boolean>>, devices: LocalDevice
   const figures = shallowRef<LinkFigures | null>(null);
   const dark = ref(false);
   const testing = ref(false);
-  let linkTimer: ReturnType<typeof setTimeout> | undefined;
   let soundTimer: ReturnType<typeof setTimeout> | undefined;
   let lookTimer: ReturnType<typeof setInterval> | undefined;
 
-  async function lookAtLink(): Promise<void> {
+  repeatWhile(wanted, async () => {
     figures.value = await testLink();
     link.value = linkFinding(figures.value);
-    if (!wanted.value) return;
-    linkTimer = setTimeout(
-      () => void lookAtLink(),
-      figures.value === null ? LINK_LOST_AGAIN_MS : LINK_AGAIN_MS,
-    );
-  }
+    return figures.value === null ? LINK_LOST_AGAIN_MS : LINK_AGAIN_MS;
+  });
 
   async function testSound(): Promise<void> {
     if (testing.value) return;
@@ -61,11 +57,9 @@ export function useSelfTest(wanted: Readonly<Ref<boolean>>, devices: LocalDevice
   watch(
     wanted,
     (now) => {
-      clearTimeout(linkTimer);
       clearTimeout(soundTimer);
       clearInterval(lookTimer);
       if (!now) return;
-      void lookAtLink();
       soundTimer = setTimeout(() => void testSound(), MICROPHONE_WAIT_MS);
       lookTimer = setInterval(
         () => void isDark(devices.camera.track.value).then((found) => (dark.value = found)),
@@ -75,7 +69,6 @@ export function useSelfTest(wanted: Readonly<Ref<boolean>>, devices: LocalDevice
     { immediate: true },
   );
   onScopeDispose(() => {
-    clearTimeout(linkTimer);
     clearTimeout(soundTimer);
     clearInterval(lookTimer);
   });
