@@ -156,6 +156,7 @@ class SchoolDay:
             for room in rooms_of(plan):
                 self._of_room.setdefault(room, []).append(plan)
         self._look(self._of_room.keys() | self._moments.keys())
+        self._shown_in = {lesson: rooms for lesson, rooms in self._shown_in.items() if rooms}
         self._tell({room for plan in changed for room in rooms_of(plan)})
         self._arm()
         self._ready.set()

@@ -173,11 +173,14 @@ class Presence:
         known.unsaved = True
 
     def room(self, classroom_id: int, kind: DeviceKind) -> RoomState:
-        """How a room is; of several devices the one that is there counts, else the one that was seen last."""
+        """How a room is; of several devices one that is there counts, and of those the one that was paired last.
+
+        Not the one that was heard last: a room with two would be another one with each report.
+        """
         found = self._rooms.get((classroom_id, kind))
         if not found:
             return RoomState()
-        known = max(found.values(), key=lambda one: (one.online, one.stored.seen_at or one.stored.paired_at))
+        known = max(found.values(), key=_weight)
         report = known.report
         faults = () if report is None else faults_of(report.checks)
         return RoomState(
@@ -204,6 +207,11 @@ class Presence:
         except CatalogueUnavailable:
             for known in unsaved:
                 known.unsaved = True
+
+
+def _weight(known: KnownDevice) -> tuple[bool, datetime]:
+    stored = known.stored
+    return known.online, stored.paired_at if known.online else stored.seen_at or stored.paired_at
 
 
 def faults_of(checks: Checks) -> tuple[str, ...]:

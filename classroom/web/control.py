@@ -15,7 +15,7 @@ from classroom.messages import ClientMessage, ErrorMessage, Hello, Ping, Pong, R
 from classroom.model import InvalidLessonId, parse_lesson_id
 from classroom.web.auth import Action, BadToken, Claims, Forbidden
 from classroom.web.context import CONTEXT, Context
-from classroom.web.limits import HELLO_S, MAX_MESSAGE_BYTES
+from classroom.web.limits import HELLO_S, MAX_MESSAGE_BYTES, MESSAGES_BURST, MESSAGES_PER_S, Pace
 from classroom.web.origin import network_of
 from classroom.web.problem import Refusal
 from classroom.web.wire import Wire, text_of
@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_S = 15.0  # a client that does not answer a WebSocket ping within half of it is gone
 MAX_COMMANDS = 8  # of one client at work; it is read on when one is done
 MAX_STRANGERS = 1000  # who are connected and have shown no token; they take nobody's place
-MESSAGES_PER_S, BURST = 20.0, 100.0  # of one client; what it says faster is read later
 UNAUTHORIZED, FORBIDDEN, UNKNOWN_LESSON, NO_HELLO = 4401, 4403, 4404, 4408
 
 _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
@@ -153,13 +152,12 @@ class _Client:
         self._person = person
         self._feed = feed
         self._waiting: set[asyncio.Task[None]] = set()
-        self._credit = BURST
-        self._heard_s = asyncio.get_running_loop().time()
+        self._pace = Pace(MESSAGES_PER_S, MESSAGES_BURST, asyncio.get_running_loop().time())
 
     async def read(self, socket: web.WebSocketResponse) -> None:
         """Take messages until the client is gone."""
         while True:
-            await self._keep_pace()
+            await asyncio.sleep(self._pace.wait_s(asyncio.get_running_loop().time()))
             try:
                 message = await _receive(socket)
             except _BadMessage as error:
@@ -190,14 +188,6 @@ class _Client:
 
     async def _obey(self, command: Command) -> None:
         self._feed.put(await self._commands.answer(self._lesson, self._person, command))
-
-    async def _keep_pace(self) -> None:
-        """One that talks without end holds up nobody but itself."""
-        now_s = asyncio.get_running_loop().time()
-        self._credit = min(BURST, self._credit + (now_s - self._heard_s) * MESSAGES_PER_S) - 1
-        self._heard_s = now_s
-        if self._credit < 0:
-            await asyncio.sleep(-self._credit / MESSAGES_PER_S)
 
 
 async def _receive(socket: web.WebSocketResponse) -> ClientMessage | None:

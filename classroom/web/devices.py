@@ -28,7 +28,7 @@ from classroom.schoolday.messages import (
 from classroom.schoolday.pairing import UnknownCode, parse_code
 from classroom.web.bodies import Body, read_body
 from classroom.web.context import CONTEXT, too_many_bad_tokens
-from classroom.web.limits import MAX_MESSAGE_BYTES
+from classroom.web.limits import MAX_MESSAGE_BYTES, MESSAGES_BURST, MESSAGES_PER_S, Pace
 from classroom.web.origin import network_of
 from classroom.web.pairing import be_patient
 from classroom.web.principal import DevicePrincipal, account_of, not_paired
@@ -149,7 +149,10 @@ async def _serve(socket: web.WebSocketResponse, day: SchoolDay, known: KnownDevi
 
 
 async def _read(socket: web.WebSocketResponse, day: SchoolDay, known: KnownDevice, feed: DeviceFeed) -> None:
+    now_s = asyncio.get_running_loop().time
+    pace = Pace(MESSAGES_PER_S, MESSAGES_BURST, now_s())
     while True:
+        await asyncio.sleep(pace.wait_s(now_s()))
         frame = await socket.receive()
         if frame.type is WSMsgType.BINARY:
             feed.fault("只接受文本帧。 Messages are text frames.")

@@ -12,7 +12,23 @@ HELLO_S = 5.0
 SIGN_INS_PER_MINUTE = 60  # of one address: a school in the morning
 SIGN_INS_OF_LOGIN_PER_MINUTE = 10
 PAIRING_GUESSES_PER_MINUTE = 120  # of one address: a school that sets up all of its rooms
+MESSAGES_PER_S, MESSAGES_BURST = 20.0, 100.0  # of one client on a WebSocket
 _MAX_KEYS = 10_000
+
+
+class Pace:
+    """How fast one client is read: what it says faster waits, and holds up nobody but itself."""
+
+    def __init__(self, per_s: float, burst: float, now: float) -> None:
+        self._per_s = per_s
+        self._burst = self._credit = burst
+        self._heard_at_s = now
+
+    def wait_s(self, now: float) -> float:
+        """How long to wait before the next message is read."""
+        self._credit = min(self._burst, self._credit + (now - self._heard_at_s) * self._per_s) - 1
+        self._heard_at_s = now
+        return max(0.0, -self._credit / self._per_s)
 
 
 class RateLimit:

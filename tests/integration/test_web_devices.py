@@ -97,6 +97,28 @@ async def test_everybody_in_the_lesson_sees_who_is_ready_and_why_not(doors):
     await town.agenda_with(lambda agenda: village_is(agenda, online=False, ready=False))
 
 
+async def test_of_two_terminals_in_a_room_one_counts_whichever_reports(doors):
+    by = await operator(doors)
+    town = await connect(doors, await pair(doors, by, TOWN, "capture"))
+    former, latter = await pair(doors, by, VILLAGE), await pair(doors, by, VILLAGE)
+    old, new = await connect(doors, former), await connect(doors, latter)
+    await new.report(children=17)
+    await old.report(children=3)
+    await old.send(type="ping")
+    await old.hear("pong")
+    await new.report(children=18)
+
+    def listener(agenda):
+        return agenda["lesson"]["listeners"][0] if agenda["lesson"] else {"children": None}
+
+    seen = []
+    await town.agenda_with(lambda agenda: seen.append(listener(agenda)) or listener(agenda)["children"] == 18)
+    counted = [(one["device_id"], one["children"]) for one in seen if one["children"] is not None]
+    assert set(counted) <= {(latter["id"], 17), (latter["id"], 18)}
+    await new.socket.close()
+    await town.agenda_with(lambda agenda: listener(agenda)["device_id"] == former["id"])
+
+
 async def test_a_report_outlives_the_server(tmp_path):
     async with running(tmp_path) as doors:
         await fill(doors)

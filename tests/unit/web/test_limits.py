@@ -1,7 +1,7 @@
 """How often a stranger may try."""
 
 from classroom.web import limits
-from classroom.web.limits import RateLimit
+from classroom.web.limits import Pace, RateLimit
 
 
 def test_a_bucket_empties_and_fills_again():
@@ -32,3 +32,10 @@ def test_the_table_is_bounded():
         limit.spend(str(number), 0.0)
     assert len(limit._buckets) == limits._MAX_KEYS
     assert limit.spend("first", 0.0) is None  # it was forgotten
+
+
+def test_who_says_much_at_once_is_read_and_who_goes_on_is_read_later():
+    pace = Pace(per_s=20, burst=3, now=0.0)
+    assert [pace.wait_s(0.0) for _ in range(5)] == [0.0, 0.0, 0.0, 0.05, 0.1]
+    assert pace.wait_s(10.0) == 0.0, "it has been quiet"
+    assert [pace.wait_s(10.0) for _ in range(3)] == [0.0, 0.0, 0.05]
