@@ -330,12 +330,14 @@ class LiveLesson:
             and not participant.sessions
             and wall - participant.last_seen_at >= FORGET_AFTER
         ]
-        left: list[Delta] = []
-        for participant in gone:
-            del self._participants[participant.person.id]
-            self.floor.forget(participant.person.id, wall)
-            left.append(ParticipantLeft(UNNUMBERED, participant.person.id))
-        return [*left, *self._lesson_news()]
+        return [delta for one in gone for delta in self.dismiss(one.person.id, wall)]
+
+    def dismiss(self, who: ParticipantId, wall: datetime) -> list[Delta]:
+        """Let somebody go, hand, floor and all, who is there or not."""
+        if self._participants.pop(who, None) is None:
+            return []
+        self.floor.forget(who, wall)
+        return [ParticipantLeft(UNNUMBERED, who), *self._lesson_news()]
 
     def set_links(self, links: Mapping[ParticipantId, LinkView]) -> list[Delta]:
         """How the links of those were found who are sent something."""

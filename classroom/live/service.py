@@ -263,6 +263,7 @@ class LessonService:
         """End every connection and media session of somebody whose token is void from now on."""
         for held in self._lessons.values():
             held.streams.expel(participant_id, reason)
+            held.tell(held.lesson.dismiss(participant_id, self._wall()))
         theirs = [session for session, owner in self._sessions.items() if owner.person.id == participant_id]
         for session in theirs:
             try:

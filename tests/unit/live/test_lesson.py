@@ -228,6 +228,17 @@ def test_a_hand_goes_down_with_whoever_is_gone_for_good():
     assert (left.type, told.lesson.hands) == ("participant_left", [])
 
 
+def test_who_is_dismissed_leaves_no_hand_and_no_floor_behind():
+    live = lesson()
+    live.start(NOON)
+    live.join(VILLAGE, NOON)
+    live.call_on(VILLAGE.id, False, NOON)
+    live.raise_hand(VILLAGE.id, True)
+    left, told = live.dismiss(VILLAGE.id, NOON)
+    assert (left.type, told.lesson.hands, told.lesson.floor) == ("participant_left", [], [])
+    assert live.dismiss(VILLAGE.id, NOON) == live.leave(VILLAGE.id, NOON) == []
+
+
 def test_small_changes_of_links_and_reports_are_not_told():
     live = lesson()
     live.join(VILLAGE, NOON)
