@@ -111,7 +111,8 @@ async def make(
     there = await _there(connection, [lesson.id for lesson in wanted], among)
     listening = await _listening(connection, list(there))
     by_id = {lesson.id: lesson for lesson in wanted if lesson.plan["starts_at"] > now}
-    new = [lesson for lesson in by_id.values() if lesson.id not in there]
+    # Who brings a timetable in the middle of a lesson wants that lesson, too.
+    new = [lesson for lesson in wanted if lesson.id not in there and lesson.plan["ends_at"] > now]
     free = {identity: row for identity, row in there.items() if not row.fixed and row.starts_at > now}
     other = [
         by_id[identity]

@@ -229,6 +229,16 @@ async def test_a_change_of_the_timetable_rewrites_what_is_to_come(town):
     assert (past.on_date, past.entry_id) == (WEDNESDAY, None)
 
 
+async def test_a_lesson_that_is_on_when_its_entry_comes_is_planned_and_then_left_alone(town):
+    timetable = town.region.timetable
+    town.clock.now += timedelta(hours=1, minutes=30)  # 9:30, in the second period
+    stored = await timetable.create(town.entry())
+    (today,) = await planned(town)
+    assert (today.subject, today.starts_at) == ("语文", local(WEDNESDAY, 9, 20))
+    await timetable.update(stored.id, town.entry(subject="数学"))
+    assert [plan.subject for plan in await everything(town)] == ["语文", "数学", "数学"]
+
+
 async def test_an_id_of_an_entry_is_not_given_twice(town):
     timetable = town.region.timetable
     first = await timetable.create(town.entry())
