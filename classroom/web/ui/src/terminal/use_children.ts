@@ -1,6 +1,6 @@
 /** How many children are in the room: as the timetable says, until the class says otherwise for this lesson. */
 
-import { computed, ref, watch, type WritableComputedRef, type Ref } from "vue";
+import { computed, ref, watch, type ComputedRef, type WritableComputedRef, type Ref } from "vue";
 import type { Agenda } from "../protocol/device_messages.gen";
 
 const KEY = "classroom.terminal.children";
@@ -26,17 +26,25 @@ export function plannedChildren(agenda: Agenda | null): number {
   return own?.children ?? 0;
 }
 
-export function useChildren(agenda: Readonly<Ref<Agenda | null>>): WritableComputedRef<number> {
-  const counted = ref(stored());
+export interface Children {
+  /** As the class sees and changes it. */
+  shown: WritableComputedRef<number>;
+  /** What the class said; null until it did, so that what the timetable says is not told to the server as news. */
+  counted: ComputedRef<number | null>;
+}
+
+export function useChildren(agenda: Readonly<Ref<Agenda | null>>): Children {
+  const last = ref(stored());
   const lesson = computed(() => agenda.value?.lesson?.id ?? null);
-  watch(counted, (now) => localStorage.setItem(KEY, JSON.stringify(now)));
-  return computed({
-    get: () =>
-      counted.value !== null && counted.value.lesson === lesson.value
-        ? counted.value.count
-        : plannedChildren(agenda.value),
+  watch(last, (now) => localStorage.setItem(KEY, JSON.stringify(now)));
+  const counted = computed(() => {
+    return last.value !== null && last.value.lesson === lesson.value ? last.value.count : null;
+  });
+  const shown = computed({
+    get: () => counted.value ?? plannedChildren(agenda.value),
     set(count) {
-      if (lesson.value !== null) counted.value = { lesson: lesson.value, count };
+      if (lesson.value !== null) last.value = { lesson: lesson.value, count };
     },
   });
+  return { shown, counted };
 }

@@ -10,7 +10,8 @@ import type { Rung } from "./weak_link";
 export interface Reported {
   findings: Readonly<Ref<Findings>>;
   figures: Readonly<Ref<LinkFigures | null>>;
-  children: Readonly<Ref<number>>;
+  /** Null where nobody has counted them. */
+  children: Readonly<Ref<number | null>>;
   rung: Readonly<Ref<Rung>>;
 }
 
