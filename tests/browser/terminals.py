@@ -33,13 +33,15 @@ class Operator:
     server: Server
     cookie: str
 
-    async def ask(self, method: str, path: str, json: dict[str, Any] | None = None) -> dict[str, Any]:
+    async def ask(
+        self, method: str, path: str, json: dict[str, Any] | None = None, file: bytes | None = None
+    ) -> dict[str, Any]:
         """What the API answers; it must be a yes."""
         headers = {"Cookie": f"session={self.cookie}"}
         async with ClientSession(self.server.url, headers=headers) as http:
             async with http.get("/api/session") as response:
                 csrf = (await response.json())["csrf"]
-            async with http.request(method, path, json=json, headers={"X-CSRF": csrf}) as response:
+            async with http.request(method, path, json=json, data=file, headers={"X-CSRF": csrf}) as response:
                 assert response.ok, await response.text()
                 return dict(await response.json()) if response.content_type == "application/json" else {}
 
@@ -68,12 +70,14 @@ async def school_day(folder: Path, starts_in_s: float = 300, **columns: Any) -> 
         yield server, Operator(server, cookie)
 
 
-async def paired(operator: Operator, context: BrowserContext, path: str = "/terminal") -> Page:
-    """A terminal that an operator has just given its classroom."""
+async def paired(
+    operator: Operator, context: BrowserContext, path: str = "/terminal", room: int = VILLAGE, url: str = ""
+) -> Page:
+    """A terminal that an operator has just given its classroom; ``url`` is the server as the terminal reaches it."""
     page = await context.new_page()
-    await page.goto(operator.server.url + path)
+    await page.goto((url or operator.server.url) + path)
     code = await page.locator("[data-code]").inner_text()
-    await operator.ask("POST", "/api/terminals", {"code": code, "classroom_id": VILLAGE, "name": "大屏幕"})
+    await operator.ask("POST", "/api/terminals", {"code": code, "classroom_id": room, "name": "大屏幕"})
     return page
 
 
