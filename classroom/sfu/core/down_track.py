@@ -93,11 +93,11 @@ class DownTrack:
         self.priority = Priority.PICTURE
         self.catch_up_bytes = float("inf")  # what it may get from the cache at once
         self.downlink: Downlink[Burst | Resend] | None = None  # all that it sends passes there
-        self.unsent_seq = 0  # the first number, unwrapped, that has not passed there
         self.packets = 0  # written, for sender reports
         self.octets = 0
         self.resent_packets = 0
         self.numbers = Renumberer(first_seq, first_ts)
+        self.unsent_seq = self.numbers.next_seq  # the first number, unwrapped, that has not passed the downlink
         self.pt = pt if red_pt is None else red_pt
         self.redundancy = None if red_pt is None else Redundancy()
         self._codec_pt = pt
@@ -247,8 +247,8 @@ class DownTrack:
         times must not have had any that is later than the first of them.
         """
         newest_s = self._last_out_at_s if self.up is None else self.up.last_received_at_s
-        if newest_s is None:
-            return True
+        if newest_s is None or not self.numbers.runs:
+            return True  # it has shown nothing: what was begun may have been dropped before any of it left
         if not self.realtime:
             return cached[0].received_at_s >= newest_s
         other_layer = self.numbers.runs[-1].up.publication is up.publication

@@ -137,6 +137,24 @@ def test_a_start_that_was_dropped_leaves_nothing_behind_under_numbers_that_are_g
     assert len(set(path.numbers)) == len(path.numbers)
 
 
+def test_of_whom_nothing_left_may_begin_with_another_layer_from_the_cache():
+    busy, path, layer = Path(), Path(first_seq=700), Path(None)
+    path.downlink = path.down.downlink = busy.downlink
+    path.forwarding, path.left = busy.forwarding, busy.left
+    busy.plug()
+    busy.comes(0.0, *range(10), keyframe=True)
+    path.plug()
+    path.comes(0.1, 0, 1, keyframe=True)
+    sent = len(path.left)
+    path.passes(3.0, 3.001)  # nobody had a turn until then: all that waited is stale
+    assert path.down.up is None and len(path.left) == sent
+    layer.comes(3.1, 0, 1, keyframe=True)
+    path.forwarding.plug(path.down, layer.up, 3.2)
+    path.passes(3.2, 3.7)
+    assert path.down.up is layer.up
+    assert [(number & 0xFFFF, seq) for _, number, seq in path.left[sent:]] == [(700, 0), (701, 1)]
+
+
 def test_sound_that_came_late_is_sent_again_with_the_copies_that_it_left_with():
     """A report that changes the copies may come between: two texts under one number would break SRTP."""
     path = Path(None, TrackKind.AUDIO, red_pt=63)
