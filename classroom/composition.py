@@ -262,7 +262,12 @@ class Node:
         await asyncio.to_thread(repair_recordings, self._root, live)
         await self.service.open()
         self._following = asyncio.create_task(self.cataloguer.follow(), name="cataloguer")
-        self._day_following = asyncio.create_task(self.day.follow(), name="school day")
+        self._day_following = asyncio.create_task(self._follow_day(), name="school day")
+
+    async def _follow_day(self) -> None:
+        """There are no plans to read before the tables are there."""
+        await self.database.opened()
+        await self.day.follow()
 
     async def close(self) -> None:
         """Close media and catalogue; the service has drained."""

@@ -238,6 +238,25 @@ async def test_a_signal_to_the_whole_group_lets_workers_finish_their_recordings(
     assert manifest(find_recording(tmp_path, "maths"))["state"] == "interrupted"
 
 
+async def test_a_first_start_tells_the_first_password_and_of_no_error(tmp_path):
+    command = ("serve", "--port", str(free_port(socket.SOCK_STREAM)), "--media-port", str(free_ports(1)))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "classroom", *command, "--workers", "1", "--recordings", str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "CLASSROOM_INDEX": "false"},
+    )
+    said = ""
+    async with asyncio.timeout(60):
+        while "one-time password" not in said:
+            line = await process.stdout.readline()
+            assert line, said
+            said += line.decode()
+        process.terminate()
+        said += (await process.communicate())[0].decode()
+    assert "ERROR" not in said, said
+
+
 async def test_a_second_server_is_refused_with_a_reason(tmp_path):
     async with serving(tmp_path) as server:
         for port, media_port, folder, names in (
@@ -305,6 +324,10 @@ async def test_the_demo_holds_a_lesson_until_ctrl_c(tmp_path):
         assert [address.split("#")[0] for address in addresses] == [
             f"http://localhost:{port}/{page}" for page in ("teacher", "terminal", "replay/maths", "library")
         ]
+        assert f"  http://localhost:{port}/signin" in lines
+        async with asyncio.timeout(30):
+            while not any("一次性密码" in line for line in lines):  # the server makes it while the lesson begins
+                lines.append((await process.stdout.readline()).decode())
         async with aiohttp.ClientSession() as http:
             teacher, terminal, _, operator = (address.split("#token=")[1] for address in addresses)
             url = f"http://localhost:{port}/api/lessons/maths"
