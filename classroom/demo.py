@@ -23,7 +23,7 @@ from classroom.web.auth import issue_operator_token, issue_token, new_claims
 from classroom.web.secret import secret_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
     from classroom.config import Settings
 
@@ -59,6 +59,7 @@ class Child:
     name: str
     process: asyncio.subprocess.Process
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
+    on_line: Callable[[str], object] = field(default=lambda _: None)
     exited: asyncio.Task[int] = field(init=False)
 
     @classmethod
@@ -85,7 +86,9 @@ class Child:
     async def _read(self) -> int:
         assert self.process.stdout is not None
         while line := await self.process.stdout.readline():
-            self.lines.append(line.decode(errors="replace").rstrip())
+            text = line.decode(errors="replace").rstrip()
+            self.lines.append(text)
+            self.on_line(text)
         return await self.process.wait()
 
     async def stop(self) -> None:
@@ -120,6 +123,8 @@ class Demo:
         self._teacher = self._token(Role.TEACHER, "主讲教师")
         self._console = Console(highlight=False)
         self._children: list[Child] = []
+        self._welcomed = False
+        self._first_password: list[str] = []
 
     async def run(self) -> int:
         """Run until Ctrl-C or a failure; returns the exit status."""
@@ -147,7 +152,7 @@ class Demo:
                 return 0
             shown = self._first_publication(http)
             if await self._before(stopping, shown, FIRST_PICTURE_S, "采集端 The capture agent", server, capture):
-                self._welcome(time.monotonic() - began_s, server.lines)
+                self._welcome(time.monotonic() - began_s)
                 await self._watch(stopping, server, capture)
             over = capture.exited.done()
             await capture.stop()
@@ -173,6 +178,7 @@ class Demo:
         # One lesson needs one worker, and then one media port that is known to be free.
         arguments = ["serve", "--port", str(self._port), "--media-port", str(settings.media_port), "--workers", "1"]
         child = await Child.start("服务器 server", [*arguments, "--recordings", str(settings.recordings)])
+        child.on_line = self._server_said
         self._children.append(child)
         return child
 
@@ -285,11 +291,15 @@ class Demo:
     def _token(self, role: Role, name: str) -> str:
         return issue_token(self._secret, new_claims(self._lesson, role, TOKEN_S, name, time.time()))
 
-    def _welcome(self, took_s: float, server: Iterable[str]) -> None:
-        """The addresses stand alone on unbroken lines, so that they can be copied and clicked.
+    def _server_said(self, line: str) -> None:
+        """Pass on a first password: the server says it once, to us alone, and on a busy machine after the welcome."""
+        if "一次性密码" in line or "one-time password" in line:
+            self._first_password.append(line)
+            if self._welcomed:
+                self._console.print(line, soft_wrap=True, markup=False)
 
-        What the server has said of a first password is said here: nobody else sees it.
-        """
+    def _welcome(self, took_s: float) -> None:
+        """The addresses stand alone on unbroken lines, so that they can be copied and clicked."""
         pages = (
             ("主讲端   Teacher ", "/teacher", self._teacher),
             ("听讲终端 Terminal", "/terminal", self._token(Role.CLASSROOM, "听讲教室")),
@@ -297,14 +307,18 @@ class Demo:
             ("资源库   Library ", "/library", issue_operator_token(self._secret, time.time(), TOKEN_S)),
         )
         folder = find_recording(self._settings.server.recordings, self._lesson)
-        first_password = [line for line in server if "一次性密码" in line or "one-time password" in line]
         say = self._console.print
         say(Rule("联体课堂 · Lianti Classroom", style="green"))
         for title, path, token in pages:
             say(f"[bold]{title}[/bold]", soft_wrap=True)
             say(f"  {self._base}{path}#token={token}", style="cyan", soft_wrap=True, markup=False)
-        for line in first_password:
+        say("[bold]登录     Sign in [/bold]", soft_wrap=True)
+        say(f"  {self._base}/signin", style="cyan", soft_wrap=True, markup=False)
+        for line in self._first_password:
             say(line, soft_wrap=True, markup=False)
+        self._welcomed = True
+        fill_in = f"classroom demo-data --recordings {self._settings.server.recordings}"
+        say(f"课表、教室、人员的演示数据 A district to try: {fill_in}", soft_wrap=True, markup=False)
         say(f"课程 Lesson    {self._lesson}    启动用时 Started in {took_s:.1f} s", soft_wrap=True)
         say(f"录像 Recording {folder or '-'}", soft_wrap=True)
         others = [host for host in local_addresses("0.0.0.0") if ":" not in host and host != "127.0.0.1"]
