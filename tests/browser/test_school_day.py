@@ -157,22 +157,22 @@ async def a_lesson_begins_by_one_press(times: Times, place: District, desk: Desk
     teacher = desk.page
     await teacher.goto(place.server.url)
     card = teacher.locator(".now[data-lesson]")
-    await expect(card).to_contain_text(TITLE)
+    await expect(card).to_contain_text(TITLE, timeout=PATIENT_MS)
     with times.of("all are ready, as today's card says"):
         await asyncio.gather(*(until_phase(terminal.page, "standby") for terminal in terminals))
         await expect(card).to_contain_text("3 间听讲教室 · 已就绪 3", timeout=PATIENT_MS)
         await expect(card.locator('[data-room="main"]')).to_contain_text("设备正常", timeout=PATIENT_MS)
-    await expect(card.locator("[data-room]", has_text="山坪小学")).to_contain_text("11 人")
+    await expect(card.locator("[data-room]", has_text="山坪小学")).to_contain_text("11 人", timeout=PATIENT_MS)
     with times.of("from the press to the last of three classrooms with picture, slides and sound"):
         with times.of("from the press to live and recorded"):
             await card.get_by_role("button", name="开始上课").click()
             await teacher.locator('.desk[data-state="live"]').wait_for(timeout=PATIENT_MS)
-            await expect(teacher.get_by_text("录制中")).to_be_visible()
+            await expect(teacher.get_by_text("录制中")).to_be_visible(timeout=PATIENT_MS)
         await asyncio.gather(*(sees_and_hears(terminal) for terminal in terminals), until_moving(teacher, "programme"))
     with times.of("the pictures of all classrooms on the wall"):
         for terminal in terminals:
             await teacher.wait_for_function(TILE_MOVES, arg=terminal.device, timeout=PATIENT_MS)
-        await expect(teacher.locator(".wall")).to_contain_text("3 / 3 在课堂")
+        await expect(teacher.locator(".wall")).to_contain_text("3 / 3 在课堂", timeout=PATIENT_MS)
 
 
 async def until_in_lesson(terminal: Terminal) -> None:
@@ -202,14 +202,14 @@ async def a_hand_is_raised_and_called_on(times: Times, desk: Desk, terminals: li
     heard_ms = await asyncio.gather(*(heard_after_ms(page, at_ms) for page in pages(desk, others)))
     print("called on: picture at the desk, elsewhere ms", rounded(seen_ms), "sound ms", rounded(heard_ms))
     await until_phase(asking.page, "called")
-    await asking.page.wait_for_selector('[data-mic="open"]')
+    await asking.page.wait_for_selector('[data-mic="open"]', timeout=PATIENT_MS)
     await expect(queue).to_have_count(0)  # who is called on has no hand up
 
     at_ms = await desk.press_tile(asking)
     gone_ms = await asyncio.gather(*(shown_after_ms(page, False, at_ms) for page in pages(desk, others)))
     print("returned: the teacher's picture ms", rounded(gone_ms))
     await until_in_lesson(asking)
-    await asking.page.wait_for_selector('[data-mic="off"]')
+    await asking.page.wait_for_selector('[data-mic="off"]', timeout=PATIENT_MS)
 
 
 async def all_discuss_and_are_silenced(times: Times, desk: Desk, terminals: list[Terminal]) -> None:
@@ -232,7 +232,7 @@ async def a_network_fails_and_the_server_too(
 ) -> None:
     teacher, (asking, failing, speaking) = desk.page, terminals
     await asking.page.keyboard.press("Space")
-    await expect(teacher.locator(".queue button")).to_have_count(1)
+    await expect(teacher.locator(".queue button")).to_have_count(1, timeout=PATIENT_MS)
     await desk.press_tile(speaking)
     await until_phase(speaking.page, "called")
 
@@ -254,14 +254,16 @@ async def a_network_fails_and_the_server_too(
     with times.of("the server killed and started again, from its start until all have the lesson"):
         with times.of("until its doors are open"):
             await place.server.start()
-        await asyncio.gather(*(until_in_lesson(terminal) for terminal in (asking, failing)))
-        await until_phase(speaking.page, "called")
-        await asyncio.gather(*(until_moving(terminal.page, "slides") for terminal in terminals))
+        with times.of("until all have a picture"):
+            await asyncio.gather(*(until_in_lesson(terminal) for terminal in (asking, failing)))
+            await until_phase(speaking.page, "called")
+        with times.of("until all have slides that move"):
+            await asyncio.gather(*(until_moving(terminal.page, "slides") for terminal in terminals))
     with times.of("until the desk has all of it"):
         await expect(teacher.locator(".wall")).to_contain_text("3 / 3 在课堂", timeout=PATIENT_MS)
-        await expect(desk.tile(speaking)).to_have_attribute("aria-pressed", "true")
-        await expect(teacher.locator(".queue button")).to_have_count(1)
-        await expect(teacher.get_by_text("录制中")).to_be_visible()
+        await expect(desk.tile(speaking)).to_have_attribute("aria-pressed", "true", timeout=PATIENT_MS)
+        await expect(teacher.locator(".queue button")).to_have_count(1, timeout=PATIENT_MS)
+        await expect(teacher.get_by_text("录制中")).to_be_visible(timeout=PATIENT_MS)
 
 
 async def it_ends_and_is_replayed(times: Times, desk: Desk, terminals: list[Terminal]) -> None:
@@ -279,7 +281,7 @@ async def it_ends_and_is_replayed(times: Times, desk: Desk, terminals: list[Term
         asking, _, speaking = (terminal.school for terminal in terminals)
         moments = teacher.get_by_role("tabpanel")
         for words in (f"{asking} 举手", f"{asking} 发言", "开始讨论", "讨论结束", f"{speaking} 发言"):
-            await expect(moments).to_contain_text(words)
+            await expect(moments).to_contain_text(words, timeout=PATIENT_MS)
 
 
 def pages(desk: Desk, terminals: list[Terminal]) -> list[Page]:
