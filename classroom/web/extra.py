@@ -1,4 +1,4 @@
-"""A lesson that is in no timetable: whom its teacher may choose, and planning it for now (docs/protocol.md §6)."""
+"""A lesson that is in no timetable: whom its teacher may choose, and planning it for now (docs/protocol.md §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The region over HTTP: its things, the plan of the days, import and export (docs/protocol.md §6)."""
+"""The region over HTTP: its things, the plan of the days, import and export (docs/protocol.md §8)."""
 
 from __future__ import annotations
 

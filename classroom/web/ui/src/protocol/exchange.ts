@@ -1,4 +1,4 @@
-/** A whole region as a spreadsheet (docs/protocol.md §6). */
+/** A whole region as a spreadsheet (docs/protocol.md §8). */
 
 import { askSigned } from "./session";
 

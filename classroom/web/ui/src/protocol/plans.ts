@@ -1,4 +1,4 @@
-/** What is planned day by day, over HTTP (docs/protocol.md §6). */
+/** What is planned day by day, over HTTP (docs/protocol.md §8). */
 
 import { queryOf, type Listener } from "./region";
 import { askSigned } from "./session";

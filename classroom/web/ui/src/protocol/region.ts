@@ -1,4 +1,4 @@
-/** What a region is made of, over HTTP (docs/protocol.md §6): the same doors for every kind. */
+/** What a region is made of, over HTTP (docs/protocol.md §8): the same doors for every kind. */
 
 import { askSigned, askTagged } from "./session";
 

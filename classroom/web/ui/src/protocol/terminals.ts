@@ -1,4 +1,4 @@
-/** The devices of the classrooms, for those who look after them (docs/protocol.md §6). */
+/** The devices of the classrooms, for those who look after them (docs/protocol.md §7). */
 
 import type { Checks } from "./device_messages.gen";
 import { askSigned } from "./session";

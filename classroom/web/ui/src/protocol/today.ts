@@ -1,4 +1,4 @@
-/** The lessons of today, and starting one (docs/protocol.md §6). */
+/** The lessons of today, and starting one (docs/protocol.md §7). */
 
 import type { AgendaLesson } from "./device_messages.gen";
 import { ask } from "./http";
