@@ -62,7 +62,9 @@ async def pick(page: Page, field: str, words: str, option: str) -> None:
     box = page.get_by_role("dialog").get_by_label(field, exact=True)
     await box.press("Enter")
     await box.fill(words)
-    await page.get_by_role("option", name=option).click()
+    # The list of the field before may still be fading away, with the same option in it.
+    mine = page.locator(f"#{await box.get_attribute('aria-controls')}")
+    await mine.get_by_role("option", name=option).click()
 
 
 async def add(
