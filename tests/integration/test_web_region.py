@@ -155,6 +155,7 @@ async def test_a_plan_is_moved_cancelled_and_restored(operator):
         plans += (await told(await operator.ask("GET", f"/api/plans?from={first}&to={last}")))["items"]
     plan = plans[-1]
     assert (plan["teacher"], plan["listeners"][0]["place"]["short_name"]) == ("王秀英", "山坪小学")
+    assert (plan["starts"], plan["ends"]) == ("08:30", "09:10")
     one = f"/api/plans/{plan['lesson_id']}"
     assert (await told(await operator.ask("POST", f"{one}/cancel")))["state"] == "cancelled"
     assert (await told(await operator.ask("POST", f"{one}/restore")))["state"] == "planned"

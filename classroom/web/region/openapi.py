@@ -132,6 +132,8 @@ def _paths_of(resource: Resource, schemas: dict[str, Any]) -> dict[str, Any]:
 def _plan_paths(schemas: dict[str, Any]) -> dict[str, Any]:
     said = _schema(PlannedLesson, "validation", schemas, "PlannedLesson")
     plan = _schema(Plan, "serialization", schemas, "Plan")
+    local = {"type": "string", "pattern": LOCAL_TIME, "description": "Local time of the schools."}
+    schemas["Plan"]["properties"] |= {"starts": local, "ends": local}
     items = {"type": "object", "properties": {"items": {"type": "array", "items": plan}}, "required": ["items"]}
     lesson = {"name": "lesson", "in": "path", "required": True,
               "schema": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"}}  # fmt: skip

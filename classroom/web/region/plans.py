@@ -19,6 +19,8 @@ from classroom.web.region.things import read_object
 from classroom.web.responses import json_response
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from classroom.model import LessonId
 
 MAX_DAYS = 31  # of one list
@@ -56,14 +58,14 @@ async def several(request: web.Request) -> web.Response:
     found: list[Plan] = []
     for day in range((until - asked.since).days + 1):
         found += await plans.plans_of(asked.since + timedelta(days=day), scope)
-    return json_response({"items": [describe(plan) for plan in found]})
+    return json_response({"items": [_told(request, plan) for plan in found]})
 
 
 async def read(request: web.Request) -> web.Response:
     """One plan."""
     account = account_of(request)
     plan = await request.app[CONTEXT].region.plans.plan(_lesson(request), account.scope, account.person_id)
-    return json_response(describe(plan))
+    return json_response(_told(request, plan))
 
 
 async def add(request: web.Request) -> web.Response:
@@ -72,7 +74,11 @@ async def add(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     plan = await context.region.planning.plan(value, account_of(request).scope)
     await _note(request, "plan.add", plan)
-    return json_response(describe(plan), status=201, headers={"Location": f"/api/plans/{plan.lesson_id}"})
+    return json_response(
+        _told(request, plan),
+        status=201,
+        headers={"Location": f"/api/plans/{plan.lesson_id}"},
+    )
 
 
 async def change(request: web.Request) -> web.Response:
@@ -80,21 +86,21 @@ async def change(request: web.Request) -> web.Response:
     value = parsed(PlannedLesson, await read_object(request))
     plan = await request.app[CONTEXT].region.planning.change(_lesson(request), value, account_of(request).scope)
     await _note(request, "plan.change", plan)
-    return json_response(describe(plan))
+    return json_response(_told(request, plan))
 
 
 async def cancel(request: web.Request) -> web.Response:
     """It does not take place."""
     plan = await request.app[CONTEXT].region.planning.cancel(_lesson(request), account_of(request).scope)
     await _note(request, "plan.cancel", plan)
-    return json_response(describe(plan))
+    return json_response(_told(request, plan))
 
 
 async def restore(request: web.Request) -> web.Response:
     """As the timetable has it again."""
     plan = await request.app[CONTEXT].region.planning.restore(_lesson(request), account_of(request).scope)
     await _note(request, "plan.restore", plan)
-    return json_response(describe(plan))
+    return json_response(_told(request, plan))
 
 
 async def remove(request: web.Request) -> web.Response:
@@ -106,9 +112,14 @@ async def remove(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-def describe(plan: Plan) -> dict[str, Any]:
-    """A plan for JSON."""
-    return cast("dict[str, Any]", _PLAN.dump_python(plan, mode="json"))
+def describe(plan: Plan, zone: ZoneInfo) -> dict[str, Any]:
+    """A plan for JSON; ``starts`` and ``ends`` are the school's local times, whatever the zone of a browser is."""
+    starts, ends = (at.astimezone(zone).strftime("%H:%M") for at in (plan.starts_at, plan.ends_at))
+    return {**cast("dict[str, Any]", _PLAN.dump_python(plan, mode="json")), "starts": starts, "ends": ends}
+
+
+def _told(request: web.Request, plan: Plan) -> dict[str, Any]:
+    return describe(plan, request.app[CONTEXT].region.zone)
 
 
 def _lesson(request: web.Request) -> LessonId:

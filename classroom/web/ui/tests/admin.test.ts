@@ -140,6 +140,8 @@ const PLAN: Plan = {
   period: 2,
   starts_at: "2026-11-26T01:20:00Z",
   ends_at: "2026-11-26T02:00:00Z",
+  starts: "09:20",
+  ends: "10:00",
   main: PLACE,
   district: "大足区",
   class_id: 30,

@@ -1,7 +1,6 @@
 /** Plans of a day, as they are shown and as they are said anew. Pure. */
 
 import type { Plan, PlannedLesson } from "../protocol/plans";
-import { clock } from "./when";
 
 /** A plan as it would be said by hand, with what its references are called: what a change begins with. */
 export function asSaid(plan: Plan): { body: PlannedLesson; names: Record<string, string> } {
@@ -23,8 +22,8 @@ export function asSaid(plan: Plan): { body: PlannedLesson; names: Record<string,
     subject: plan.subject,
     class_id: plan.class_id,
     period: plan.period,
-    starts: plan.period === null ? clock(plan.starts_at) : null,
-    ends: plan.period === null ? clock(plan.ends_at) : null,
+    starts: plan.period === null ? plan.starts : null,
+    ends: plan.period === null ? plan.ends : null,
     title: plan.title,
     interactive: plan.interactive,
     listeners: listeners.map(({ place, class_id, assistant_id }) => ({

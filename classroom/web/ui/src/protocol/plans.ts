@@ -29,6 +29,9 @@ export interface Plan {
   period: number | null;
   starts_at: string;
   ends_at: string;
+  /** Local times of the schools, whatever the zone of this browser is: 09:40. */
+  starts: string;
+  ends: string;
   main: Place;
   district: string;
   class_id: number | null;
