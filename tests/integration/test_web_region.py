@@ -219,6 +219,26 @@ async def test_an_export_is_imported_and_a_bad_row_is_told(operator):
     assert (await operator.ask("GET", "/api/region/template.xlsx")).status == 200
 
 
+async def test_whose_rooms_listen_is_said_by_their_school_or_their_district(here):
+    ids = await town(here)
+    teaches = await signed_in(here.doors, "school_admin", school_id=ids["main"])
+    listens = await signed_in(here.doors, "school_admin", school_id=ids["far"])
+    refused_entry = await teaches.ask("POST", "/api/region/timetable", json=lesson(ids))
+    assert await refused(refused_entry) == (403, "forbidden", None)
+    assert "山坪小学" in json.loads(refused_entry._body)["detail"]
+    subscription = {
+        "term_id": ids["term"], "class_id": ids["far class"], "main_class_id": ids["main class"], "subject": "数学",
+        "classroom_id": ids["far room"],
+    }  # fmt: skip
+    assert (await teaches.ask("POST", "/api/region/subscriptions", json=subscription)).status == 403
+    assert await add(listens, "subscriptions", **subscription)
+    alone = await add(teaches, "timetable", **lesson(ids, listeners=[]))
+    one = f"/api/region/timetable/{alone}"
+    assert (await teaches.ask("PUT", one, json=lesson(ids))).status == 403
+    assert (await here.ask("PUT", one, json=lesson(ids))).status == 200
+    assert (await teaches.ask("PUT", one, json=lesson(ids, title="公开课"))).status == 200, "it listened before"
+
+
 def test_every_door_is_described_and_every_description_has_a_door():
     described = {
         (method.upper(), path)

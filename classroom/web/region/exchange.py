@@ -14,6 +14,7 @@ from classroom.catalogue.region.tables import MAX_FILE_BYTES
 from classroom.web.bodies import Query, read_query
 from classroom.web.context import CONTEXT, read_bytes
 from classroom.web.principal import account_of
+from classroom.web.region.consent import require_rooms, rooms_of
 from classroom.web.responses import NO_STORE, json_response
 
 if TYPE_CHECKING:
@@ -48,8 +49,10 @@ async def take_in(request: web.Request) -> web.Response:
     name = PurePath(storable(unquote(request.headers.get("X-Filename", "")))).name or "import.xlsx"
     files = [(PurePath(name), await read_bytes(request, "application/octet-stream", MAX_FILE_BYTES, UPLOAD_S))]
     context, scope = request.app[CONTEXT], account_of(request).scope
+    checked = await context.region.exchange.check(files, scope)
+    await require_rooms(request, {room for change in checked.changes for room in rooms_of(change.known.value)})
     if not asked.apply:
-        return json_response(describe(await context.region.exchange.check(files, scope), applied=False))
+        return json_response(describe(checked, applied=False))
     outcome = await context.region.exchange.take_in(files, scope)
     if not outcome.bad:
         counts = {count.sheet.name: [count.created, count.changed] for count in outcome.counts}

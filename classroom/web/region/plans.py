@@ -15,6 +15,7 @@ from classroom.web.bodies import Query, read_query
 from classroom.web.context import CONTEXT
 from classroom.web.principal import account_of
 from classroom.web.problem import Refusal
+from classroom.web.region.consent import require_rooms, rooms_of
 from classroom.web.region.things import read_object
 from classroom.web.responses import json_response
 
@@ -71,6 +72,7 @@ async def read(request: web.Request) -> web.Response:
 async def add(request: web.Request) -> web.Response:
     """A lesson that the timetable does not have."""
     value = parsed(PlannedLesson, await read_object(request))
+    await require_rooms(request, rooms_of(value))
     context = request.app[CONTEXT]
     plan = await context.region.planning.plan(value, account_of(request).scope)
     await _note(request, "plan.add", plan)
@@ -84,7 +86,10 @@ async def add(request: web.Request) -> web.Response:
 async def change(request: web.Request) -> web.Response:
     """Another time, room, teacher or audience; the timetable will leave it alone."""
     value = parsed(PlannedLesson, await read_object(request))
-    plan = await request.app[CONTEXT].region.planning.change(_lesson(request), value, account_of(request).scope)
+    region, lesson = request.app[CONTEXT].region, _lesson(request)
+    listening = {each.place.classroom_id for each in (await region.plans.plan(lesson)).listeners}
+    await require_rooms(request, rooms_of(value), listening)
+    plan = await region.planning.change(lesson, value, account_of(request).scope)
     await _note(request, "plan.change", plan)
     return json_response(_told(request, plan))
 

@@ -15,6 +15,7 @@ from classroom.web.bodies import Query, number_in, read_query
 from classroom.web.context import CONTEXT, read_text
 from classroom.web.principal import account_of
 from classroom.web.problem import Refusal
+from classroom.web.region.consent import require_rooms, rooms_of
 from classroom.web.region.kinds import RESOURCES, Resource
 from classroom.web.responses import json_response
 
@@ -83,6 +84,7 @@ async def read(resource: Resource, request: web.Request) -> web.Response:
 async def add(resource: Resource, request: web.Request) -> web.Response:
     """A new one."""
     value = parsed(resource.kind.type, await read_object(request))
+    await require_rooms(request, rooms_of(value))
     context = request.app[CONTEXT]
     stored = await resource.of(context.region).create(value, account_of(request).scope)
     await context.audit.note(
@@ -97,10 +99,11 @@ async def add(resource: Resource, request: web.Request) -> web.Response:
 async def change(resource: Resource, request: web.Request) -> web.Response:
     """All of it anew. ``If-Match`` with the tag of what was read keeps one of two editors from undoing the other."""
     value = parsed(resource.kind.type, await read_object(request))
-    context = request.app[CONTEXT]
-    stored = await resource.of(context.region).update(
-        number_in(request, "id"), value, account_of(request).scope, over=tags_of(request)
-    )
+    context, identity, scope = request.app[CONTEXT], number_in(request, "id"), account_of(request).scope
+    repository = resource.of(context.region)
+    if rooms := rooms_of(value):
+        await require_rooms(request, rooms, rooms_of((await repository.get(identity, scope)).value))
+    stored = await repository.update(identity, value, scope, over=tags_of(request))
     await context.audit.note(
         request, f"{resource.name}.change", f"{resource.kind.zh} {stored.id}", _said(resource, stored)
     )
