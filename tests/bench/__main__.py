@@ -148,12 +148,12 @@ class Bench:
         self._show("search", "Library: answers of GET /api/library, one after the other", SEARCH_COLUMNS, rows)
 
     async def _control(self, _: forwarding.Load) -> None:
-        rows = await control.measure(self._arguments.terminals, self._arguments.commands, self._cores)
+        rows = await control.measure(self._arguments.told, self._arguments.commands, self._cores)
         title = "Control: a page is turned; the time until each terminal of the lesson is told"
         self._show("control", title, CONTROL_COLUMNS, rows)
 
     async def _terminals(self, _: forwarding.Load) -> None:
-        row = await terminals.measure(self._arguments.terminals, self._arguments.idle, self._cores)
+        row = await terminals.measure(self._arguments.waiting, self._arguments.idle, self._cores)
         title = "Terminals: idle with a ping each 15 s; the bell; the start of a lesson; back after kill -9"
         self._show("terminals", title, TERMINAL_COLUMNS, [row])
 
@@ -176,9 +176,9 @@ async def main() -> None:
     parser.add_argument("--joins", type=int, default=2000, help="of churn")
     parser.add_argument("--lessons", type=int, default=500, help="in the library")
     parser.add_argument("--questions", type=int, default=300, help="to the library")
-    parser.add_argument("--terminals", type=int, default=200, help="that are told of control messages")
+    parser.add_argument("--told", type=int, default=200, help="that are told of control messages")
     parser.add_argument("--commands", type=int, default=200, help="of control")
-    parser.add_argument("--terminals", type=int, default=1000, help="that wait for the bell")
+    parser.add_argument("--waiting", type=int, default=1000, help="that wait for the bell")
     parser.add_argument("--idle", type=float, default=30, help="seconds of waiting that are measured")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     arguments = parser.parse_args()

@@ -58,6 +58,7 @@ PROBE = """(() => {
   }).observe(document, { childList: true, subtree: true });
 })()"""
 
+CAMERA_SHOWN = "() => 'camera' in replayProbe.first_ms"
 BOTH_SHOWN = "() => 'camera' in replayProbe.first_ms && 'slides' in replayProbe.first_ms"
 # Presses a digit and waits until both pictures are those of the place it leads to (one frame of the slides is 0.1 s).
 SEEK = """async (digit) => {
@@ -90,13 +91,13 @@ async def recorded(server: Server, seconds: float) -> str:
     return teacher
 
 
-async def opened(browser: Browser | BrowserContext, address: str) -> Page:
-    """A replay page that shows both pictures, with the probe in it."""
+async def opened(browser: Browser | BrowserContext, address: str, shown: str = BOTH_SHOWN) -> Page:
+    """A replay page that shows both pictures, or what is asked for, with the probe in it."""
     page = await browser.new_page()
     await page.set_viewport_size({"width": 1366, "height": 768})
     await page.add_init_script(PROBE)
     await page.goto(address)
-    await page.wait_for_function(BOTH_SHOWN, timeout=60_000)
+    await page.wait_for_function(shown, timeout=60_000)
     return page
 
 

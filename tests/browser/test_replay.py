@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.replaying import SAMPLE, has_begun, opened, recorded, seek_ms, state
+from tests.browser.replaying import BOTH_SHOWN, CAMERA_SHOWN, SAMPLE, has_begun, opened, recorded, seek_ms, state
 from tests.running import LESSON, capturing, chromium, serving
 
 if TYPE_CHECKING:
@@ -129,7 +129,8 @@ async def test_a_lesson_is_watched_from_its_beginning_while_it_goes_on(tmp_path:
     async with serving(tmp_path) as server, chromium() as browser, capturing(server, *SAMPLE):
         teacher = await server.token("teacher")
         await server.until(has_begun, f"/api/lessons/{LESSON}/recording", teacher)
-        page = await opened(browser, f"{server.url}/replay/{LESSON}#token={teacher}")
+        # Slides may begin a moment after the camera: at the very beginning there are none to be shown then.
+        page = await opened(browser, f"{server.url}/replay/{LESSON}#token={teacher}", CAMERA_SHOWN)
         assert float((await state(page))["position"]) < 1
         grown = "() => Number(document.querySelector('[data-end]').dataset.end) > 25"
         await page.wait_for_function(grown, timeout=60_000)
@@ -138,3 +139,4 @@ async def test_a_lesson_is_watched_from_its_beginning_while_it_goes_on(tmp_path:
         at_edge = """() => { const { end, position } = document.querySelector("[data-end]").dataset;
             return end - position < 12 && replayProbe.shown.camera.at_s > 15; }"""
         await page.wait_for_function(at_edge, timeout=30_000)
+        await page.wait_for_function(BOTH_SHOWN)
