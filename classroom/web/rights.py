@@ -125,6 +125,8 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("DELETE", "/api/plans/{lesson}"): Right.TIMETABLE_WRITE,
     ("POST", "/api/plans/{lesson}/cancel"): Right.TIMETABLE_WRITE,
     ("POST", "/api/plans/{lesson}/restore"): Right.TIMETABLE_WRITE,
+    ("GET", "/api/region/conflicts"): Right.REGION_READ,
+    ("GET", "/api/calendar"): Right.REGION_READ,
     ("POST", "/api/region/import"): Right.REGION_WRITE,
     ("GET", "/api/region/export.xlsx"): Right.REGION_WRITE,  # the names of all children at once
     ("GET", "/api/region/template.xlsx"): Right.REGION_READ,
@@ -144,9 +146,10 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("POST", "/api/lessons/{lesson}/token"): Right.LESSON_TOKEN,
 }
 
-_THINGS = ("districts", "schools", "classrooms", "classes", "people", "terms", "bells", "subscriptions", "timetable")
-for _thing in _THINGS:
-    _write = Right.TIMETABLE_WRITE if _thing == "timetable" else Right.REGION_WRITE
+_THINGS = ("districts", "schools", "classrooms", "classes", "people", "terms", "bells", "subscriptions")
+_LESSONS = ("calendar", "timetable")  # which lessons there are
+for _thing in (*_THINGS, *_LESSONS):
+    _write = Right.TIMETABLE_WRITE if _thing in _LESSONS else Right.REGION_WRITE
     ROUTES |= {
         ("GET", f"/api/region/{_thing}"): Right.REGION_READ,
         ("POST", f"/api/region/{_thing}"): _write,

@@ -169,6 +169,75 @@ async def test_a_plan_is_moved_cancelled_and_restored(operator):
     assert (await operator.ask("DELETE", f"/api/plans/{extra['lesson_id']}")).status == 204
 
 
+async def test_a_holiday_takes_the_lessons_of_its_day_and_is_told_to_all_below(operator):
+    ids = await town(operator)
+    region = operator.doors.node.region
+    await add(operator, "timetable", **lesson(ids, weekday=region.planning.today.isoweekday()))
+    day = str(region.planning.today + timedelta(days=7))
+
+    async def planned() -> list[str]:
+        return [plan["subject"] for plan in (await told(await operator.ask("GET", f"/api/plans?from={day}")))["items"]]
+
+    assert await planned() == ["数学"]
+    head = await signed_in(operator.doors, "school_admin", school_id=ids["far"])
+    month = f"/api/calendar?from={day}&to={day}&school_id={ids['far']}"
+    holiday = await add(operator, "calendar", on_date=day, name="国庆节", district_id=ids["district"])
+    assert await planned() == []
+    (seen,) = (await told(await head.ask("GET", month)))["items"]
+    assert (seen["id"], seen["follows"], seen["names"]) == (holiday, None, {"district_id": "大足区"})
+    one = f"/api/region/calendar/{holiday}"
+    assert await refused(await head.ask("DELETE", one)) == (404, "not_found", None)
+    # The village says that it is as usual; whether the town has lessons is the town's to say.
+    await add(head, "calendar", on_date=day, name="照常上课", follows=day, school_id=ids["far"])
+    assert [each["name"] for each in (await told(await head.ask("GET", month)))["items"]] == ["照常上课"]
+    assert await planned() == []
+    assert (await operator.ask("DELETE", one)).status == 204
+    assert await planned() == ["数学"]
+    assert await refused(await head.ask("GET", f"{month}&district_id=1")) == (400, "bad_query", None)
+    assert await refused(await head.ask("GET", "/api/calendar?from=2026-01-01&to=2027-01-02")) == (
+        400, "bad_query", None,
+    )  # fmt: skip
+
+
+async def test_what_new_bells_bring_together_is_told(operator):
+    ids = await town(operator)
+    assert await told(await operator.ask("GET", "/api/region/conflicts")) == {"total": 0, "items": []}
+    first = await add(operator, "timetable", **lesson(ids))
+    other = await add(operator, "classrooms", school_id=ids["far"], name="二号教室", leads=True)
+    second = await add(
+        operator, "timetable", **lesson(ids, period=2, classroom_id=other, class_id=None, listeners=[])
+    )  # the same teacher, afterwards
+    early = [{"period": 2, "starts": "08:40", "ends": "09:20"}]
+    today = str(operator.doors.node.region.planning.today)
+    await add(operator, "bells", school_id=ids["far"], name="新作息", valid_from=today, bells=early)
+    found = await told(await operator.ask("GET", "/api/region/conflicts"))
+    assert (found["total"], [each["entry_id"] for each in found["items"]]) == (2, [first, second])
+    assert found["items"][1]["text"].startswith("教师冲突：王秀英 周三第1节（08:30–09:10")
+    assert (found["items"][1]["subject"], found["items"][1]["period"]) == ("数学", 2)
+    nobody = await signed_in(operator.doors, "school_admin", school_id=ids["far"])
+    assert (await told(await nobody.ask("GET", "/api/region/conflicts")))["total"] == 2
+
+
+async def test_a_large_timetable_is_narrowed_and_paged(operator):
+    ids = await town(operator)
+    for weekday in (1, 2, 3):
+        await add(operator, "timetable", **lesson(ids, weekday=weekday, listeners=[]))
+    heard = await add(operator, "timetable", **lesson(ids, weekday=4, subject="英语"))
+
+    async def asked(query: str) -> tuple[int, list[int]]:
+        page = await told(await operator.ask("GET", f"/api/region/timetable?term_id={ids['term']}&{query}"))
+        return page["total"], [entry["id"] for entry in page["items"]]
+
+    everything = (await asked("page_size=500"))[1]
+    assert await asked(f"school_id={ids['main']}&page_size=3") == (4, everything[:3])
+    assert await asked(f"school_id={ids['main']}&page_size=3&page=2") == (4, everything[3:])
+    assert await asked(f"school_id={ids['far']}") == (1, [heard])
+    assert await asked(f"school_id={ids['far']}&subject=数学") == (0, [])
+    assert await asked("school_id=999") == (0, [])
+    wrong = await operator.ask("GET", "/api/region/timetable?school_id=far")
+    assert await refused(wrong) == (400, "bad_query", None)
+
+
 async def test_everybody_sees_and_changes_what_is_in_reach(here):
     ids = await town(here)
     head = await signed_in(here.doors, "school_admin", school_id=ids["far"])
@@ -246,7 +315,9 @@ def test_every_door_is_described_and_every_description_has_a_door():
         for method in operations
         if method != "parameters"
     }
-    doors = {(method, path) for method, path in ROUTES if path.startswith(("/api/region", "/api/plans"))}
+    doors = {
+        (method, path) for method, path in ROUTES if path.startswith(("/api/region", "/api/plans", "/api/calendar"))
+    }
     assert described == doors
 
 
@@ -279,4 +350,4 @@ async def test_the_description_is_true(here):
                         assert mode is GenerationMode.NEGATIVE and operation.method == "get"
         return len(operations)
 
-    assert await asyncio.to_thread(hammer) == 55
+    assert await asyncio.to_thread(hammer) == 62

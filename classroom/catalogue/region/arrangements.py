@@ -15,7 +15,7 @@ from classroom.catalogue.region.calendar import Bell, Bells, dates
 from classroom.catalogue.region.conflicts import Booking, Resource, ResourceKind, Span
 from classroom.catalogue.region.kinds import TIMETABLE
 from classroom.catalogue.region.rows import to_value
-from classroom.catalogue.region.storage import bells_of
+from classroom.catalogue.region.storage import bells_of, calendars_of
 from classroom.catalogue.region.values import Listener, PlannedLesson, Term, TimetableEntry
 from classroom.model import LessonId
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from classroom.catalogue.region.school_calendar import SchoolCalendar
 
 _LESSON_ID = re.compile(r"d(\d{4})(\d\d)(\d\d)-(\d+)")
 _ENTRY = "entry "  # the key of its booking
@@ -42,40 +44,62 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What lessons are held by: the term, the bells and the calendar of the main school.
+
+    ``elsewhere`` are the calendars of the schools that listen, by their classrooms.
+    """
+
+    term: Term
+    bells: Bells
+    calendar: SchoolCalendar
+    elsewhere: Mapping[int, SchoolCalendar]
+
+
+@dataclass(frozen=True, slots=True)
 class Arrangement:
-    """A timetable entry with its term and its school's bells. ``listeners`` are its own, then those who subscribe."""
+    """A timetable entry with what its lessons are held by. ``listeners`` are its own, then those who subscribe."""
 
     id: int
     entry: TimetableEntry
-    term: Term
-    bells: Bells
+    held: Held
     about: About
     listeners: tuple[Listener, ...]
 
     def lessons(self, since: date, until: date) -> Iterator[tuple[date, Bell]]:
         """The days of its lessons, both ends among them, with their times. A day without its period has no lesson."""
-        entry = self.entry
-        first, last = max(since, self.term.starts_on), min(until, self.term.ends_on)
-        days = dates(self.term.starts_on, last, entry.weekday, entry.weeks, entry.first_week, entry.last_week)
-        for day in days:
-            bell = self.bells.on(day).get(entry.period) if day >= first else None
+        entry, term = self.entry, self.held.term
+        regular = dates(term.starts_on, term.ends_on, entry.weekday, entry.weeks, entry.first_week, entry.last_week)
+        for day in self.held.calendar.held(regular):
+            bell = self.held.bells.on(day).get(entry.period) if since <= day <= until else None
             if bell is not None:
                 yield day, bell
 
-    def booking(self, since: date, instead: Collection[date] = ()) -> Booking:
-        """What it takes from a day on, but for the days on which another plan stands in its place."""
-        days: dict[tuple[Any, Any], set[date]] = defaultdict(set)
-        for day, bell in self.lessons(since, self.term.ends_on):
+    def listening(self, day: date) -> tuple[Listener, ...]:
+        """Those whose own school has no holiday on a day."""
+        calendars = self.held.elsewhere
+        return tuple(each for each in self.listeners if calendars[each.classroom_id].has_lessons(day))
+
+    def bookings(self, since: date, until: date = date.max, instead: Collection[date] = ()) -> list[Booking]:
+        """What it takes on the days of a span, but for those on which another plan stands in its place.
+
+        There is one for all days, unless some who listen have holidays then.
+        """
+        days: dict[Any, dict[tuple[Any, Any], set[date]]] = defaultdict(lambda: defaultdict(set))
+        for day, bell in self.lessons(since, until):
             if day not in instead:
-                days[bell.starts, bell.ends].add(day)
-        return Booking(
-            key=f"{_ENTRY}{self.id}",
-            spans=tuple(Span(frozenset(on), starts, ends) for (starts, ends), on in days.items()),
-            takes=taken(self.entry, self.listeners),
-            subject=self.entry.subject,
-            teacher=self.about.teacher,
-            period=self.entry.period,
-        )
+                days[self.listening(day)][bell.starts, bell.ends].add(day)
+        return [
+            Booking(
+                key=f"{_ENTRY}{self.id}",
+                spans=tuple(Span(frozenset(on), starts, ends) for (starts, ends), on in at.items()),
+                takes=taken(self.entry, listening),
+                subject=self.entry.subject,
+                teacher=self.about.teacher,
+                period=self.entry.period,
+            )
+            for listening, at in days.items()
+        ]
 
 
 def lesson_id(day: date, entry_id: int) -> LessonId:
@@ -146,15 +170,19 @@ async def arrangements(connection: AsyncConnection, *conditions: ColumnElement[b
     )
     rows = (await connection.execute(query)).all()
     own = await _own_listeners(connection, conditions)
-    subscribed = await _subscribed(connection, conditions)
+    subscribed, schools = await _subscribed(connection, conditions)
+    schools |= {each.classroom_id: each.school_id for of_one in own.values() for each in of_one}
     bells = await bells_of(connection, {row.school_id for row in rows})
+    calendars = await calendars_of(connection)
     found = []
     for row in rows:
         entry = to_value(TIMETABLE, row, own.get(row.id, ()))
         about = About(row.teacher, row.grade or "", row.school, row.school_code, row.district)
         term = Term(row.term, row.starts_on, row.ends_on)
         listeners = all_listeners(entry, subscribed.get((row.term_id, row.class_id, row.subject), ()))
-        found.append(Arrangement(row.id, entry, term, bells.get(row.school_id, NO_BELLS), about, listeners))
+        elsewhere = {each.classroom_id: calendars.of(schools[each.classroom_id]) for each in listeners}
+        held = Held(term, bells.get(row.school_id, NO_BELLS), calendars.of(row.school_id), elsewhere)
+        found.append(Arrangement(row.id, entry, held, about, listeners))
     return found
 
 
@@ -162,7 +190,11 @@ async def _own_listeners(
     connection: AsyncConnection, conditions: Iterable[ColumnElement[bool]]
 ) -> Mapping[int, list[Any]]:
     entries, listeners = schema.timetable_entries, schema.entry_listeners
-    query = select(listeners).where(listeners.c.entry_id.in_(select(entries.c.id).where(*conditions)))
+    query = (
+        select(listeners, schema.classrooms.c.school_id)
+        .join(schema.classrooms, schema.classrooms.c.id == listeners.c.classroom_id)
+        .where(listeners.c.entry_id.in_(select(entries.c.id).where(*conditions)))
+    )
     found: dict[int, list[Any]] = defaultdict(list)
     for row in await connection.execute(query.order_by(*listeners.primary_key)):
         found[row.entry_id].append(row)
@@ -171,13 +203,20 @@ async def _own_listeners(
 
 async def _subscribed(
     connection: AsyncConnection, conditions: Iterable[ColumnElement[bool]]
-) -> Mapping[tuple[int, int, str], list[Listener]]:
-    """Who subscribes to the classes of the entries, by term, class and subject."""
+) -> tuple[Mapping[tuple[int, int, str], list[Listener]], dict[int, int]]:
+    """Who subscribes to the classes of the entries, by term, class and subject; the schools of their classrooms."""
     entries, subscriptions = schema.timetable_entries, schema.subscriptions
     taught = select(entries.c.class_id).where(*conditions)
-    query = select(subscriptions).where(subscriptions.c.main_class_id.in_(taught)).order_by(subscriptions.c.id)
+    query = (
+        select(subscriptions, schema.classrooms.c.school_id)
+        .join(schema.classrooms, schema.classrooms.c.id == subscriptions.c.classroom_id)
+        .where(subscriptions.c.main_class_id.in_(taught))
+        .order_by(subscriptions.c.id)
+    )
     found: dict[tuple[int, int, str], list[Listener]] = defaultdict(list)
+    schools: dict[int, int] = {}
     for row in await connection.execute(query):
         listener = Listener(row.classroom_id, row.class_id, row.assistant_id)
         found[row.term_id, row.main_class_id, row.subject].append(listener)
-    return found
+        schools[row.classroom_id] = row.school_id
+    return found, schools

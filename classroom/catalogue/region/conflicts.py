@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import date, time
 
 WEEKDAYS = ("周一", "周二", "周三", "周四", "周五", "周六", "周日")
@@ -86,17 +86,24 @@ class Bookings:
         for slot in _slots(booking):
             self._by_slot[slot].append(booking)
 
-    def clashes(self, booking: Booking) -> Iterator[Clash]:
-        """With whom a booking clashes: each of the others once, by the first thing that both take."""
-        told = {booking.key}
-        for slot in _slots(booking):
-            for other in self._by_slot.get(slot, ()):
-                if other.key in told:
-                    continue
-                clash = _clash(slot[0], booking, other)
-                if clash is not None:
-                    told.add(other.key)
-                    yield clash
+    def clashes(self, *mine: Booking) -> list[Clash]:
+        """With whom the bookings of one lesson clash: each of the others once, by the first thing that both take.
+
+        A lesson has several bookings where not everybody takes part on all of its days: told is the first day.
+        """
+        found: dict[str, Clash] = {}
+        for booking in mine:
+            for slot in _slots(booking):
+                for other in self._by_slot.get(slot, ()):
+                    known = found.get(other.key)
+                    if other.key == booking.key or (
+                        known is not None and known.booking is booking and known.other is other
+                    ):
+                        continue
+                    clash = _clash(slot[0], booking, other)
+                    if clash is not None and (known is None or clash.day < known.day):
+                        found[other.key] = clash
+        return list(found.values())
 
 
 def explain(clash: Clash, names: Mapping[Resource, str]) -> str:

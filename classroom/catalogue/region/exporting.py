@@ -9,6 +9,7 @@ from classroom.catalogue.region.calendar import Weeks
 from classroom.catalogue.region.conflicts import WEEKDAYS
 from classroom.catalogue.region.values import (
     BellSchedule,
+    CalendarDay,
     Classroom,
     District,
     Person,
@@ -44,6 +45,7 @@ def export_rows(world: World, scope: Scope = EVERYTHING) -> list[tuple[Sheet, li
         sheets.STAFF: exporter.staff(),
         sheets.STUDENTS: exporter.students(),
         sheets.TERMS: exporter.terms(),
+        sheets.CALENDAR: exporter.calendar(),
         sheets.BELLS: exporter.bells(),
         sheets.SUBSCRIPTIONS: exporter.subscriptions(),
         sheets.TIMETABLE: exporter.timetable(),
@@ -129,6 +131,18 @@ class _Exporter:
         for known in self._world.all(Term):
             said = known.value
             yield {"name": said.name, "starts_on": f"{said.starts_on}", "ends_on": f"{said.ends_on}"}
+
+    def calendar(self) -> Iterator[Row]:
+        for known in self._world.all(CalendarDay):
+            said = known.value
+            if self._world.is_within(self._scope, said):
+                yield {
+                    "on_date": f"{said.on_date}",
+                    "name": said.name,
+                    "follows": "" if said.follows is None else f"{said.follows}",
+                    "district": "" if said.district_id is None else self._world.get(District, said.district_id).code,
+                    "school": "" if said.school_id is None else self._school(said.school_id),
+                }
 
     def bells(self) -> Iterator[Row]:
         for known in self._world.all(BellSchedule):

@@ -11,6 +11,7 @@ from classroom.catalogue.region.cells import CellError
 from classroom.catalogue.region.student_numbers import MASK, StudentKey
 from classroom.catalogue.region.values import (
     BellSchedule,
+    CalendarDay,
     Classroom,
     District,
     Listener,
@@ -219,6 +220,14 @@ def _term(rows: Sequence[Told], _: Finder) -> Built:
     return Built(Term(row.get("name"), row.get("starts_on"), row.get("ends_on")), row.get("name"))
 
 
+def _day(rows: Sequence[Told], find: Finder) -> Built:
+    (row,) = rows
+    district = None if row.get("district") is None else find.district(row, "district")
+    school = None if row.get("school") is None else find.school(row)
+    value = CalendarDay(row.get("on_date"), row.get("name"), row.get("follows"), district, school)
+    return Built(value, f"{value.on_date} {value.name}")
+
+
 def _bells_of(row: Told, find: Finder) -> Hashable:
     return find.school(row), row.get("valid_from")
 
@@ -335,6 +344,7 @@ BUILDERS: Mapping[str, Builder] = {
     "staff": Builder(_alone, _staff),
     "students": Builder(_alone, _student),
     "terms": Builder(_alone, _term),
+    "calendar": Builder(_alone, _day),
     "bells": Builder(_bells_of, _bells),
     "subscriptions": Builder(_alone, _subscription),
     "timetable": Builder(_entry_of, _entry),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, fields
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from classroom.catalogue.region.arrangements import entry_of
@@ -238,15 +239,17 @@ def _refuse_conflicts(progress: _Progress, occupied: Occupied) -> None:
             said = change.known.value
             subscribed.setdefault((said.term_id, said.main_class_id, said.subject), change)
     arrangements = world.arrangements()
-    bookings = {each.id: each.booking(occupied.since, occupied.instead.get(each.id, ())) for each in arrangements}
-    everything = Bookings([*bookings.values(), *occupied.by_hand])
+    bookings = {
+        each.id: each.bookings(occupied.since, instead=occupied.instead.get(each.id, ())) for each in arrangements
+    }
+    everything = Bookings([*chain.from_iterable(bookings.values()), *occupied.by_hand])
     for each in arrangements:
         entry = each.entry
         source = changes.get((TimetableEntry, each.id))
         source = source or subscribed.get((entry.term_id, entry.class_id, entry.subject))
         if source is None:
             continue
-        for clash in everything.clashes(bookings[each.id]):
+        for clash in everything.clashes(*bookings[each.id]):
             why = explain(clash, {clash.resource: _resource_name(world, clash.resource)})
             other = changes.get((TimetableEntry, entry_of(clash.other) or 0))
             if other is not None and other is not source:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic
 
 from sqlalchemy import exists, false, or_, select, true
@@ -10,6 +10,7 @@ from sqlalchemy import exists, false, or_, select, true
 from classroom.catalogue.region import schema
 from classroom.catalogue.region.values import (
     BellSchedule,
+    CalendarDay,
     Classroom,
     District,
     Person,
@@ -20,7 +21,7 @@ from classroom.catalogue.region.values import (
     Term,
     TimetableEntry,
 )
-from classroom.catalogue.scope import Scope, within
+from classroom.catalogue.scope import Scope, of_school, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,6 +57,8 @@ class Kind(Generic[T]):
     owns: Callable[[Scope], ColumnElement[bool]]
     part: Part | None = None
     above: str | None = None  # the field that names the district which it is in or below
+    narrowed: Mapping[str, Callable[[Any], ColumnElement[bool]]] = field(default_factory=dict)  # beside its columns
+    empty_is_key: bool = False  # two are alike, too, where both have nothing in a column of a key
 
     def moves(self, before: T, after: T) -> tuple[int | None, ...]:
         """The districts from and to which a change moves a value: both are to be within reach of who does it."""
@@ -82,6 +85,18 @@ def _district_owned(scope: Scope) -> ColumnElement[bool]:
 
 def _term_owned(scope: Scope) -> ColumnElement[bool]:
     return true() if scope.everything else false()  # a term has the lessons of every district
+
+
+def _day_seen(scope: Scope) -> ColumnElement[bool]:
+    days = schema.calendar_days  # those of a region or a district are no secret
+    return or_(days.c.school_id.is_(None), within(scope, days.c.school_id))
+
+
+def _day_owned(scope: Scope) -> ColumnElement[bool]:
+    if scope.districts is None:
+        return true()
+    days = schema.calendar_days
+    return or_(days.c.district_id.in_(scope.districts), within(scope, days.c.school_id))
 
 
 def _subscribed(scope: Scope) -> ColumnElement[bool]:
@@ -153,6 +168,12 @@ TERMS = Kind(
     Term, _s.terms, "学期", "term", (("name",),), {}, (_s.terms.c.starts_on.desc(),), (_s.terms.c.name,),
     _everybody, _term_owned,
 )  # fmt: skip
+CALENDAR = Kind(
+    CalendarDay, _s.calendar_days, "校历日", "calendar day", (("on_date", "district_id", "school_id"),),
+    {"district_id": _s.districts, "school_id": _s.schools},
+    (_s.calendar_days.c.on_date, _s.calendar_days.c.district_id, _s.calendar_days.c.school_id),
+    (_s.calendar_days.c.name,), _day_seen, _day_owned, empty_is_key=True,
+)  # fmt: skip
 BELLS = Kind(
     BellSchedule, _s.bell_schedules, "作息", "bell schedule", (("school_id", "valid_from"),), {"school_id": _s.schools},
     (_s.bell_schedules.c.school_id, _s.bell_schedules.c.valid_from), (_s.bell_schedules.c.name,),
@@ -176,8 +197,9 @@ TIMETABLE = Kind(
     (_s.timetable_entries.c.term_id.desc(), _s.timetable_entries.c.weekday, _s.timetable_entries.c.period),
     (_s.timetable_entries.c.subject, _s.timetable_entries.c.title), _taught_or_heard, _taught,
     Part("listeners", _s.entry_listeners, "entry_id"),
+    narrowed={"school_id": lambda school_id: _taught_or_heard(of_school(school_id))},
 )  # fmt: skip
 
 KINDS: tuple[Kind[Any], ...] = (
-    DISTRICTS, SCHOOLS, CLASSROOMS, CLASSES, PEOPLE, TERMS, BELLS, SUBSCRIPTIONS, TIMETABLE,
+    DISTRICTS, SCHOOLS, CLASSROOMS, CLASSES, PEOPLE, TERMS, CALENDAR, BELLS, SUBSCRIPTIONS, TIMETABLE,
 )  # fmt: skip

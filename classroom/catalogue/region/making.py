@@ -79,7 +79,6 @@ def lessons_of(arrangement: Arrangement, since: date, until: date, zone: ZoneInf
     """The lessons of an entry on the days of a span, both ends among them."""
     entry = arrangement.entry
     words = lesson_words(entry.subject, entry.title, arrangement.about)
-    listeners = heard_by(arrangement.listeners)
     return [
         Lesson(
             plan={
@@ -97,7 +96,7 @@ def lessons_of(arrangement: Arrangement, since: date, until: date, zone: ZoneInf
                 "interactive": True,
                 "changed": False,
             },
-            listeners=listeners,
+            listeners=heard_by(arrangement.listening(day)),
             words=words,
         )
         for day, bell in arrangement.lessons(since, until)

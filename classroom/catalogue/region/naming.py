@@ -36,6 +36,8 @@ _WORDS = {
 _BELONGS = {
     ("bell_schedules", "school_id"),
     ("bells", "schedule_id"),
+    ("calendar_days", "district_id"),
+    ("calendar_days", "school_id"),
     ("entry_listeners", "entry_id"),
     ("lesson_listeners", "lesson_id"),
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import exists, or_, select
@@ -14,15 +16,17 @@ from classroom.catalogue.region.errors import Conflict
 from classroom.catalogue.region.kinds import subscribes
 from classroom.catalogue.region.naming import names
 from classroom.catalogue.region.plans import PlanState
+from classroom.catalogue.region.storage import weekdays_on
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date
     from zoneinfo import ZoneInfo
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from classroom.catalogue.region.arrangements import Arrangement
     from classroom.catalogue.region.conflicts import Clash
 
 _TABLES = {
@@ -38,24 +42,29 @@ async def refuse_conflicts(
     """Raises Conflict when the lessons of these entries, from a day on, meet one another or those of anybody else."""
     entries = schema.timetable_entries
     instead = await gave_way(connection, since)
-    mine = [
-        found.booking(since, instead[found.id]) for found in await arrangements(connection, entries.c.id.in_(entry_ids))
-    ]
-    for booking in mine:
-        weekdays = {day.isoweekday() for span in booking.spans for day in span.dates}
+    found = await arrangements(connection, entries.c.id.in_(entry_ids))
+    for booking in (each for mine in found for each in mine.bookings(since, instead=instead[mine.id])):
+        weekdays = await weekdays_on(connection, {day for span in booking.spans for day in span.dates})
         others = await arrangements(connection, entries.c.weekday.in_(weekdays), _entry_takes(booking.takes))
-        bookings = Bookings(other.booking(since, instead[other.id]) for other in others)
+        bookings = Bookings(each for other in others for each in other.bookings(since, instead=instead[other.id]))
         for plan in await planned_by_hand(connection, zone, since, _plan_takes(booking.takes)):
             bookings.add(plan)
         await _refuse(connection, bookings, booking)
 
 
 async def all_conflicts(connection: AsyncConnection, since: date, zone: ZoneInfo) -> list[tuple[int, Clash]]:
-    """Every clash of the whole timetable from a day on, with the entry; two entries that clash are told twice."""
+    """Every clash of the whole timetable from a day on, with the entry; two entries that clash are there twice."""
     instead = await gave_way(connection, since)
-    bookings = {each.id: each.booking(since, instead[each.id]) for each in await arrangements(connection)}
-    everything = Bookings([*bookings.values(), *await planned_by_hand(connection, zone, since)])
-    return [(identity, clash) for identity, mine in bookings.items() for clash in everything.clashes(mine)]
+    by_hand = await planned_by_hand(connection, zone, since)
+    return await asyncio.to_thread(_clashes, await arrangements(connection), by_hand, since, instead)
+
+
+def _clashes(
+    found: Iterable[Arrangement], by_hand: Iterable[Booking], since: date, instead: Mapping[int, set[date]]
+) -> list[tuple[int, Clash]]:
+    bookings = {each.id: each.bookings(since, instead=instead[each.id]) for each in found}
+    everything = Bookings([*chain.from_iterable(bookings.values()), *by_hand])
+    return [(identity, clash) for identity, mine in bookings.items() for clash in everything.clashes(*mine)]
 
 
 async def refuse_conflicts_of_plan(connection: AsyncConnection, booking: Booking, zone: ZoneInfo) -> None:
@@ -66,13 +75,15 @@ async def refuse_conflicts_of_plan(connection: AsyncConnection, booking: Booking
     bookings = Bookings(await _plans(connection, zone, plans.c.on_date == day, _plan_takes(booking.takes)))
     # Beyond what has been planned the timetable counts; where a lesson has a plan, wherever that is now, the plan does.
     entries = schema.timetable_entries
-    others = await arrangements(connection, entries.c.weekday == day.isoweekday(), _entry_takes(booking.takes))
+    weekdays = await weekdays_on(connection, [day])
+    others = await arrangements(connection, entries.c.weekday.in_(weekdays), _entry_takes(booking.takes))
     made = {other.id: lesson_id(day, other.id) for other in others}
     query = select(plans.c.lesson_id).where(plans.c.lesson_id.in_(made.values()))
     planned = {row.lesson_id for row in await connection.execute(query)}
     for other in others:
         if made[other.id] not in planned and made[other.id] != booking.key:
-            bookings.add(other.booking(day))
+            for each in other.bookings(day, day):
+                bookings.add(each)
     await _refuse(connection, bookings, booking)
 
 
@@ -85,17 +96,20 @@ async def planned_by_hand(
     return await _plans(connection, zone, plans.c.on_date >= since, by_hand, *conditions)
 
 
-async def told(connection: AsyncConnection, clash: Clash) -> str:
-    """A clash in the words of people."""
-    kind, identity = clash.resource
-    called = await names(connection, _TABLES[kind], [identity])
-    return explain(clash, {clash.resource: called.get(identity, "")})
+async def told(connection: AsyncConnection, clashes: Sequence[Clash]) -> list[str]:
+    """Clashes in the words of people."""
+    called: dict[Resource, str] = {}
+    for kind, table in _TABLES.items():
+        ids = {clash.resource.id for clash in clashes if clash.resource.kind is kind}
+        found = await names(connection, table, ids)
+        called |= {Resource(kind, identity): found.get(identity, "") for identity in ids}
+    return [explain(clash, called) for clash in clashes]
 
 
 async def _refuse(connection: AsyncConnection, bookings: Bookings, booking: Booking) -> None:
-    clash = next(bookings.clashes(booking), None)
-    if clash is not None:
-        raise Conflict(await told(connection, clash))
+    clashes = bookings.clashes(booking)
+    if clashes:
+        raise Conflict((await told(connection, clashes[:1]))[0])
 
 
 async def gave_way(connection: AsyncConnection, since: date) -> Mapping[int, set[date]]:

@@ -30,7 +30,7 @@ from classroom.catalogue.region.plans import Plan, PlanState, default_title, rea
 from classroom.catalogue.region.rules import fit
 from classroom.catalogue.region.schema import classes, classrooms, districts, lesson_plans, people, schools
 from classroom.catalogue.region.schema import timetable_entries as entries
-from classroom.catalogue.region.storage import bells_of, facts_of, region_writing
+from classroom.catalogue.region.storage import bells_of, facts_of, region_writing, weekdays_on
 from classroom.catalogue.region.values import Listener, PlannedLesson, checked
 from classroom.catalogue.scope import EVERYTHING, Scope, within
 from classroom.model import LessonId
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from zoneinfo import ZoneInfo
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from classroom.catalogue.database import Database
@@ -87,23 +88,36 @@ class Planning:
         made = Made()
         while day <= last:
             async with region_writing(self._database) as connection:
-                found = await arrangements(connection, entries.c.weekday == day.isoweekday())
-                wanted = [lesson for each in found for lesson in lessons_of(each, day, day, self._zone)]
-                made += await make(connection, wanted, lesson_plans.c.on_date == day, self._now())
+                made += await self._make_day(connection, day)
             day += timedelta(days=1)
         return made
+
+    async def follow_days(self, connection: AsyncConnection, days: Collection[date]) -> None:
+        """Plan the lessons of these days again, if they are planned by now, in a transaction of the caller's."""
+        last = await self._planned_until(connection, lesson_plans.c.entry_id.is_not(None))
+        for day in sorted(days):
+            if self.today <= day <= last:
+                await self._make_day(connection, day)
 
     async def follow_entries(self, connection: AsyncConnection, entry_ids: Collection[int]) -> None:
         """Plan the lessons of these entries again, in a transaction of the caller's."""
         if not entry_ids:
             return
         mine = lesson_plans.c.entry_id.in_(entry_ids)
-        planned_until = await connection.scalar(select(func.max(lesson_plans.c.on_date)).where(mine))
-        first = self.today
-        last = max(first + timedelta(days=HORIZON_DAYS), planned_until or first)
+        first, last = self.today, await self._planned_until(connection, mine)
         found = await arrangements(connection, entries.c.id.in_(entry_ids))
         wanted = [lesson for each in found for lesson in lessons_of(each, first, last, self._zone)]
         await make(connection, wanted, mine, self._now())
+
+    async def _planned_until(self, connection: AsyncConnection, among: ColumnElement[bool]) -> date:
+        last = await connection.scalar(select(func.max(lesson_plans.c.on_date)).where(among))
+        return max(self.today + timedelta(days=HORIZON_DAYS), last or self.today)
+
+    async def _make_day(self, connection: AsyncConnection, day: date) -> Made:
+        weekdays = await weekdays_on(connection, [day])
+        found = await arrangements(connection, entries.c.weekday.in_(weekdays))
+        wanted = [lesson for each in found for lesson in lessons_of(each, day, day, self._zone)]
+        return await make(connection, wanted, lesson_plans.c.on_date == day, self._now())
 
     async def give_up(self, connection: AsyncConnection, entry_id: int) -> None:
         """Plan no more lessons of an entry that is about to be removed; what was changed by hand stays."""
@@ -159,14 +173,13 @@ class Planning:
                 wanted = [rows for each in found for rows in lessons_of(each, day, day, self._zone)]
                 if not wanted:
                     raise NotFound(
-                        "课表里已经没有这节课，可以直接改它的时间。 "
-                        "The timetable has no such lesson any more; change its time instead."
+                        "课表里这一天已经没有这节课（课表改了，或者放假），可以直接改它的时间。 "
+                        "The timetable has no such lesson on this day any more; change its time instead."
                     )
                 (rows,) = wanted
                 self._not_over(rows.plan["ends_at"])
-                await refuse_conflicts_of_plan(
-                    connection, self._booking(found[0].booking(day), lesson, day), self._zone
-                )
+                (booking,) = found[0].bookings(day, day)
+                await refuse_conflicts_of_plan(connection, replace(booking, key=lesson), self._zone)
             await connection.execute(
                 update(lesson_plans).where(lesson_plans.c.lesson_id == lesson).values(dict(rows.plan))
             )
@@ -251,8 +264,3 @@ class Planning:
         times = period_times(bells, value.on_date, value.period or 0, self._zone)
         assert times is not None  # the rules have looked
         return about, *times
-
-    @staticmethod
-    def _booking(booking: Booking, lesson: LessonId, day: date) -> Booking:
-        span = next(span for span in booking.spans if day in span.dates)
-        return replace(booking, key=lesson, spans=(span._replace(dates=frozenset([day])),))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from classroom.catalogue.region.calendar_days import CalendarDays
 from classroom.catalogue.region.classrooms import Classrooms
 from classroom.catalogue.region.exchange import Exchange
 from classroom.catalogue.region.kinds import CLASSES, CLASSROOMS, DISTRICTS, PEOPLE, SCHOOLS
@@ -41,6 +42,7 @@ class Region:
         self.classes = Repository(database, CLASSES, numbers)
         self.people = Repository(database, PEOPLE, numbers)
         self.terms = Terms(database, numbers, planning, zone)
+        self.calendar = CalendarDays(database, numbers, planning)
         self.bells = BellSchedules(database, numbers, planning, zone)
         self.subscriptions = Subscriptions(database, numbers, planning, zone)
         self.timetable = Timetable(database, numbers, planning, zone)

@@ -74,13 +74,17 @@ class Repository(Generic[T]):
     ) -> Page[T]:
         """Those whose names have the text in them and whose columns have these values, ``page`` from 1.
 
-        At most MAX_PAGE_SIZE of them. Raises BadValue for a column that there is not.
+        ``where`` may also have what is in ``Kind.narrowed``. At most MAX_PAGE_SIZE of them. Raises BadValue for a
+        column that there is not.
         """
         table = self.kind.table
         conditions: list[ColumnElement[bool]] = [self.kind.sees(scope)]
         if text.strip():
             conditions.append(or_(*(found.icontains(text.strip(), autoescape=True) for found in self.kind.searched)))
         for name, said in (where or {}).items():
+            if name in self.kind.narrowed:
+                conditions.append(self.kind.narrowed[name](said))
+                continue
             if name not in table.c or name not in FIELD_NAMES:
                 raise BadValue(name, f"不能按“{name}”筛选。 It cannot be narrowed by {name}.")
             conditions.append(table.c[name] == said)
@@ -192,7 +196,7 @@ class Repository(Generic[T]):
         fit(value, await facts_of(connection, value), identity)
         table = self.kind.table
         for key in self.kind.keys:
-            if any(row[name] is None for name in key):
+            if not self.kind.empty_is_key and any(row[name] is None for name in key):
                 continue
             same = select(table.c.id).where(*(table.c[name] == row[name] for name in key))
             other = await connection.scalar(same if identity is None else same.where(table.c.id != identity))

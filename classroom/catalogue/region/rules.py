@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from classroom.catalogue.region import schema
 from classroom.catalogue.region.calendar import dates
 from classroom.catalogue.region.values import (
+    MAX_SWAP_DAYS,
     MAX_WEEKS,
     BellSchedule,
+    CalendarDay,
     District,
     Listener,
     Person,
@@ -104,6 +106,8 @@ def fit(value: Value | PlannedLesson, facts: Facts, identity: int | None = None)
                 raise bad("ends_on", "应在开始日期之后", "it must be after the first day")
             if (value.ends_on - value.starts_on).days > MAX_WEEKS * 7:
                 raise bad("ends_on", f"学期最长 {MAX_WEEKS} 周", f"a term has at most {MAX_WEEKS} weeks")
+        case CalendarDay():
+            _fit_day(value)
         case BellSchedule():
             _fit_bells(value)
         case Subscription():
@@ -147,6 +151,14 @@ def _fit_person(value: Person, facts: Facts) -> None:
         raise bad("staff_number", "只有教职工才有", "only a member of staff has one")
     if value.class_id is not None and facts.classes[value.class_id] != value.school_id:
         raise bad("class_id", "这个班不在本校", "this class is of another school")
+
+
+def _fit_day(value: CalendarDay) -> None:
+    if value.district_id is not None and value.school_id is not None:
+        raise bad("school_id", "区县和学校只能选一个", "it is of a district or of a school, not of both")
+    if value.follows is not None and abs((value.follows - value.on_date).days) > MAX_SWAP_DAYS:
+        zh = f"与这一天相差不能超过 {MAX_SWAP_DAYS} 天，请检查年份"
+        raise bad("follows", zh, f"it is more than {MAX_SWAP_DAYS} days away; look at the year")
 
 
 def _fit_bells(value: BellSchedule) -> None:

@@ -6,7 +6,7 @@ staff, the district code of GB/T 2260. A student's number is stored as a keyed h
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Date, ForeignKey, Index, Integer, String, Table, Time, UniqueConstraint
+from sqlalchemy import Boolean, Column, Date, ForeignKey, Index, Integer, String, Table, Time, UniqueConstraint, text
 
 from classroom.catalogue.schema import BigId, UtcDateTime, tables
 
@@ -86,6 +86,23 @@ terms = Table(
     Column("name", String(60), nullable=False, unique=True),
     Column("starts_on", Date, nullable=False),  # the week of this day is the first one
     Column("ends_on", Date, nullable=False),  # the last day
+)
+
+_EVERYBODY = text("district_id IS NULL AND school_id IS NULL")
+calendar_days = Table(
+    "calendar_days",
+    tables,
+    _key(),
+    Column("on_date", Date, nullable=False),
+    Column("name", String(60), nullable=False),  # 国庆节
+    Column("follows", Date),  # the day whose lessons are held; empty: none are
+    _ref("district_id", "districts", required=False, ondelete="CASCADE"),
+    _ref("school_id", "schools", required=False, ondelete="CASCADE"),  # with neither: of everybody
+    UniqueConstraint("on_date", "district_id"),
+    UniqueConstraint("on_date", "school_id"),
+    Index(
+        "uq_calendar_days_of_everybody", "on_date", unique=True, sqlite_where=_EVERYBODY, postgresql_where=_EVERYBODY
+    ),
 )
 
 bell_schedules = Table(

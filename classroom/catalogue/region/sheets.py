@@ -102,6 +102,15 @@ TERMS = Sheet("terms", "学期", (
     Column("starts_on", "开始日期", "first day", cells.day, "2000-09-01", True, ("starts_on",), "在第 1 周 In week 1"),
     Column("ends_on", "结束日期", "last day", cells.day, "2001-01-20", True, ("ends_on",)),
 ))  # fmt: skip
+CALENDAR = Sheet("calendar", "校历", (
+    Column("on_date", "日期", "date", cells.day, "2000-10-01", True, ("on_date",), "每天一行 A row for each day"),
+    Column("name", "名称", "name", _t, "国庆节", True, ("name",)),
+    Column("follows", "按哪天的课表", "lessons of", cells.day, "2000-10-06", False, ("follows",),
+           "补课、调休填；放假不填 Of a swapped day; empty: no lessons"),
+    Column("district", "区划代码", "district code", _c, "000001", False, ("district_id",),
+           "区划、学校都不填：所有学校 With neither: all schools"),
+    Column("school", "学校代码", "school code", _c, "0000000001", False, ("school_id",), "只管本校 For it alone"),
+))  # fmt: skip
 BELLS = Sheet("bells", "作息", (
     _SCHOOL,
     Column("name", "作息名称", "bell schedule", _t, "夏季作息", True, ("name",)),
@@ -151,7 +160,7 @@ SUBSCRIPTIONS = Sheet("subscriptions", "订阅", (
 ))  # fmt: skip
 
 SHEETS: tuple[Sheet, ...] = (
-    DISTRICTS, SCHOOLS, CLASSROOMS, CLASSES, STAFF, STUDENTS, TERMS, BELLS, SUBSCRIPTIONS, TIMETABLE,
+    DISTRICTS, SCHOOLS, CLASSROOMS, CLASSES, STAFF, STUDENTS, TERMS, CALENDAR, BELLS, SUBSCRIPTIONS, TIMETABLE,
 )  # fmt: skip
 """In the order in which one refers to another."""
 NOTES = "说明 Notes"

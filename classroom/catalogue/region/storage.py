@@ -11,10 +11,12 @@ from sqlalchemy import select, text
 from classroom.catalogue.region import schema
 from classroom.catalogue.region.calendar import Bell, Bells
 from classroom.catalogue.region.rules import Facts, Room, references
-from classroom.catalogue.region.values import District, PersonKind, Term
+from classroom.catalogue.region.school_calendar import SchoolCalendars
+from classroom.catalogue.region.values import CalendarDay, District, PersonKind, Term
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
+    from datetime import date
 
     from sqlalchemy import Table
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -77,6 +79,33 @@ async def bells_of(connection: AsyncConnection, school_ids: Collection[int] | No
     return {school: Bells(of_school.items()) for school, of_school in found.items()}
 
 
+async def calendars_of(connection: AsyncConnection) -> SchoolCalendars:
+    """The calendars of all schools."""
+    rows = (await connection.execute(select(schema.calendar_days))).all()
+    if not rows:
+        return SchoolCalendars()
+    days = [CalendarDay(row.on_date, row.name, row.follows, row.district_id, row.school_id) for row in rows]
+    return SchoolCalendars(
+        days,
+        {row.id: row.district_id for row in await connection.execute(select(schema.schools))},
+        await parents_of_districts(connection),
+    )
+
+
+async def weekdays_on(connection: AsyncConnection, days: Collection[date]) -> set[int]:
+    """The days of the week whose lessons may be held on some days: their own, and those which some schools follow."""
+    special = schema.calendar_days
+    query = select(special.c.follows).distinct().where(special.c.on_date.in_(days), special.c.follows.is_not(None))
+    followed = {row.follows for row in await connection.execute(query)}
+    return {day.isoweekday() for day in (*days, *followed)}
+
+
+async def parents_of_districts(connection: AsyncConnection) -> dict[int, int | None]:
+    """Every district with the one above it."""
+    districts = schema.districts
+    return {row.id: row.parent_id for row in await connection.execute(select(districts.c.id, districts.c.parent_id))}
+
+
 async def _rows(connection: AsyncConnection, table: Table, wanted: dict[Table, set[int]]) -> list[Any]:
     if not wanted[table]:
         return []
@@ -86,8 +115,6 @@ async def _rows(connection: AsyncConnection, table: Table, wanted: dict[Table, s
 async def _districts(
     connection: AsyncConnection, value: Value | PlannedLesson, wanted: dict[Table, set[int]]
 ) -> dict[int, int | None]:
-    districts = schema.districts
-    query = select(districts.c.id, districts.c.parent_id)
-    if not isinstance(value, District):  # whose parents are followed upwards
-        query = query.where(districts.c.id.in_(wanted[districts]))
-    return {row.id: row.parent_id for row in await connection.execute(query)}
+    if isinstance(value, District):  # whose parents are followed upwards
+        return await parents_of_districts(connection)
+    return {row.id: row.parent_id for row in await _rows(connection, schema.districts, wanted)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date  # noqa: TC003 - pydantic reads annotations at run time
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -32,10 +33,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """An entry of the timetable that meets another lesson, and how in words."""
+    """An entry of the timetable whose lesson meets another one, on ``on_date`` for the first time, and how in words."""
 
     entry_id: int
+    on_date: date
+    period: int | None
+    subject: str
+    teacher: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Meetings:
+    """Those that come first; ``total`` is the number of all."""
+
+    total: int
+    items: list[Meeting]
 
 
 class _Followed(Repository[T]):
@@ -67,13 +80,23 @@ class Timetable(_Followed[TimetableEntry]):
     ) -> None:
         await self._follow(connection, timetable_entries.c.id == after.id, check=True)
 
-    async def conflicts(self, scope: Scope = EVERYTHING) -> list[Meeting]:
-        """Entries that meet another lesson, from today on: none, unless bells or terms were changed since."""
+    async def conflicts(self, scope: Scope = EVERYTHING, most: int | None = None) -> Meetings:
+        """Entries that meet another lesson, from today on, by the day: those which come first, ``most`` of them.
+
+        There are none, unless bells, terms or the calendar were changed since.
+        """
         async with region_reading(self._database) as connection:
             rows = await connection.execute(select(timetable_entries.c.id).where(self.kind.sees(scope)))
             mine = {row.id for row in rows}
-            clashes = await all_conflicts(connection, self._planning.today, self._zone)
-            return [Meeting(entry, await told(connection, clash)) for entry, clash in clashes if entry in mine]
+            found = await all_conflicts(connection, self._planning.today, self._zone)
+            theirs = [(entry, clash) for entry, clash in found if entry in mine]
+            first = sorted(theirs, key=lambda each: (each[1].day, each[0]))[:most]
+            texts = await told(connection, [clash for _, clash in first])
+        meetings = [
+            Meeting(entry, clash.day, clash.booking.period, clash.booking.subject, clash.booking.teacher, text)
+            for (entry, clash), text in zip(first, texts, strict=True)
+        ]
+        return Meetings(len(theirs), meetings)
 
     async def _leaving(self, connection: AsyncConnection, before: Stored[TimetableEntry]) -> None:
         await self._planning.give_up(connection, before.id)

@@ -18,6 +18,7 @@ from classroom.catalogue.region.errors import BadValue
 
 MAX_PERIODS = 20  # a day
 MAX_WEEKS = 60  # a term
+MAX_SWAP_DAYS = 183  # from a day to the one whose lessons it has
 MAX_LISTENERS = 64  # classrooms that listen to one lesson
 
 
@@ -124,6 +125,23 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
+class CalendarDay:
+    """A day that is not as the timetable has it: of a school, of a district with those below it, or of everybody.
+
+    ``follows`` is the day whose lessons are held (调休, 补课), as the timetable has that day; None: none are held
+    (放假). A day that follows itself is as usual, whatever is said for more than this school or district.
+    """
+
+    __pydantic_config__ = _CONFIG
+
+    on_date: date
+    name: Name  # 国庆节
+    follows: date | None = None
+    district_id: Id | None = None
+    school_id: Id | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BellSchedule:
     """When the periods of a school are, from a day on until its next schedule. Local times, without seconds."""
 
@@ -199,11 +217,23 @@ class PlannedLesson:
     listeners: Annotated[tuple[Listener, ...], Field(max_length=MAX_LISTENERS)] = ()
 
 
-Value = District | School | Classroom | SchoolClass | Person | Term | BellSchedule | Subscription | TimetableEntry
+Value = (
+    District
+    | School
+    | Classroom
+    | SchoolClass
+    | Person
+    | Term
+    | CalendarDay
+    | BellSchedule
+    | Subscription
+    | TimetableEntry
+)
 T = TypeVar("T", bound=Value)
 V = TypeVar("V", bound=Value | PlannedLesson)
 _TYPES: tuple[type[Any], ...] = (
-    District, School, Classroom, SchoolClass, Person, Term, BellSchedule, Subscription, TimetableEntry, PlannedLesson,
+    District, School, Classroom, SchoolClass, Person, Term, CalendarDay, BellSchedule, Subscription, TimetableEntry,
+    PlannedLesson,
 )  # fmt: skip
 _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _TYPES}
 
@@ -218,6 +248,7 @@ FIELD_NAMES: dict[str, str] = {
     "ends": "下课时间",
     "ends_on": "结束日期",
     "first_week": "起始周",
+    "follows": "按哪天的课表",
     "grade": "年级",
     "kind": "类别",
     "last_week": "结束周",

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from sqlalchemy import select
 
 from classroom.catalogue.region import kinds
-from classroom.catalogue.region.arrangements import NO_BELLS, About, Arrangement, all_listeners
+from classroom.catalogue.region.arrangements import NO_BELLS, About, Arrangement, Held, all_listeners
 from classroom.catalogue.region.calendar import Bells
 from classroom.catalogue.region.rows import to_value
 from classroom.catalogue.region.rules import Facts, Room
+from classroom.catalogue.region.school_calendar import SchoolCalendars
 from classroom.catalogue.region.student_numbers import StudentKey
 from classroom.catalogue.region.values import (
     BellSchedule,
+    CalendarDay,
     Classroom,
     District,
     Listener,
@@ -64,6 +66,8 @@ def key_of(value: Value, student: StudentKey | None = None) -> Key:
             return (value.school_id, value.staff_number) if student is None else (student.hash,)
         case Term():
             return (value.name,)
+        case CalendarDay():
+            return (value.on_date, value.district_id, value.school_id)
         case BellSchedule():
             return (value.school_id, value.valid_from)
         case Subscription():
@@ -112,6 +116,11 @@ class World:
             one = known.value
             listener = Listener(one.classroom_id, one.class_id, one.assistant_id)
             subscribed[one.term_id, one.main_class_id, one.subject].append(listener)
+        calendars = SchoolCalendars(
+            (known.value for known in self.all(CalendarDay)),
+            {known.id: known.value.district_id for known in self.all(School)},
+            self.facts.districts,
+        )
         found = []
         for entry in self.all(TimetableEntry):
             said = entry.value
@@ -122,7 +131,11 @@ class World:
             about = About(self.get(Person, said.teacher_id).name, grade, school.name, school.code, district)
             listeners = all_listeners(said, subscribed.get((said.term_id, said.class_id, said.subject), ()))
             bells = self.facts.bells.get(school_id, NO_BELLS)
-            found.append(Arrangement(entry.id, said, self.get(Term, said.term_id), bells, about, listeners))
+            elsewhere = {
+                each.classroom_id: calendars.of(self.get(Classroom, each.classroom_id).school_id) for each in listeners
+            }
+            held = Held(self.get(Term, said.term_id), bells, calendars.of(school_id), elsewhere)
+            found.append(Arrangement(entry.id, said, held, about, listeners))
         return found
 
     def may_put(self, scope: Scope, value: V, before: V | None) -> bool:
@@ -140,6 +153,11 @@ class World:
                 return inside is None or value.parent_id in inside or value.code in self._codes(inside)
             case Term():
                 return scope.everything
+            case CalendarDay():
+                if value.school_id is not None:
+                    return self._has_school(scope, value.school_id)
+                inside = self._inside(scope)
+                return inside is None or value.district_id in inside
             case School():
                 known = self.find(School, value.code)
                 return self._has(scope, None if known is None else known.id, value.district_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from classroom.web.region import exchange, openapi, plans, things
+from classroom.web.region import calendar, exchange, openapi, plans, things
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -12,4 +12,4 @@ if TYPE_CHECKING:
 
 def routes() -> list[web.RouteDef]:
     """All doors of the region."""
-    return [*things.routes(), *plans.routes(), *exchange.routes(), *openapi.routes()]
+    return [*things.routes(), *calendar.routes(), *plans.routes(), *exchange.routes(), *openapi.routes()]

@@ -27,6 +27,8 @@ class Resource:
 
     def column_type(self, column: str) -> Any:
         """What a column that narrows the list may be asked for: no number that no database can hold."""
+        if column in self.kind.narrowed:
+            return Annotated[int, Field(ge=0, lt=1 << 53)]  # the id of something else
         kind = self.kind.table.c[column].type
         if isinstance(kind, BigInteger):
             return Annotated[int, Field(ge=0, lt=1 << 53)]
@@ -50,11 +52,12 @@ RESOURCES = (
     Resource("classes", kinds.CLASSES, ("school_id", "grade")),
     Resource("people", kinds.PEOPLE, ("school_id", "kind", "class_id", "subject")),
     Resource("terms", kinds.TERMS, ()),
+    Resource("calendar", kinds.CALENDAR, ("on_date", "district_id", "school_id")),
     Resource("bells", kinds.BELLS, ("school_id",)),
     Resource("subscriptions", kinds.SUBSCRIPTIONS, ("term_id", "class_id", "main_class_id", "subject")),
     Resource(
         "timetable",
         kinds.TIMETABLE,
-        ("term_id", "weekday", "period", "classroom_id", "class_id", "teacher_id", "subject"),
+        ("term_id", "school_id", "weekday", "period", "classroom_id", "class_id", "teacher_id", "subject"),
     ),
 )

@@ -11,7 +11,9 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from classroom.catalogue.region.plans import Plan
+from classroom.catalogue.region.timetable import Meetings
 from classroom.catalogue.region.values import PlannedLesson
+from classroom.web.region.calendar import CalendarQuery
 from classroom.web.region.exchange import XLSX, ImportQuery
 from classroom.web.region.kinds import RESOURCES, Resource
 from classroom.web.region.plans import PlansQuery
@@ -70,6 +72,7 @@ def document() -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for resource in RESOURCES:
         paths |= _paths_of(resource, schemas)
+    paths |= _calendar_paths(schemas)
     paths |= _plan_paths(schemas)
     paths |= _exchange_paths()
     return {
@@ -125,6 +128,21 @@ def _paths_of(resource: Resource, schemas: dict[str, Any]) -> dict[str, Any]:
             "get": _operation(f"read_{tag}", tag, "One of them", one),
             "put": _operation(f"change_{tag}", tag, "All of it anew", one, body=said, parameters=[if_match]),
             "delete": _operation(f"remove_{tag}", tag, "Remove one that nothing refers to", None, status="204"),
+        },
+    }  # fmt: skip
+
+
+def _calendar_paths(schemas: dict[str, Any]) -> dict[str, Any]:
+    day = {"$ref": f"{SCHEMAS}StoredCalendarDay"}
+    days = {"type": "object", "properties": {"items": {"type": "array", "items": day}}, "required": ["items"]}
+    meetings = _schema(Meetings, "serialization", schemas, "Meetings")
+    return {
+        "/api/calendar": {
+            "get": _operation("list_calendar_days", "calendar", "What counts on each day: what is said nearest", days,
+                              parameters=_query(CalendarQuery)),
+        },
+        "/api/region/conflicts": {
+            "get": _operation("list_conflicts", "timetable", "Lessons of the timetable that meet others", meetings),
         },
     }  # fmt: skip
 

@@ -21,6 +21,7 @@ TABLES = (
     "terms",
     "schools",
     "bell_schedules",
+    "calendar_days",
     "classrooms",
     "bells",
     "classes",
@@ -94,6 +95,33 @@ def upgrade() -> None:
         sa.UniqueConstraint("school_id", "valid_from", name="uq_bell_schedules_school_id_valid_from"),
     )
     op.create_index("ix_bell_schedules_school_id", "bell_schedules", ["school_id"])
+    op.create_table(
+        "calendar_days",
+        sa.Column("id", BigId, nullable=False),
+        sa.Column("on_date", sa.Date, nullable=False),
+        sa.Column("name", sa.String(60), nullable=False),
+        sa.Column("follows", sa.Date),
+        sa.Column("district_id", BigId),
+        sa.Column("school_id", BigId),
+        sa.PrimaryKeyConstraint("id", name="pk_calendar_days"),
+        sa.ForeignKeyConstraint(
+            ["district_id"], ["districts.id"], name="fk_calendar_days_district_id", ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["school_id"], ["schools.id"], name="fk_calendar_days_school_id", ondelete="CASCADE"),
+        sa.UniqueConstraint("on_date", "district_id", name="uq_calendar_days_on_date_district_id"),
+        sa.UniqueConstraint("on_date", "school_id", name="uq_calendar_days_on_date_school_id"),
+    )
+    op.create_index("ix_calendar_days_district_id", "calendar_days", ["district_id"])
+    op.create_index("ix_calendar_days_school_id", "calendar_days", ["school_id"])
+    everybody = sa.text("district_id IS NULL AND school_id IS NULL")
+    op.create_index(
+        "uq_calendar_days_of_everybody",
+        "calendar_days",
+        ["on_date"],
+        unique=True,
+        sqlite_where=everybody,
+        postgresql_where=everybody,
+    )
     op.create_table(
         "classrooms",
         sa.Column("id", BigId, nullable=False),

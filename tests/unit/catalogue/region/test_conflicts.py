@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, time, timedelta
+from itertools import chain
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classroom.catalogue.region.arrangements import About, Arrangement, all_listeners
+from classroom.catalogue.region.arrangements import About, Arrangement, Held, all_listeners
 from classroom.catalogue.region.calendar import Bell, Bells, Weeks, week_of
 from classroom.catalogue.region.conflicts import Booking, Bookings, Resource, ResourceKind, Span, explain
+from classroom.catalogue.region.school_calendar import SchoolCalendar
 from classroom.catalogue.region.values import Listener, Term, TimetableEntry
 
 STARTS = date(2026, 9, 2)  # a Wednesday: Mondays and Tuesdays begin a week later
@@ -17,6 +19,7 @@ TERMS = (
     Term("autumn", STARTS, STARTS + timedelta(days=40)),
     Term("late", STARTS + timedelta(days=10), date(2026, 10, 20)),
 )
+Specials = tuple[dict[date, date | None], dict[date, date | None]]  # of two schools
 ABOUT = About("李红梅", "三年级", "x", "0000000000", "y")
 
 
@@ -56,40 +59,67 @@ def entries(draw) -> TimetableEntry:
     )
 
 
-def minutes(entry: TimetableEntry, bells: Bells) -> set[tuple[str, date, int]]:
-    """Every minute of everything that an entry takes: found day by day."""
+@st.composite
+def calendars(draw) -> dict[date, date | None]:
+    """Holidays of a school, and days on which it has the lessons of another day, also of one that it has off."""
+    days = st.integers(0, 55).map(lambda days: STARTS + timedelta(days=days))
+    return draw(st.dictionaries(days, st.none() | days, max_size=12))
+
+
+def school_of(room: int) -> int:
+    """Of a classroom: bells go by that of the lesson, calendars by that of each room."""
+    return room % 2
+
+
+def on_timetable(entry: TimetableEntry, day: date) -> bool:
+    """Whether an entry is on a day, were there no calendar."""
     term = TERMS[entry.term_id]
-    taken = {f"teacher {entry.teacher_id}", f"room {entry.classroom_id}"}
-    taken |= {f"room {each.classroom_id}" for each in entry.listeners}
-    taken |= {f"class {each.class_id}" for each in (entry, *entry.listeners) if each.class_id is not None}
+    week = week_of(term.starts_on, day)
+    inside = (entry.first_week or 1) <= week <= (entry.last_week or 99)
+    turn = entry.weeks is Weeks.ALL or (entry.weeks is Weeks.ODD) == (week % 2 == 1)
+    return term.starts_on <= day <= term.ends_on and day.isoweekday() == entry.weekday and inside and turn
+
+
+def minutes(entry: TimetableEntry, bells: Bells, specials: Specials) -> set[tuple[str, date, int]]:
+    """Every minute of everything that an entry takes: found day by day."""
     found = set()
-    day = term.starts_on
-    while day <= term.ends_on:
-        week = week_of(term.starts_on, day)
-        inside = (entry.first_week or 1) <= week <= (entry.last_week or 99)
-        turn = entry.weeks is Weeks.ALL or (entry.weeks is Weeks.ODD) == (week % 2 == 1)
+    for day in (STARTS + timedelta(days=days) for days in range(60)):
+        follows = specials[school_of(entry.classroom_id)].get(day, day)
         bell = bells.on(day).get(entry.period)
-        if day.isoweekday() == entry.weekday and inside and turn and bell is not None:
-            first, last = (at.hour * 60 + at.minute for at in (bell.starts, bell.ends))
-            found |= {(what, day, minute) for what in taken for minute in range(first, last)}
-        day += timedelta(days=1)
+        if follows is None or not on_timetable(entry, follows) or bell is None:
+            continue
+        there = [each for each in entry.listeners if specials[school_of(each.classroom_id)].get(day, day) is not None]
+        taken = {f"teacher {entry.teacher_id}", f"room {entry.classroom_id}"}
+        taken |= {f"room {each.classroom_id}" for each in there}
+        taken |= {f"class {each.class_id}" for each in (entry, *there) if each.class_id is not None}
+        first, last = (at.hour * 60 + at.minute for at in (bell.starts, bell.ends))
+        found |= {(what, day, minute) for what in taken for minute in range(first, last)}
     return found
 
 
+def arrangement(number: int, entry: TimetableEntry, bells: Bells, specials: Specials) -> Arrangement:
+    of = [SchoolCalendar(special) for special in specials]
+    elsewhere = {each.classroom_id: of[school_of(each.classroom_id)] for each in entry.listeners}
+    held = Held(TERMS[entry.term_id], bells, of[school_of(entry.classroom_id)], elsewhere)
+    return Arrangement(number, entry, held, ABOUT, all_listeners(entry, ()))
+
+
 @settings(max_examples=300, deadline=None)
-@given(st.tuples(schools_bells(), schools_bells()), st.lists(st.tuples(entries(), st.integers(0, 1)), max_size=6))
-def test_a_clash_is_a_common_minute_of_a_common_day(bells, timetable):
-    grids = [minutes(entry, bells[school]) for entry, school in timetable]
+@given(
+    st.tuples(schools_bells(), schools_bells()),
+    st.tuples(calendars(), calendars()),
+    st.lists(st.tuples(entries(), st.integers(0, 1)), max_size=6),
+)
+def test_a_clash_is_a_common_minute_of_a_common_day(bells, specials, timetable):
+    grids = [minutes(entry, bells[school], specials) for entry, school in timetable]
     bookings = [
-        Arrangement(number, entry, TERMS[entry.term_id], bells[school], ABOUT, all_listeners(entry, ())).booking(
-            date(2026, 9, 1)
-        )
+        arrangement(number, entry, bells[school], specials).bookings(date(2026, 9, 1))
         for number, (entry, school) in enumerate(timetable)
     ]
-    everything = Bookings(bookings)
-    for number, booking in enumerate(bookings):
+    everything = Bookings(chain.from_iterable(bookings))
+    for number, mine in enumerate(bookings):
         expected = {f"entry {other}" for other, grid in enumerate(grids) if other != number and grid & grids[number]}
-        clashes = list(everything.clashes(booking))
+        clashes = list(everything.clashes(*mine))
         assert {clash.other.key for clash in clashes} == expected
         assert len(clashes) == len(expected)
         for clash in clashes:

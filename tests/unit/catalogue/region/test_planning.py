@@ -151,14 +151,14 @@ async def test_bells_are_a_fact_and_what_then_meets_is_told(town):
     await region.classrooms.update(room.id, replace(room.value, leads=True))
     there = town.entry(period=3, classroom_id=ids["bijia room"], teacher_id=ids["wang"], class_id=None, subject="数学")
     theirs = await region.timetable.create(there)  # 10:40; the other is over at 10:30 at the latest
-    assert await region.timetable.conflicts() == []
+    assert (await region.timetable.conflicts()).items == []
     winter = BellSchedule(ids["bijia"], "冬季作息", date(2026, 12, 1), bells("08:40"))
     await region.bells.create(winter)
-    told = await region.timetable.conflicts()
+    told = (await region.timetable.conflicts()).items
     assert [meeting.entry_id for meeting in told] == [mine.id, theirs.id]
     assert "2026-12-02）已有《数学》王建华老师" in told[0].text
-    assert [each.entry_id for each in await region.timetable.conflicts(of_school(ids["shanping"]))] == []
-    assert len(await region.timetable.conflicts(of_school(ids["bijia"]))) == 2
+    assert [each.entry_id for each in (await region.timetable.conflicts(of_school(ids["shanping"]))).items] == []
+    assert (await region.timetable.conflicts(of_school(ids["bijia"]))).total == 2
 
 
 async def test_two_who_write_at_once_do_not_both_get_the_room(town):
