@@ -12,6 +12,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from classroom.catalogue.region import sheets
+from classroom.catalogue.region.calendar import monday
+from classroom.catalogue.region.national_holidays import NATIONAL_HOLIDAYS
 from classroom.catalogue.region.tables import RawRow, RawSheet, Tables
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ def demo_tables(today: date) -> Tables:
         sheets.STAFF: demo.staff(),
         sheets.STUDENTS: demo.students(),
         sheets.TERMS: demo.terms(),
+        sheets.CALENDAR: demo.calendar(),
         sheets.BELLS: demo.bells(),
         sheets.SUBSCRIPTIONS: demo.subscriptions(),
         sheets.TIMETABLE: demo.timetable(),
@@ -172,6 +175,16 @@ class _Demo:
 
     def terms(self) -> Iterator[dict[str, Cell]]:
         yield {"name": self._term, "starts_on": self._starts_on, "ends_on": self._ends_on}
+
+    def calendar(self) -> Iterator[dict[str, Cell]]:
+        """The national holidays, as far as they are arranged by now, and a day that one village does not hold."""
+        for holiday in NATIONAL_HOLIDAYS:
+            for day in holiday.days:
+                yield {"on_date": day, "name": holiday.name}
+            for day, follows in holiday.swapped:
+                yield {"on_date": day, "name": f"{holiday.name}调休", "follows": follows}
+        friday_of_week_9 = monday(self._starts_on) + timedelta(weeks=8, days=4)
+        yield {"on_date": friday_of_week_9, "name": "运动会", "school": _VILLAGES[-1][0]}
 
     def bells(self) -> Iterator[dict[str, Cell]]:
         for number, (code, *_) in enumerate((_TOWN, *_VILLAGES)):
