@@ -19,6 +19,7 @@ from classroom.web.responses import json_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from zoneinfo import ZoneInfo
 
     from classroom.catalogue.accounts.audit import AuditLog
     from classroom.web.principal import Principal
@@ -77,13 +78,14 @@ def routes() -> list[web.RouteDef]:
 
 
 async def entries(request: web.Request) -> web.Response:
-    """What was done by the accounts within reach, the latest first; days are those of the server, ``to`` included."""
+    """What was done by the accounts within reach, the latest first; days are the schools' own, ``to`` included."""
     asked = read_query(request, _Asked)
+    zone = request.app[CONTEXT].region.zone
     query = AuditQuery(
         actor=asked.actor,
         action=asked.action,
-        since=None if asked.since is None else _midnight(asked.since),
-        until=None if asked.until is None else _midnight(asked.until) + timedelta(days=1),
+        since=None if asked.since is None else _midnight(asked.since, zone),
+        until=None if asked.until is None else _midnight(asked.until, zone) + timedelta(days=1),
         page=asked.page,
         page_size=asked.page_size,
     )
@@ -109,5 +111,5 @@ async def entries(request: web.Request) -> web.Response:
     )
 
 
-def _midnight(day: date) -> datetime:
-    return datetime.combine(min(max(day, date(1970, 1, 2)), date(9998, 12, 31)), time()).astimezone()
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(min(max(day, date(1970, 1, 2)), date(9998, 12, 31)), time(), zone)

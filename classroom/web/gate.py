@@ -11,7 +11,7 @@ from classroom.web.context import CONTEXT
 from classroom.web.identity import refuse_foreign, renew_cookie
 from classroom.web.principal import PRINCIPAL, AccountPrincipal, DevicePrincipal, not_paired, not_signed_in
 from classroom.web.problem import Refusal
-from classroom.web.rights import BY_TOKEN, GRANTS, ROUTES, Right
+from classroom.web.rights import BY_TOKEN, ROUTES, Right, rights_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -60,7 +60,7 @@ async def _admit(request: web.Request, right: Right) -> Principal | None:
         raise refuse_foreign()
     if principal.must_change and right is not Right.OWN_SESSION:
         raise Refusal(403, "must_change", "请先修改初始密码。 Please change your first password before anything else.")
-    if right not in GRANTS[principal.role]:
+    if right not in rights_of(principal.role, principal.scope):
         raise Forbidden("您的账号没有这项权限。 Your account may not do this.")
     return principal
 

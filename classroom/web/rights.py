@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from classroom.model import AccountRole
+
+if TYPE_CHECKING:
+    from classroom.catalogue.scope import Scope
 
 
 class Right(StrEnum):
@@ -22,6 +26,8 @@ class Right(StrEnum):
     LESSONS_WATCH = "lessons.watch"  # as well
     REGION_READ = "region.read"
     REGION_WRITE = "region.write"
+    DISTRICTS_WRITE = "districts.write"  # districts, and which schools they have
+    TERMS_WRITE = "terms.write"  # which are everybody's
     TIMETABLE_WRITE = "timetable.write"
     TERMINALS_MANAGE = "terminals.manage"
     ACCOUNTS_WRITE = "accounts.write"
@@ -41,13 +47,16 @@ _ADMIN = _EVERYBODY | {
 }
 
 GRANTS: dict[AccountRole, frozenset[Right]] = {
-    AccountRole.OPERATOR: _ADMIN | {Right.LESSONS_WATCH},
+    AccountRole.OPERATOR: _ADMIN | {Right.LESSONS_WATCH, Right.DISTRICTS_WRITE, Right.TERMS_WRITE},
     AccountRole.SCHOOL_ADMIN: _ADMIN,
     AccountRole.TEACHER: _EVERYBODY | {Right.LIBRARY_EDIT},  # of the lessons that are theirs
     AccountRole.ASSISTANT: _EVERYBODY,
     AccountRole.RESEARCHER: _EVERYBODY,
 }
 """What each role may do within its scope: of which schools is for the handler to ask (Scope)."""
+
+_OF_EVERYTHING = frozenset({Right.TERMS_WRITE})
+"""Rights that nobody has whose scope is less than everything."""
 
 BY_TOKEN = frozenset({Right.LIBRARY_READ, Right.LIBRARY_EDIT, Right.LESSONS_WATCH})
 """Rights that a bearer token gives, too."""
@@ -146,10 +155,18 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("POST", "/api/lessons/{lesson}/token"): Right.LESSON_TOKEN,
 }
 
-_THINGS = ("districts", "schools", "classrooms", "classes", "people", "terms", "bells", "subscriptions")
-_LESSONS = ("calendar", "timetable")  # which lessons there are
-for _thing in (*_THINGS, *_LESSONS):
-    _write = Right.TIMETABLE_WRITE if _thing in _LESSONS else Right.REGION_WRITE
+_THINGS = (
+    "districts", "schools", "classrooms", "classes", "people", "terms", "calendar", "bells", "subscriptions", "timetable",
+)  # fmt: skip
+_WRITE = {
+    "districts": Right.DISTRICTS_WRITE,
+    "schools": Right.DISTRICTS_WRITE,
+    "terms": Right.TERMS_WRITE,
+    "calendar": Right.TIMETABLE_WRITE,  # which lessons there are
+    "timetable": Right.TIMETABLE_WRITE,
+}
+for _thing in _THINGS:
+    _write = _WRITE.get(_thing, Right.REGION_WRITE)
     ROUTES |= {
         ("GET", f"/api/region/{_thing}"): Right.REGION_READ,
         ("POST", f"/api/region/{_thing}"): _write,
@@ -157,3 +174,10 @@ for _thing in (*_THINGS, *_LESSONS):
         ("PUT", f"/api/region/{_thing}/{{id}}"): _write,
         ("DELETE", f"/api/region/{_thing}/{{id}}"): _write,
     }
+# What a school is called its own administrator says, too.
+ROUTES["PUT", "/api/region/schools/{id}"] = Right.REGION_WRITE
+
+
+def rights_of(role: AccountRole, scope: Scope) -> frozenset[Right]:
+    """What an account of this role and reach may do."""
+    return GRANTS[role] if scope.everything else GRANTS[role] - _OF_EVERYTHING

@@ -18,7 +18,7 @@ from classroom.web.origin import address_of, network_of
 from classroom.web.principal import account_of
 from classroom.web.problem import Refusal
 from classroom.web.responses import json_response
-from classroom.web.rights import GRANTS
+from classroom.web.rights import rights_of
 
 if TYPE_CHECKING:
     from classroom.catalogue.accounts.account import Account
@@ -63,6 +63,7 @@ async def session(request: web.Request) -> web.Response:
             "device": None if device is None else {**_device(device), "csrf": csrf(device)},
             "csrf": csrf(account or device),
             "oidc": context.openid_name,
+            "timezone": context.region.zone.key,
         }
     )
 
@@ -141,7 +142,7 @@ def _account(account: AccountPrincipal) -> dict[str, Any]:
         "district_id": account.district_id,
         "school_id": account.school_id,
         "must_change": account.must_change,
-        "rights": sorted(GRANTS[account.role]),
+        "rights": sorted(rights_of(account.role, account.scope)),
     }
 
 

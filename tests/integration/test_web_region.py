@@ -141,6 +141,37 @@ async def test_two_lessons_of_one_teacher_are_refused_and_the_other_is_named(ope
     assert await add(operator, "timetable", **lesson(ids, period=2))
 
 
+async def test_a_timetable_is_narrowed_to_who_teaches_or_listens(operator):
+    ids = await town(operator)
+    helper = await add(
+        operator, "people", kind="staff", name="赵明", school_id=ids["far"], staff_number="2001", subject="数学"
+    )
+    subscribed = {"term_id": ids["term"], "class_id": ids["far class"], "main_class_id": ids["main class"]}
+    heard = await add(operator, "timetable", **lesson(ids, listeners=[]))
+    await add(
+        operator, "subscriptions", **subscribed, subject="数学", classroom_id=ids["far room"], assistant_id=helper
+    )
+    own = await add(operator, "timetable", **lesson(ids, period=2, class_id=None, subject="会议", listeners=[]))
+
+    async def found(**asked: int) -> set[int]:
+        query = "&".join(f"{name}={value}" for name, value in asked.items())
+        return {
+            each["id"] for each in (await told(await operator.ask("GET", f"/api/region/timetable?{query}")))["items"]
+        }
+
+    assert await found(with_classroom=ids["main room"]) == await found(with_person=ids["teacher"]) == {heard, own}
+    assert await found(with_class=ids["main class"]) == {heard}
+    # What is listened to by a subscription is in the weeks of its listeners.
+    for listening in ({"with_classroom": ids["far room"]}, {"with_class": ids["far class"]}, {"with_person": helper}):
+        assert await found(**listening) == {heard}
+    assert await found(with_school=ids["far"]) == {heard}
+    assert await found(with_school=ids["main"], period=2) == {own}
+    # And by what the entry itself says.
+    by_entry = await add(operator, "timetable", **lesson(ids, weekday=5))
+    assert await found(with_school=ids["far"], weekday=5) == {by_entry}
+    assert await found(with_person=helper + 99) == set()
+
+
 async def test_a_plan_is_moved_cancelled_and_restored(operator):
     ids = await town(operator)
     await add(operator, "timetable", **lesson(ids))
@@ -229,12 +260,12 @@ async def test_a_large_timetable_is_narrowed_and_paged(operator):
         return page["total"], [entry["id"] for entry in page["items"]]
 
     everything = (await asked("page_size=500"))[1]
-    assert await asked(f"school_id={ids['main']}&page_size=3") == (4, everything[:3])
-    assert await asked(f"school_id={ids['main']}&page_size=3&page=2") == (4, everything[3:])
-    assert await asked(f"school_id={ids['far']}") == (1, [heard])
-    assert await asked(f"school_id={ids['far']}&subject=数学") == (0, [])
-    assert await asked("school_id=999") == (0, [])
-    wrong = await operator.ask("GET", "/api/region/timetable?school_id=far")
+    assert await asked(f"with_school={ids['main']}&page_size=3") == (4, everything[:3])
+    assert await asked(f"with_school={ids['main']}&page_size=3&page=2") == (4, everything[3:])
+    assert await asked(f"with_school={ids['far']}") == (1, [heard])
+    assert await asked(f"with_school={ids['far']}&subject=数学") == (0, [])
+    assert await asked("with_school=999") == (0, [])
+    wrong = await operator.ask("GET", "/api/region/timetable?with_school=far")
     assert await refused(wrong) == (400, "bad_query", None)
 
 

@@ -32,6 +32,8 @@ LET_IN = {
     Right.LESSONS_WATCH: {"operator"},
     Right.REGION_READ: STAFF,
     Right.REGION_WRITE: ADMINS,
+    Right.DISTRICTS_WRITE: {"operator"},
+    Right.TERMS_WRITE: {"operator"},
     Right.TIMETABLE_WRITE: ADMINS,
     Right.TERMINALS_MANAGE: ADMINS,
     Right.ACCOUNTS_WRITE: ADMINS,
@@ -102,6 +104,17 @@ def test_rights_of_the_table_are_those_that_people_say():
         for right in Right:
             if right not in (Right.PUBLIC, Right.PAIRING, Right.BEARER, Right.DEVICE):
                 assert (right in rights) == (role in LET_IN[right]), (role, right)
+
+
+async def test_the_terms_are_for_who_reaches_every_district(doors):
+    everything, district = await signed_in(doors, "operator"), await signed_in(doors, "operator", district_id=1)
+    term = {"name": "秋季学期", "starts_on": "2026-09-01", "ends_on": "2027-01-20"}
+    refused = await district.ask("POST", "/api/region/terms", json=term)
+    assert (refused.status, await code_of(refused)) == (403, "forbidden")
+    assert (await everything.ask("POST", "/api/region/terms", json=term)).status == 201
+    for visitor, may in ((everything, True), (district, False)):
+        rights = (await (await visitor.ask("GET", "/api/session")).json())["account"]["rights"]
+        assert ("terms.write" in rights, "districts.write" in rights) == (may, True)
 
 
 async def test_who_is_signed_in_is_told_so(doors):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic
 
 from sqlalchemy import exists, false, or_, select, true
@@ -21,7 +21,7 @@ from classroom.catalogue.region.values import (
     Term,
     TimetableEntry,
 )
-from classroom.catalogue.scope import Scope, of_school, within
+from classroom.catalogue.scope import Scope, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +57,6 @@ class Kind(Generic[T]):
     owns: Callable[[Scope], ColumnElement[bool]]
     part: Part | None = None
     above: str | None = None  # the field that names the district which it is in or below
-    narrowed: Mapping[str, Callable[[Any], ColumnElement[bool]]] = field(default_factory=dict)  # beside its columns
     empty_is_key: bool = False  # two are alike, too, where both have nothing in a column of a key
 
     def moves(self, before: T, after: T) -> tuple[int | None, ...]:
@@ -197,7 +196,6 @@ TIMETABLE = Kind(
     (_s.timetable_entries.c.term_id.desc(), _s.timetable_entries.c.weekday, _s.timetable_entries.c.period),
     (_s.timetable_entries.c.subject, _s.timetable_entries.c.title), _taught_or_heard, _taught,
     Part("listeners", _s.entry_listeners, "entry_id"),
-    narrowed={"school_id": lambda school_id: _taught_or_heard(of_school(school_id))},
 )  # fmt: skip
 
 KINDS: tuple[Kind[Any], ...] = (

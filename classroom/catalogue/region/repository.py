@@ -69,22 +69,20 @@ class Repository(Generic[T]):
         *,
         text: str = "",
         where: Mapping[str, object] | None = None,
+        also: Collection[ColumnElement[bool]] = (),
         page: int = 1,
         page_size: int = 100,
     ) -> Page[T]:
         """Those whose names have the text in them and whose columns have these values, ``page`` from 1.
 
-        ``where`` may also have what is in ``Kind.narrowed``. At most MAX_PAGE_SIZE of them. Raises BadValue for a
+        They meet the conditions of ``also``, too; there are at most MAX_PAGE_SIZE of them. Raises BadValue for a
         column that there is not.
         """
         table = self.kind.table
-        conditions: list[ColumnElement[bool]] = [self.kind.sees(scope)]
+        conditions: list[ColumnElement[bool]] = [self.kind.sees(scope), *also]
         if text.strip():
             conditions.append(or_(*(found.icontains(text.strip(), autoescape=True) for found in self.kind.searched)))
         for name, said in (where or {}).items():
-            if name in self.kind.narrowed:
-                conditions.append(self.kind.narrowed[name](said))
-                continue
             if name not in table.c or name not in FIELD_NAMES:
                 raise BadValue(name, f"不能按“{name}”筛选。 It cannot be narrowed by {name}.")
             conditions.append(table.c[name] == said)

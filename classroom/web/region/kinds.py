@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,28 +10,45 @@ from pydantic import Field
 from sqlalchemy import BigInteger, Integer
 
 from classroom.catalogue.region import kinds
+from classroom.catalogue.region.involved import INVOLVED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sqlalchemy import ColumnElement
+
     from classroom.catalogue.region.kinds import Kind
     from classroom.catalogue.region.region import Region
     from classroom.catalogue.region.repository import Repository
 
 
+Identity = Annotated[int, Field(ge=0, lt=1 << 53)]
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """``name`` is that of the address and of the repository in Region."""
+    """``name`` is that of the address and of the repository in Region.
+
+    Lists are ``narrowed_by`` columns, and by conditions about an id (``involving``).
+    """
 
     name: str
     kind: Kind[Any]
     narrowed_by: tuple[str, ...]
+    involving: Mapping[str, Callable[[int], ColumnElement[bool]]] = field(default_factory=dict)
+
+    @property
+    def narrowing(self) -> tuple[str, ...]:
+        """The names in a query that narrow the list."""
+        return *self.narrowed_by, *self.involving
 
     def column_type(self, column: str) -> Any:
-        """What a column that narrows the list may be asked for: no number that no database can hold."""
-        if column in self.kind.narrowed:
-            return Annotated[int, Field(ge=0, lt=1 << 53)]  # the id of something else
+        """What a name that narrows the list may be asked for: no number that no database can hold."""
+        if column in self.involving:
+            return Identity
         kind = self.kind.table.c[column].type
         if isinstance(kind, BigInteger):
-            return Annotated[int, Field(ge=0, lt=1 << 53)]
+            return Identity
         return Annotated[int, Field(ge=0, lt=1 << 31)] if isinstance(kind, Integer) else kind.python_type
 
     @property
@@ -58,6 +75,7 @@ RESOURCES = (
     Resource(
         "timetable",
         kinds.TIMETABLE,
-        ("term_id", "school_id", "weekday", "period", "classroom_id", "class_id", "teacher_id", "subject"),
+        ("term_id", "weekday", "period", "classroom_id", "class_id", "teacher_id", "subject"),
+        INVOLVED,
     ),
 )

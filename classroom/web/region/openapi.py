@@ -113,7 +113,7 @@ def _paths_of(resource: Resource, schemas: dict[str, Any]) -> dict[str, Any]:
     tag = resource.name
     narrowing = [
         {"name": column, "in": "query", "schema": _or_empty(TypeAdapter(resource.column_type(column)).json_schema())}
-        for column in resource.narrowed_by
+        for column in resource.narrowing
     ]
     identity = {"name": "id", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}}
     if_match = {"name": "If-Match", "in": "header", "schema": {"type": "string"}}

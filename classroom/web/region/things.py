@@ -58,12 +58,13 @@ def _door(
 
 async def several(resource: Resource, request: web.Request) -> web.Response:
     """One page of those within reach."""
-    asked = read_query(request, ListQuery, beside=resource.narrowed_by)
-    said = {name: storable(request.query.get(name, "")) for name in resource.narrowed_by}
+    asked = read_query(request, ListQuery, beside=resource.narrowing)
+    said = {name: storable(request.query.get(name, "")) for name in resource.narrowing}
     where = {name: _narrowed(resource, name, text) for name, text in said.items() if text}
+    also = [about(where.pop(name)) for name, about in resource.involving.items() if name in where]
     repository = resource.of(request.app[CONTEXT].region)
     page = await repository.find(
-        account_of(request).scope, text=asked.q, where=where, page=asked.page, page_size=asked.page_size
+        account_of(request).scope, text=asked.q, where=where, also=also, page=asked.page, page_size=asked.page_size
     )
     return json_response(
         {
@@ -159,7 +160,7 @@ def _told(resource: Resource, stored: Stored[Any], status: int = 200) -> web.Res
     return response
 
 
-def _narrowed(resource: Resource, name: str, text: str) -> object:
+def _narrowed(resource: Resource, name: str, text: str) -> Any:
     """A column's value as the query says it. Raises Refusal (400)."""
     try:
         return TypeAdapter(resource.column_type(name)).validate_python(text)
