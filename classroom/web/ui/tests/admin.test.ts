@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { fitting, isWhole, rolesFor, stateOfAccount } from "../src/admin/accounts";
 import { addressOf, detailOf, partsOf } from "../src/admin/audit";
-import { blank, bodyOf, isFilled, KINDS, shownFields, TABLE_KINDS } from "../src/admin/kinds";
+import { blank, bodyOf, isFilled, KINDS, rightTo, shownFields, TABLE_KINDS } from "../src/admin/kinds";
 import { asSaid, choicesOf, matchingPlans } from "../src/admin/plans";
 import { sectionsOf } from "../src/admin/sections";
 import {
+  classesOf,
   currentTerm,
   listenerCount,
   periodsOf,
@@ -13,6 +14,7 @@ import {
   weekOf,
   type Subscription,
 } from "../src/admin/timetable";
+import { clock, dayOf, moment } from "../src/admin/when";
 import { ACCOUNT_ROLES, type Account } from "../src/protocol/accounts";
 import type { Plan } from "../src/protocol/plans";
 import { queryOf, type Entry, type Term } from "../src/protocol/region";
@@ -53,19 +55,19 @@ const SUBSCRIPTION: Subscription = {
 describe("a week", () => {
   it("has the lessons that are taught, and those that are listened to", () => {
     const all = [entry(), entry({ id: 2, subject: "数学", weekday: 1 })];
-    expect([...weekOf(all, [], "classroom", 10, "all").keys()]).toEqual(["3-2", "1-2"]);
-    const heard = weekOf(all, [SUBSCRIPTION], "classroom", 11, "all");
-    expect([...heard]).toEqual([["3-2", [{ entry: entry(), listens: true }]]]);
-    expect(weekOf(all, [SUBSCRIPTION], "class", 31, "all").size).toBe(1);
-    expect(weekOf(all, [SUBSCRIPTION], "teacher", 21, "all").size).toBe(1);
-    expect(weekOf(all, [SUBSCRIPTION], "teacher", 99, "all").size).toBe(0);
+    expect([...weekOf(all, "classroom", 10, "all").keys()]).toEqual(["3-2", "1-2"]);
+    expect([...weekOf([entry()], "classroom", 11, "all")]).toEqual([
+      ["3-2", [{ entry: entry(), listens: true }]],
+    ]);
+    expect(weekOf([entry()], "teacher", 20, "all").get("3-2")?.[0]?.listens).toBe(false);
+    expect(classesOf([entry(), entry({ id: 2 }), entry({ id: 3, class_id: null })])).toEqual([30]);
   });
 
   it("shows odd and even weeks beside each other, or one of them", () => {
     const even = entry({ id: 2, weeks: "even" });
     const odd = entry({ id: 3, weeks: "odd" });
     const of = (weeks: "all" | "odd" | "even") =>
-      weekOf([even, odd], [], "classroom", 10, weeks)
+      weekOf([even, odd], "classroom", 10, weeks)
         .get("3-2")
         ?.map((cell) => cell.entry.id);
     expect(of("all")).toEqual([3, 2]);
@@ -97,7 +99,25 @@ describe("a week", () => {
   });
 });
 
+describe("times", () => {
+  it("are those of the schools, wherever somebody looks", () => {
+    const at = "2026-11-25T23:05:09Z";
+    expect(clock(at, "Asia/Shanghai")).toBe("07:05");
+    expect(dayOf(new Date(at), "Asia/Shanghai")).toBe("2026-11-26");
+    expect(dayOf(new Date(at), "America/New_York")).toBe("2026-11-25");
+    expect(moment(at, "Asia/Shanghai", "zh-CN")).toBe("2026年11月26日 07:05:09");
+  });
+});
+
 describe("the forms of the region", () => {
+  it("are offered with the right that their door asks for", () => {
+    expect(rightTo("change", "terms")).toBe("terms.write");
+    expect([rightTo("add", "schools"), rightTo("change", "schools")]).toEqual([
+      "districts.write",
+      "region.write",
+    ]);
+  });
+
   it.each(TABLE_KINDS)("%s narrow only by fields that they have", (kind) => {
     const names = KINDS[kind].fields.map(({ name }) => name);
     expect(KINDS[kind].filters.filter((filter) => !names.includes(filter))).toEqual([]);
@@ -228,8 +248,8 @@ describe("an account", () => {
   });
 
   it("of a school makes no operators", () => {
-    const by = { ...ACCOUNT, role: "school_admin" as const, rights: [] };
-    expect(rolesFor(by, ACCOUNT_ROLES)).not.toContain("operator");
+    expect(rolesFor(() => false, ACCOUNT_ROLES)).not.toContain("operator");
+    expect(rolesFor((right) => right === "districts.write", ACCOUNT_ROLES)).toContain("operator");
   });
 });
 

@@ -5,7 +5,10 @@ import type { SessionAccount } from "../protocol/session";
 
 export interface Administrator {
   account: SessionAccount;
+  /** Whether a right is the account's, within its reach; what it may not do it is not offered. */
   may: (right: string) => boolean;
+  /** The zone of the schools, in which all times are shown. */
+  zone: string;
   /** The session is over: sign in, and come back. */
   signInAgain: () => void;
 }

@@ -1,7 +1,6 @@
 /** Accounts as they are shown, and whose they may be. Pure. */
 
 import type { Account, AccountRole, AccountValues } from "../protocol/accounts";
-import type { SessionAccount } from "../protocol/session";
 
 /** Whose accounts of a role are: of a school, a district or everything, or either. */
 export type Reach = "school" | "district" | "either";
@@ -24,9 +23,9 @@ export function stateOfAccount({ disabled, locked_until, must_change, has_passwo
   return has_password ? "usual" : "elsewhere";
 }
 
-/** The roles that somebody may give: an administrator of a school makes no operators. */
-export function rolesFor(by: SessionAccount, roles: readonly AccountRole[]): AccountRole[] {
-  return roles.filter((role) => by.role === "operator" || role !== "operator");
+/** The roles that somebody may give: who looks after one school makes none that is above it. */
+export function rolesFor(may: (right: string) => boolean, roles: readonly AccountRole[]): AccountRole[] {
+  return roles.filter((role) => REACH[role] !== "district" || may("districts.write"));
 }
 
 /** What is said of an account: its reach is that of its role. */

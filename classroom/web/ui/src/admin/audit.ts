@@ -19,6 +19,7 @@ export const AUDIT_THINGS = [
   "bells",
   "subscriptions",
 ] as const;
+export type AuditThing = (typeof AUDIT_THINGS)[number];
 
 /** `account.reset_password` in its two halves. */
 export function partsOf(action: string): { thing: string; verb: string } {

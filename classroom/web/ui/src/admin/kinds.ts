@@ -149,6 +149,13 @@ export const KINDS: Record<TableKind, KindDescription> = {
   },
 };
 
+/** What is to be allowed (classroom/web/rights.py) to whom a button is shown. */
+export function rightTo(what: "add" | "change" | "remove", kind: TableKind): string {
+  if (kind === "terms") return "terms.write";
+  if (kind === "districts" || (kind === "schools" && what !== "change")) return "districts.write";
+  return "region.write";
+}
+
 export const TABLE_KINDS = Object.keys(KINDS) as TableKind[];
 
 /** What a form begins with. */

@@ -2,8 +2,16 @@
 
 import type { Entry, Term, Thing } from "../protocol/region";
 
+/** Whose week it is. */
 export type By = "classroom" | "class" | "teacher";
 export const BYS: By[] = ["classroom", "class", "teacher"];
+/** The field of an entry that names who leads it, and the question of a list for those with whom it has to do. */
+export const LEADING = { classroom: "classroom_id", class: "class_id", teacher: "teacher_id" } as const;
+export const ASKED_WITH = {
+  classroom: "with_classroom",
+  class: "with_class",
+  teacher: "with_person",
+} as const;
 export type Weeks = Entry["weeks"];
 
 export interface Subscription extends Thing {
@@ -38,28 +46,23 @@ export function listenerCount(entry: Entry, subscriptions: readonly Subscription
   return new Set(listening(entry, subscriptions).map(({ classroom_id }) => classroom_id)).size;
 }
 
-/** The lessons of a week, by their slot (`3-2`: Wednesday, second period); those of odd weeks first. */
-export function weekOf(
-  entries: readonly Entry[],
-  subscriptions: readonly Subscription[],
-  by: By,
-  id: number,
-  weeks: Weeks,
-): Map<string, Cell[]> {
-  const own = { classroom: "classroom_id", class: "class_id", teacher: "teacher_id" } as const;
-  const other = { classroom: "classroom_id", class: "class_id", teacher: "assistant_id" } as const;
+/** The lessons of somebody's week, by their slot (`3-2`: Wednesday, second period); those of odd weeks first. */
+export function weekOf(entries: readonly Entry[], by: By, id: number, weeks: Weeks): Map<string, Cell[]> {
   const found = new Map<string, Cell[]>();
   for (const entry of entries) {
     if (weeks !== "all" && entry.weeks !== "all" && entry.weeks !== weeks) continue;
-    const teaches = entry[own[by]] === id;
-    if (!teaches && !listening(entry, subscriptions).some((each) => each[other[by]] === id)) continue;
     const slot = slotOf(entry.weekday, entry.period);
-    found.set(slot, [...(found.get(slot) ?? []), { entry, listens: !teaches }]);
+    found.set(slot, [...(found.get(slot) ?? []), { entry, listens: entry[LEADING[by]] !== id }]);
   }
   for (const cells of found.values()) {
     cells.sort((a, b) => Number(a.entry.weeks === "even") - Number(b.entry.weeks === "even"));
   }
   return found;
+}
+
+/** The classes that are taught in these, to ask who has subscribed. */
+export function classesOf(entries: readonly Entry[]): number[] {
+  return [...new Set(entries.flatMap(({ class_id }) => (class_id === null ? [] : [class_id])))];
 }
 
 export const slotOf = (weekday: number, period: number) => `${weekday}-${period}`;

@@ -14,17 +14,20 @@ export function ago(at: string, now_ms: number, language: string): string {
   return format.format(unit === "second" ? 0 : -Math.floor(past_s / length_s), unit);
 }
 
-const two = (number: number) => String(number).padStart(2, "0");
+/** Swedish dates and times are those of ISO 8601: 2026-11-26 09:05. */
+const local = (at: Date, zone: string) =>
+  new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short", timeStyle: "short" }).format(at);
 
-/** The time of day here: 09:05. */
-export function clock(at: string): string {
-  const date = new Date(at);
-  return `${two(date.getHours())}:${two(date.getMinutes())}`;
-}
+/** The time of day in a zone: 09:05. */
+export const clock = (at: string, zone: string) => local(new Date(at), zone).slice(11);
 
-/** The day here: 2026-11-26. */
-export function dayOf(date: Date): string {
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+/** The day in a zone: 2026-11-26. */
+export const dayOf = (at: Date, zone: string) => local(at, zone).slice(0, 10);
+
+/** Day and time in a zone, to the second. */
+export function moment(at: string, zone: string, language: string): string {
+  const format = { timeZone: zone, dateStyle: "medium", timeStyle: "medium", hour12: false } as const;
+  return new Intl.DateTimeFormat(language, format).format(new Date(at));
 }
 
 /** So many days later. */

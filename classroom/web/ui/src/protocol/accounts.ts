@@ -40,6 +40,8 @@ export interface AuditEntry {
   action: string;
   object: string;
   detail: Record<string, unknown>;
+  /** What the references in `detail` are called, where that was told. */
+  names?: Record<string, string>;
   address: string;
 }
 

@@ -9,6 +9,8 @@ export interface SessionView {
   csrf: string;
   /** What the identity provider is called with which one may sign in as well; null without one. */
   oidc: string | null;
+  /** Of the schools, whatever the zone of this browser is: Asia/Shanghai. */
+  timezone: string;
 }
 
 export interface SessionAccount {
