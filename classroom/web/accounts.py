@@ -67,6 +67,7 @@ def routes() -> list[web.RouteDef]:
         web.put(one, change),
         web.delete(one, remove),
         web.post(f"{one}/password", reset_password),
+        web.put(f"{one}/oidc", allow_binding),
         web.delete(f"{one}/oidc", unbind),
     ]
 
@@ -135,6 +136,16 @@ async def reset_password(request: web.Request) -> web.Response:
     return json_response({"password": password})
 
 
+async def allow_binding(request: web.Request) -> web.Response:
+    """Let the next whom the OpenID provider calls like its login have the account."""
+    context = request.app[CONTEXT]
+    account = await context.accounts.allow_binding(_manager(request), number_in(request, "account"))
+    if account.has_oidc:
+        await _show_out(context, account)
+    await context.audit.note(request, "account.allow_binding", account.login)
+    return web.Response(status=204)
+
+
 async def unbind(request: web.Request) -> web.Response:
     """Forget whom the account is at the OpenID provider."""
     context = request.app[CONTEXT]
@@ -176,6 +187,7 @@ def describe(account: Account) -> dict[str, Any]:
         "must_change": account.must_change,
         "has_password": account.has_password,
         "has_oidc": account.has_oidc,
+        "may_bind": account.may_bind,
         "locked_until": None if locked is None or locked <= datetime.now(UTC) else iso(locked),
         "created_at": iso(account.created_at),
         "signed_in_at": None if signed_in is None else iso(signed_in),

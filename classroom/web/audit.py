@@ -48,10 +48,17 @@ class Audit:
             account_id, actor, address = None, who, ""
         await self.log.put(Entry(datetime.now(UTC), account_id, actor, action, object, detail or {}, address))
 
-    async def note_sign_in(self, request: web.Request, account_id: int | None, login: str, action: str) -> None:
+    async def note_sign_in(
+        self,
+        request: web.Request,
+        account_id: int | None,
+        login: str,
+        action: str,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
         """Keep that somebody signed in, or tried to: nobody is known by the request yet."""
         now, address = datetime.now(UTC), address_of(request)
-        await self.log.put(Entry(now, account_id, login, action, login, {}, address))
+        await self.log.put(Entry(now, account_id, login, action, login, detail or {}, address))
 
 
 def _name_of(principal: Principal | None) -> str:

@@ -124,6 +124,7 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("PUT", "/api/accounts/{account}"): Right.ACCOUNTS_WRITE,
     ("DELETE", "/api/accounts/{account}"): Right.ACCOUNTS_WRITE,
     ("POST", "/api/accounts/{account}/password"): Right.ACCOUNTS_WRITE,
+    ("PUT", "/api/accounts/{account}/oidc"): Right.ACCOUNTS_WRITE,
     ("DELETE", "/api/accounts/{account}/oidc"): Right.ACCOUNTS_WRITE,
     ("GET", "/api/audit"): Right.AUDIT_READ,
     # the region: its things are added below

@@ -101,7 +101,7 @@ async def provider_for(folder, code_ttl_s: int = 60, secret: str = SECRET_OF_CLI
             async with asyncio.timeout(30):
                 while b"listening" not in (line := await process.stdout.readline()):
                     assert line, "the provider stopped"
-            await signed_in(doors, "teacher", login="wang", name="王秀英", must_change=True, password_hash="x")
+            await signed_in(doors, "teacher", login="wang", name="王秀英", may_bind=True)
             yield browser
         finally:
             process.kill()
@@ -127,12 +127,11 @@ async def test_a_teacher_signs_in_over_there_and_is_here(tmp_path):
         assert (response.status, response.headers["Location"]) == (302, "/library")
         assert browser.cookie("oidc") == ""
         account = (await browser.session())["account"]
-        # The first password was never used: nobody has to change what they do not need.
         assert (account["login"], account["must_change"]) == ("wang", False)
         async with browser.doors.node.database.reading() as connection:
-            columns = accounts.c.oidc_subject, accounts.c.password_hash
-            assert tuple((await connection.execute(select(*columns))).one()) == ("wang", None)
-            assert (await connection.scalars(select(audit.c.action))).all() == ["session.begin"]
+            columns = accounts.c.oidc_subject, accounts.c.password_hash, accounts.c.may_bind
+            assert tuple((await connection.execute(select(*columns))).one()) == ("wang", None, False)
+            assert (await connection.scalars(select(audit.c.action))).all() == ["account.bind", "session.begin"]
         # The code was good once, and so was what the browser was sent away with.
         assert "没有成功" in refused(await browser.back(back))
 
@@ -142,14 +141,50 @@ async def test_somebody_else_who_is_called_the_same_over_there_is_refused(tmp_pa
         await browser.back(await browser.sign_in_over_there(await browser.start(), "wang"))
         browser.http.cookie_jar.clear()
         response = await browser.back(await browser.sign_in_over_there(await browser.start(), "as-wang"))
-        assert "请联系管理员开通" in refused(response)
+        assert "没有与它绑定的账号" in refused(response)
+
+
+async def test_nobody_gets_an_account_by_what_the_provider_calls_them_unless_an_administrator_lets_them(tmp_path):
+    """People may choose what they are called over there: ``admin``, for example."""
+    async with provider_for(tmp_path) as browser:
+        boss = await signed_in(browser.doors, "operator", login="admin", password_hash="x")
+        response = await browser.back(await browser.sign_in_over_there(await browser.start(), "admin"))
+        page = refused(response)
+        assert "有密码请用密码登录" in page and "let yours be bound" in page
+        assert (await browser.session())["account"] is None
+        one = f"/api/accounts/{boss.id}"
+        account = await (await boss.ask("GET", one)).json()
+        assert (account["has_password"], account["has_oidc"], account["may_bind"]) == (True, False, False)
+
+        assert (await boss.ask("PUT", f"{one}/oidc")).status == 204
+        browser.http.cookie_jar.clear()
+        response = await browser.back(await browser.sign_in_over_there(await browser.start(), "admin"))
+        assert response.status == 302
+        assert (await browser.session())["account"]["login"] == "admin"
+        account = await (await boss.ask("GET", one)).json()
+        assert (account["has_password"], account["has_oidc"], account["may_bind"]) == (True, True, False)
+
+        assert (await boss.ask("DELETE", f"{one}/oidc")).status == 204
+        browser.http.cookie_jar.clear()
+        response = await browser.back(await browser.sign_in_over_there(await browser.start(), "admin"))
+        assert "没有与它绑定的账号" in refused(response)
+
+
+async def test_a_first_password_that_was_never_used_is_void_when_its_owner_comes_from_over_there(tmp_path):
+    async with provider_for(tmp_path) as browser:
+        await signed_in(browser.doors, "teacher", login="li", password_hash="x", must_change=True, may_bind=True)
+        await browser.back(await browser.sign_in_over_there(await browser.start(), "li"))
+        assert not (await browser.session())["account"]["must_change"]
+        async with browser.doors.node.database.reading() as connection:
+            of_li = select(accounts.c.password_hash).where(accounts.c.login == "li")
+            assert await connection.scalar(of_li) is None
 
 
 async def test_who_has_no_account_here_is_told_so(tmp_path):
     async with provider_for(tmp_path) as browser:
         response = await browser.back(await browser.sign_in_over_there(await browser.start(), "nobody"))
         page = refused(response)
-        assert "这里没有您的账号" in page and "no account here" in page
+        assert "没有与它绑定的账号" in page and "no account here is bound" in page
         assert (await browser.session())["account"] is None
         async with browser.doors.node.database.reading() as connection:
             row = (await connection.execute(select(audit.c.action, audit.c.actor))).one()

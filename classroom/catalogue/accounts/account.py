@@ -24,7 +24,10 @@ _OF_DISTRICTS = frozenset({AccountRole.OPERATOR, AccountRole.RESEARCHER})
 
 COLUMNS = (
     *(accounts.c[name] for name in ("id", "login", "name", "role", "person_id", "district_id", "school_id")),
-    *(accounts.c[name] for name in ("must_change", "disabled", "locked_until", "created_at", "signed_in_at")),
+    *(
+        accounts.c[name]
+        for name in ("must_change", "disabled", "may_bind", "locked_until", "created_at", "signed_in_at")
+    ),
     accounts.c.password_hash.is_not(None).label("has_password"),
     accounts.c.oidc_subject.is_not(None).label("has_oidc"),
 )
@@ -32,7 +35,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Somebody who may sign in. ``has_password``, ``has_oidc``: in which ways."""
+    """Somebody who may sign in. ``has_password``, ``has_oidc``: in which ways; ``may_bind``: in the latter if asked."""
 
     id: int
     login: str
@@ -43,6 +46,7 @@ class Account:
     school_id: int | None
     must_change: bool
     disabled: bool
+    may_bind: bool
     locked_until: datetime | None
     created_at: datetime
     signed_in_at: datetime | None
@@ -62,6 +66,7 @@ def account_of(row: Row[Any]) -> Account:
         school_id=row.school_id,
         must_change=row.must_change,
         disabled=row.disabled,
+        may_bind=row.may_bind,
         locked_until=row.locked_until,
         created_at=row.created_at,
         signed_in_at=row.signed_in_at,

@@ -190,18 +190,28 @@ class Accounts:
         """A new one-time password; the lock opens, all sessions end. Raises TooManyPasswords."""
         password = one_time_password()
         hashed = await self._passwords.hash(password)
-        values = {"password_hash": hashed, "must_change": True, "failures": 0, "locked_until": None}
+        values = {"password_hash": hashed, "must_change": True, "may_bind": False, "failures": 0, "locked_until": None}
         async with self._database.writing() as connection:
             account = await self._manageable(connection, by, account_id)
             await connection.execute(update(accounts).where(accounts.c.id == account_id).values(values))
             await end_sessions(connection, account_id)
         return account, password
 
-    async def unbind(self, by: Manager, account_id: int) -> Account:
-        """Forget whom the account is at an OpenID provider: the next who signs in there with its login takes it."""
+    async def allow_binding(self, by: Manager, account_id: int) -> Account:
+        """Let the next whom the OpenID provider calls like its login have the account, in place of whoever has now."""
         async with self._database.writing() as connection:
             account = await self._manageable(connection, by, account_id)
-            forgotten = {"oidc_issuer": None, "oidc_subject": None}
+            values = {"oidc_issuer": None, "oidc_subject": None, "may_bind": True}
+            await connection.execute(update(accounts).where(accounts.c.id == account_id).values(values))
+            if account.has_oidc:
+                await end_sessions(connection, account_id)
+        return account
+
+    async def unbind(self, by: Manager, account_id: int) -> Account:
+        """Forget whom the account is at an OpenID provider; nobody there gets it any more."""
+        async with self._database.writing() as connection:
+            account = await self._manageable(connection, by, account_id)
+            forgotten = {"oidc_issuer": None, "oidc_subject": None, "may_bind": False}
             await connection.execute(update(accounts).where(accounts.c.id == account_id).values(forgotten))
             await end_sessions(connection, account_id)
         return account
@@ -252,7 +262,7 @@ async def _insert(
     connection: AsyncConnection, login: str, values: AccountValues, password_hash: str | None, now: datetime
 ) -> int:
     row = {**asdict(values), "login": login, "password_hash": password_hash, "created_at": now}
-    row["must_change"] = password_hash is not None
+    row |= {"must_change": password_hash is not None, "may_bind": password_hash is None}
     made = await connection.execute(insert(accounts).values(row).returning(accounts.c.id))
     return int(made.scalar_one())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, Table, UniqueConstraint
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, Table, UniqueConstraint, false
 
 from classroom.catalogue.schema import BigId, UtcDateTime, tables
 
@@ -23,6 +23,9 @@ accounts = Table(
     Column("disabled", Boolean, nullable=False),
     Column("oidc_issuer", String(200)),
     Column("oidc_subject", String(200)),
+    Column(
+        "may_bind", Boolean, nullable=False, server_default=false()
+    ),  # the next whom the OpenID provider calls like its login gets it
     Column("created_at", UtcDateTime, nullable=False),
     Column("signed_in_at", UtcDateTime),
     UniqueConstraint("oidc_issuer", "oidc_subject"),

@@ -49,12 +49,14 @@ class AccountDisabled(ClassroomError):
 
 
 class UnknownPerson(ClassroomError):
-    """The other server knows somebody whom we do not."""
+    """The other server knows somebody who has no account here; it is not told whether one is called the same."""
 
     def __init__(self) -> None:
         super().__init__(
-            "统一身份认证成功，但这里没有您的账号，请联系管理员开通。 "
-            "You are signed in there, but have no account here; ask an administrator to make one."
+            "统一身份认证成功，但这里没有与它绑定的账号。"
+            "有密码请用密码登录；否则请管理员开通账号，或允许您的账号绑定统一身份认证。 "
+            "You are signed in there, but no account here is bound to that. If you have a password, sign in with it; "
+            "else ask an administrator to make an account, or to let yours be bound."
         )
 
 
@@ -109,23 +111,26 @@ class SigningIn:
     async def by_oidc(self, issuer: str, subject: str, login: str | None, now: datetime) -> Account:
         """The account of somebody whom an OpenID provider vouches for; wrong passwords do not matter here.
 
-        The first time it is the account whose login the provider tells, unless that belongs to another subject already.
-        Raises UnknownPerson, AccountDisabled.
+        Issuer and subject say which. The first time it is the account whose login the provider tells, if it was made
+        for that, or an administrator lets it be bound: people may choose what they are called over there. Until that
+        moment such an account has ``has_oidc`` False. Raises UnknownPerson, AccountDisabled.
         """
         same = (accounts.c.oidc_issuer == issuer) & (accounts.c.oidc_subject == subject)
         async with self._database.writing() as connection:
             row = (await connection.execute(select(*COLUMNS).where(same))).one_or_none()
             if row is None and login:
-                unbound = (accounts.c.login == login_of(login)) & accounts.c.oidc_subject.is_(None)
+                unbound = (
+                    (accounts.c.login == login_of(login)) & accounts.c.oidc_subject.is_(None) & accounts.c.may_bind
+                )
                 row = (await connection.execute(select(*COLUMNS).where(unbound))).one_or_none()
             if row is None:
                 raise UnknownPerson
             if row.disabled:
                 raise AccountDisabled
-            values: dict[str, object] = {"oidc_issuer": issuer, "oidc_subject": subject, "signed_in_at": now}
+            values: dict[str, object] = {"oidc_issuer": issuer, "oidc_subject": subject, "may_bind": False}
             if row.must_change:  # a first password that was never used: whoever signs in elsewhere needs none
                 values |= {"password_hash": None, "must_change": False}
-            await connection.execute(update(accounts).where(accounts.c.id == row.id).values(values))
+            await connection.execute(update(accounts).where(accounts.c.id == row.id).values(**values, signed_in_at=now))
         return account_of(row)
 
     async def change_password(self, account_id: int, old: str, new: str) -> None:

@@ -145,12 +145,36 @@ async def test_guesses_that_come_all_at_once_are_counted(catalogue):
 
 async def test_wrong_passwords_do_not_lock_out_who_signs_in_elsewhere(catalogue):
     account_id, _ = await catalogue.teacher()
+    await catalogue.accounts.allow_binding(ROOT, account_id)
     await wrong(catalogue, "wang", 6)
     assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-1", "WANG", NOW)).id == account_id
 
 
+async def test_an_account_is_bound_by_its_login_only_if_it_was_made_for_that_or_somebody_lets_it_be(catalogue):
+    password = await catalogue.accounts.first(NOW)
+    assert password is not None
+    wang = AccountValues("王秀英", AccountRole.TEACHER, school_id=21)
+    made, _ = await catalogue.accounts.add(ROOT, "wang", wang, NOW, with_password=False)
+    assert made.may_bind and not made.has_password
+    with pytest.raises(UnknownPerson):
+        await catalogue.signing_in.by_oidc(ISSUER, "sub-1", "admin", NOW)
+    bound = await catalogue.signing_in.by_oidc(ISSUER, "sub-2", "wang", NOW)
+    assert (bound.id, bound.has_oidc) == (made.id, False)  # the first time
+    assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-2", "admin", NOW)).has_oidc
+    li, _ = await catalogue.accounts.add(ROOT, "li", wang, NOW, with_password=False)
+    await catalogue.accounts.reset_password(ROOT, li.id)  # now it has one
+    with pytest.raises(UnknownPerson):
+        await catalogue.signing_in.by_oidc(ISSUER, "sub-3", "li", NOW)
+    school = await catalogue.manager(AccountRole.SCHOOL_ADMIN, school_id=31)
+    with pytest.raises(UnknownAccount):
+        await catalogue.accounts.allow_binding(school, li.id)
+    await catalogue.accounts.allow_binding(ROOT, li.id)
+    assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-3", "li", NOW)).id == li.id
+
+
 async def test_somebody_of_another_server_gets_the_account_of_that_login_once(catalogue):
     account_id, _ = await catalogue.teacher()
+    await catalogue.accounts.allow_binding(ROOT, account_id)
     await catalogue.signing_in.by_oidc(ISSUER, "sub-1", "wang", NOW)
     assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-1", None, NOW)).id == account_id
     for issuer, subject, login in [
@@ -161,6 +185,9 @@ async def test_somebody_of_another_server_gets_the_account_of_that_login_once(ca
         with pytest.raises(UnknownPerson):
             await catalogue.signing_in.by_oidc(issuer, subject, login, NOW)
     await catalogue.accounts.unbind(ROOT, account_id)
+    with pytest.raises(UnknownPerson):
+        await catalogue.signing_in.by_oidc(ISSUER, "sub-2", "wang", NOW)
+    await catalogue.accounts.allow_binding(ROOT, account_id)
     assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-2", "wang", NOW)).id == account_id
 
 
@@ -197,6 +224,7 @@ async def test_who_is_disabled_is_out_at_once(catalogue):
     account_id, password = await catalogue.teacher()
     cookie = await catalogue.sessions.begin(account_id, "", NOW)
     values = AccountValues("王秀英", AccountRole.TEACHER, school_id=21, disabled=True)
+    await catalogue.accounts.allow_binding(ROOT, account_id)
     await catalogue.accounts.change(ROOT, account_id, values)
     assert await catalogue.sessions.find(cookie, NOW) is None
     with pytest.raises(AccountDisabled):
