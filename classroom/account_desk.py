@@ -51,7 +51,7 @@ class Desk:
     async def reset_password(self, login: str) -> str:
         """A new one-time password."""
         account = await self._accounts.named(login)
-        _, password = await self._accounts.reset_password(ROOT, account.id)
+        _, password = await self._accounts.reset_password(ROOT, account.id, datetime.now(UTC))
         await self._note("account.reset_password", account)
         return password
 
@@ -59,7 +59,8 @@ class Desk:
         """Whether the account may not be used."""
         account = await self._accounts.named(login)
         said = {field.name: getattr(account, field.name) for field in dataclasses.fields(AccountValues)}
-        await self._accounts.change(ROOT, account.id, AccountValues(**{**said, "disabled": disabled}))
+        values = AccountValues(**{**said, "disabled": disabled})
+        await self._accounts.change(ROOT, account.id, values, datetime.now(UTC))
         await self._note("account.change", account)
 
     async def _note(self, action: str, account: Account) -> None:

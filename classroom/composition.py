@@ -12,7 +12,7 @@ import signal
 import socket
 import time
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +28,7 @@ from classroom.catalogue.accounts.devices import Devices
 from classroom.catalogue.accounts.passwords import Passwords
 from classroom.catalogue.accounts.sessions import Sessions
 from classroom.catalogue.accounts.signing_in import SigningIn
+from classroom.catalogue.accounts.withdrawals import Withdrawals
 from classroom.catalogue.catalogue import Catalogue
 from classroom.catalogue.database import CatalogueUnavailable
 from classroom.catalogue.region.region import Region
@@ -52,6 +53,7 @@ from classroom.web.app import make_app
 from classroom.web.audit import Audit
 from classroom.web.context import Context
 from classroom.web.identity import Identities
+from classroom.web.known_browser import KnownBrowsers
 from classroom.web.limits import (
     PAIRING_GUESSES_PER_MINUTE,
     SIGN_INS_OF_LOGIN_PER_MINUTE,
@@ -66,7 +68,7 @@ from classroom.web.withdrawn import Withdrawn
 from classroom.worker import COMMAND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from classroom.config import Settings
     from classroom.live.ports import Record
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 UI = Path(classroom.web.__file__).parent / "ui" / "dist"
+FORGET_EVERY_S = 24 * 3600.0
 CLOSE_S = 3.0  # for answers that are under way when the server stops
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
@@ -197,13 +200,15 @@ class Node:
         self.database = open_database(settings)
         self.catalogue = Catalogue(self.database)
         self.cataloguer = Cataloguer(root, self.catalogue)
-        self._following: asyncio.Task[None] | None = None
+        self._routines: list[asyncio.Task[None]] = []
         zone = ZoneInfo(settings.timezone)
         self.region = Region(self.database, secret, zone)
         self._passwords = Passwords()
         self.accounts = Accounts(self.database, self._passwords)
         self._openid = openid_provider(settings)
         sessions = Sessions(self.database)
+        self._withdrawals, self._audit_log = Withdrawals(self.database), AuditLog(self.database)
+        self._audit_kept = timedelta(days=settings.audit_days)
         links = LinkMemory(root / STATE / "links.json")
         self.service = LessonService(
             self.media,
@@ -212,9 +217,9 @@ class Node:
             links,
             max_sessions=settings.max_sessions,
         )
+        self._withdrawn = Withdrawn(self._withdrawals, self.service.expel)
         devices = Devices(self.database)
         self.day = SchoolDay(self.region.plans, devices, self.service, zone, self.region.planning.materialise)
-        self._day_following: asyncio.Task[None] | None = None
         self.app = make_app(
             Context(
                 service=self.service,
@@ -227,11 +232,12 @@ class Node:
                 sessions=sessions,
                 signing_in=SigningIn(self.database, self._passwords),
                 accounts=self.accounts,
-                audit=Audit(AuditLog(self.database)),
+                audit=Audit(self._audit_log),
                 openid=self._openid,
                 openid_name=None if self._openid is None else settings.oidc_name,
                 region=self.region,
                 region_changed=self.day.plans_changed,
+                browsers=KnownBrowsers(secret),
                 sign_ins=RateLimit(SIGN_INS_PER_MINUTE),
                 sign_ins_of_login=RateLimit(SIGN_INS_OF_LOGIN_PER_MINUTE),
                 devices=devices,
@@ -239,7 +245,7 @@ class Node:
                 pairings=PairingDesk(),
                 pairing_guesses=RateLimit(PAIRING_GUESSES_PER_MINUTE),
                 secret=secret,
-                withdrawn=Withdrawn(),
+                withdrawn=self._withdrawn,
                 bad_tokens=RateLimit(settings.bad_tokens_per_minute),
                 max_connections=settings.max_connections,
                 proxies=settings.proxies,
@@ -261,21 +267,37 @@ class Node:
         live = {entry.id for entry in await self._journal.load() if entry.state is LessonState.LIVE}
         await asyncio.to_thread(repair_recordings, self._root, live)
         await self.service.open()
-        self._following = asyncio.create_task(self.cataloguer.follow(), name="cataloguer")
-        self._day_following = asyncio.create_task(self._follow_day(), name="school day")
+        self._routines = [
+            asyncio.create_task(self.cataloguer.follow(), name="cataloguer"),
+            asyncio.create_task(self._when_opened(self.day.follow), name="school day"),
+            asyncio.create_task(self._when_opened(self._withdrawn.follow), name="withdrawals"),
+            asyncio.create_task(self._when_opened(self._forget_daily), name="forgetting"),
+        ]
 
-    async def _follow_day(self) -> None:
-        """There are no plans to read before the tables are there."""
+    async def _when_opened(self, routine: Callable[[], Awaitable[None]]) -> None:
+        """There is nothing to read before the tables are there."""
         await self.database.opened()
-        await self.day.follow()
+        await routine()
+
+    async def _forget_daily(self) -> None:
+        """Remove what is kept for a time only."""
+        while True:
+            now = datetime.now(UTC)
+            try:
+                await self._audit_log.forget(now - self._audit_kept)
+                await self._withdrawals.forget(now)
+            except CatalogueUnavailable:
+                await asyncio.sleep(RETRY_S)
+            else:
+                await asyncio.sleep(FORGET_EVERY_S)
 
     async def close(self) -> None:
         """Close media and catalogue; the service has drained."""
         await self.media.close()
-        for task in (self._following, self._day_following):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait([task])
+        for routine in self._routines:
+            routine.cancel()
+        if self._routines:
+            await asyncio.wait(self._routines)
         await self.day.close()
         await self.catalogue.close()
         self._passwords.close()

@@ -92,6 +92,11 @@ class Settings(BaseSettings):
     oidc_claim: str = Field(
         "preferred_username", description="Claim of the provider that is the login here: a staff number, for example."
     )
+    audit_days: int = Field(
+        365,
+        ge=183,
+        description="For how many days the audit log is kept; the law (网络安全法 §21) asks for six months.",
+    )
     timezone: str = Field(
         "Asia/Shanghai", description="Time zone of the schools: timetables and bells are in its local time."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +11,6 @@ from pydantic import Field
 from classroom.catalogue.accounts.accounts import AccountValues, Manager
 from classroom.live.lesson import iso
 from classroom.model import AccountRole
-from classroom.schoolday.admission import participant_of_account
 from classroom.web.bodies import Body, Query, number_in, read_body, read_query
 from classroom.web.context import CONTEXT
 from classroom.web.principal import account_of
@@ -20,7 +18,6 @@ from classroom.web.responses import json_response
 
 if TYPE_CHECKING:
     from classroom.catalogue.accounts.account import Account
-    from classroom.web.context import Context
 
 Id = Annotated[int, Field(ge=1, le=(1 << 62))]
 Name = Annotated[str, Field(min_length=1, max_length=60)]
@@ -110,10 +107,9 @@ async def change(request: web.Request) -> web.Response:
     """Say all of an account anew, but for its login."""
     body = await read_body(request, _Values)
     context = request.app[CONTEXT]
-    before = await context.accounts.one(_manager(request), number_in(request, "account"))
-    changed = await context.accounts.change(_manager(request), before.id, body.values())
-    if _part(before) != _part(changed):
-        await _show_out(context, changed)
+    number, now = number_in(request, "account"), datetime.now(UTC)
+    changed = await context.accounts.change(_manager(request), number, body.values(), now)
+    await context.withdrawn.look()
     await context.audit.note(request, "account.change", changed.login, body.model_dump(mode="json"))
     return json_response(describe(changed))
 
@@ -121,8 +117,8 @@ async def change(request: web.Request) -> web.Response:
 async def remove(request: web.Request) -> web.Response:
     """Forget an account."""
     context = request.app[CONTEXT]
-    gone = await context.accounts.remove(_manager(request), number_in(request, "account"))
-    await _show_out(context, gone)
+    gone = await context.accounts.remove(_manager(request), number_in(request, "account"), datetime.now(UTC))
+    await context.withdrawn.look()
     await context.audit.note(request, "account.remove", gone.login, {"name": gone.name})
     return web.Response(status=204)
 
@@ -130,8 +126,9 @@ async def remove(request: web.Request) -> web.Response:
 async def reset_password(request: web.Request) -> web.Response:
     """A new one-time password, which is told once; whoever was signed in no longer is."""
     context = request.app[CONTEXT]
-    account, password = await context.accounts.reset_password(_manager(request), number_in(request, "account"))
-    await _show_out(context, account)
+    number, now = number_in(request, "account"), datetime.now(UTC)
+    account, password = await context.accounts.reset_password(_manager(request), number, now)
+    await context.withdrawn.look()
     await context.audit.note(request, "account.reset_password", account.login)
     return json_response({"password": password})
 
@@ -139,9 +136,9 @@ async def reset_password(request: web.Request) -> web.Response:
 async def allow_binding(request: web.Request) -> web.Response:
     """Let the next whom the OpenID provider calls like its login have the account."""
     context = request.app[CONTEXT]
-    account = await context.accounts.allow_binding(_manager(request), number_in(request, "account"))
-    if account.has_oidc:
-        await _show_out(context, account)
+    number, now = number_in(request, "account"), datetime.now(UTC)
+    account = await context.accounts.allow_binding(_manager(request), number, now)
+    await context.withdrawn.look()
     await context.audit.note(request, "account.allow_binding", account.login)
     return web.Response(status=204)
 
@@ -149,8 +146,8 @@ async def allow_binding(request: web.Request) -> web.Response:
 async def unbind(request: web.Request) -> web.Response:
     """Forget whom the account is at the OpenID provider."""
     context = request.app[CONTEXT]
-    account = await context.accounts.unbind(_manager(request), number_in(request, "account"))
-    await _show_out(context, account)
+    account = await context.accounts.unbind(_manager(request), number_in(request, "account"), datetime.now(UTC))
+    await context.withdrawn.look()
     await context.audit.note(request, "account.unbind", account.login)
     return web.Response(status=204)
 
@@ -158,18 +155,6 @@ async def unbind(request: web.Request) -> web.Response:
 def _manager(request: web.Request) -> Manager:
     principal = account_of(request)
     return Manager(principal.role, principal.scope, principal.account_id)
-
-
-def _part(account: Account) -> tuple[object, ...]:
-    """What decides as what somebody may come into lessons."""
-    return account.role, account.person_id, account.district_id, account.school_id, account.disabled
-
-
-async def _show_out(context: Context, account: Account) -> None:
-    """Out of every lesson: whoever still may comes back with another token."""
-    participant = participant_of_account(account.id)
-    context.withdrawn.withdraw(participant, time.time())
-    await context.service.expel(participant, "the account is not what it was")
 
 
 def describe(account: Account) -> dict[str, Any]:

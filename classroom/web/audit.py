@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,13 @@ from aiohttp import web
 from pydantic import Field
 
 from classroom.catalogue.accounts.audit import AuditQuery, Entry
+from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, Locked, UnknownPerson
 from classroom.live.lesson import iso
 from classroom.web.bodies import Query, read_query
 from classroom.web.context import CONTEXT
-from classroom.web.origin import address_of
+from classroom.web.origin import address_of, network_of
 from classroom.web.principal import PRINCIPAL, AccountPrincipal, DevicePrincipal, account_of
+from classroom.web.refusals import Refusals, Refused
 from classroom.web.responses import json_response
 
 if TYPE_CHECKING:
@@ -22,9 +25,18 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from classroom.catalogue.accounts.audit import AuditLog
+    from classroom.catalogue.accounts.signing_in import NotSignedIn
     from classroom.web.principal import Principal
 
 logger = logging.getLogger(__name__)
+
+OPENID = "oidc "
+_REFUSALS: dict[type[NotSignedIn], str] = {
+    BadLogin: "session.refused",
+    UnknownPerson: "session.refused",
+    Locked: "session.locked",
+    AccountDisabled: "session.disabled",
+}
 
 
 class Audit:
@@ -32,6 +44,8 @@ class Audit:
 
     def __init__(self, log: AuditLog) -> None:
         self.log = log
+        self._refusals = Refusals()
+        self._counting = asyncio.Lock()  # the first of an hour has to be in the log before it can be counted on
 
     async def note(
         self, who: web.Request | str, action: str, object: str, detail: Mapping[str, Any] | None = None
@@ -59,6 +73,26 @@ class Audit:
         """Keep that somebody signed in, or tried to: nobody is known by the request yet."""
         now, address = datetime.now(UTC), address_of(request)
         await self.log.put(Entry(now, account_id, login, action, login, detail or {}, address))
+
+    async def note_refusal(self, request: web.Request, who: str, error: NotSignedIn) -> None:
+        """Keep that somebody was not let in: once an hour for each account and network, with a count.
+
+        ``who`` counts if it is an account here, or if an OpenID provider says so (``oidc …``).
+        """
+        now = datetime.now(UTC)
+        actor = who if error.account_id is not None or who.startswith(OPENID) else "-"
+        refused = Refused(_REFUSALS[type(error)], error.account_id, actor, network_of(request))
+        async with self._counting:
+            tally = self._refusals.tally(refused, now)
+            tally.count += 1
+            detail = {"count": tally.count, "last_at": iso(now)}
+            kept = tally.refused
+            if tally.entry_id is None:
+                address = kept.network if kept != refused else address_of(request)
+                entry = Entry(now, kept.account_id, kept.actor, kept.action, kept.actor, detail, address)
+                tally.entry_id = await self.log.put(entry)
+            else:
+                await self.log.say_more(tally.entry_id, detail)
 
 
 def _name_of(principal: Principal | None) -> str:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from classroom.sfu.core.stats import LessonStats
     from classroom.web.audit import Audit
     from classroom.web.identity import Identities
+    from classroom.web.known_browser import KnownBrowsers
     from classroom.web.limits import RateLimit
     from classroom.web.openid import OpenIdProvider
     from classroom.web.origin import Networks
@@ -144,7 +145,8 @@ class Context:
     openid_name: str | None  # on the button
     region: Region
     region_changed: Callable[[], None]  # tell the school day, which holds the plans of today in memory
-    sign_ins: RateLimit  # by address
+    browsers: KnownBrowsers
+    sign_ins: RateLimit  # by address, or by browser if it is known
     sign_ins_of_login: RateLimit
     devices: Devices
     day: SchoolDay

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import jwt
 from aiohttp import web
 
-from classroom.catalogue.accounts.signing_in import AccountDisabled, UnknownPerson
+from classroom.catalogue.accounts.signing_in import NotSignedIn
 from classroom.model import ClassroomError
+from classroom.web.audit import OPENID
 from classroom.web.context import CONTEXT, Context
 from classroom.web.openid import SignInFailed
 from classroom.web.origin import is_secure, network_of, origin_of
@@ -73,13 +74,12 @@ async def callback(request: web.Request) -> web.Response:
         vouched = await provider.redeem(
             request.query["code"], _redirect_uri(request), waiting["nonce"], waiting["verifier"]
         )
-        who = vouched.login or vouched.subject
         try:
             account = await context.signing_in.by_oidc(
                 provider.issuer, vouched.subject, vouched.login, datetime.now(UTC)
             )
-        except (UnknownPerson, AccountDisabled):
-            await context.audit.note_sign_in(request, None, f"oidc {who}", "session.refused")
+        except NotSignedIn as error:
+            await context.audit.note_refusal(request, f"{OPENID}{vouched.subject}", error)
             raise
     except ClassroomError as error:
         response = _refused(error)

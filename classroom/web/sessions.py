@@ -10,11 +10,11 @@ from aiohttp import web
 from pydantic import Field
 
 from classroom.catalogue.accounts.logins import login_of
-from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, Locked
+from classroom.catalogue.accounts.signing_in import NotSignedIn
 from classroom.web.bodies import Body, read_body
 from classroom.web.context import CONTEXT
 from classroom.web.identity import SESSION_COOKIE, set_session_cookie
-from classroom.web.origin import address_of, network_of
+from classroom.web.origin import address_of
 from classroom.web.principal import account_of
 from classroom.web.problem import Refusal
 from classroom.web.responses import json_response
@@ -73,16 +73,17 @@ async def sign_in(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     body = await read_body(request, _SignIn)
     login = login_of(body.login)
-    spend(context.sign_ins, network_of(request))
-    spend(context.sign_ins_of_login, login)
+    client = context.browsers.client_of(request, login)
+    spend(context.sign_ins, client.key)
+    spend(context.sign_ins_of_login, f"{login} {client.key}")
     try:
-        account = await context.signing_in.by_password(login, body.password, datetime.now(UTC))
-    except (BadLogin, Locked, AccountDisabled) as error:
-        action = {BadLogin: "refused", Locked: "locked", AccountDisabled: "disabled"}[type(error)]
-        await context.audit.note_sign_in(request, None, login, f"session.{action}")
+        account = await context.signing_in.by_password(login, body.password, client, datetime.now(UTC))
+    except NotSignedIn as error:
+        await context.audit.note_refusal(request, login, error)
         raise
     response = web.Response(status=204)
     await begin_session(request, response, account)
+    context.browsers.remember(request, response, login)
     return response
 
 
@@ -111,8 +112,9 @@ async def change_password(request: web.Request) -> web.Response:
     principal = account_of(request)
     context = request.app[CONTEXT]
     body = await read_body(request, _NewPassword)
-    spend(context.sign_ins_of_login, principal.login)
-    await context.signing_in.change_password(principal.account_id, body.old, body.new)
+    spend(context.sign_ins_of_login, f"account {principal.account_id}")
+    await context.signing_in.change_password(principal.account_id, body.old, body.new, datetime.now(UTC))
+    await context.withdrawn.look()
     await context.audit.note(request, "session.password", principal.login)
     cookie = await context.sessions.begin(principal.account_id, address_of(request), datetime.now(UTC))
     response = web.Response(status=204)

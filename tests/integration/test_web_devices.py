@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -278,6 +279,46 @@ async def test_whose_account_is_not_what_it_was_is_out_of_the_lesson_at_once(doo
     while (await control.receive()).type is WSMsgType.TEXT:
         pass
     assert (await doors.ask("POST", f"/api/lessons/{LESSON}/start", token)).status == 401
+
+
+@pytest.mark.parametrize("command", ["disable", "passwd"])
+async def test_what_is_done_on_the_machine_is_known_to_the_server_within_seconds(doors, command):
+    """``classroom account`` is another process: it ends sessions; connections and tokens are the server's."""
+    teacher = await signed_in(doors, "teacher", login="li", person_id=TEACHER, school_id=1)
+    answer = await (await teacher.ask("POST", f"/api/lessons/{LESSON}/token")).json()
+    token = answer["token"]
+    assert (await doors.ask("POST", f"/api/lessons/{LESSON}/start", token)).status == 200
+    async with doors.client.ws_connect(f"/ws/{LESSON}") as socket:
+        await socket.send_json({"type": "hello", "token": token})
+        assert (await socket.receive_json())["type"] == "snapshot"
+        folder = doors.node._root
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "classroom", "account", command, "li", "--recordings", folder
+        )
+        assert await process.wait() == 0
+        async with asyncio.timeout(30):
+            while (await socket.receive()).type is WSMsgType.TEXT:
+                pass
+        assert (await doors.ask("GET", f"/api/lessons/{LESSON}", token)).status == 401
+    assert (await teacher.ask("GET", "/api/today")).status == 401
+
+
+async def test_what_was_withdrawn_stays_so_when_the_server_starts_anew(tmp_path):
+    async with running(tmp_path) as doors:
+        await fill(doors)
+        teacher = await signed_in(doors, "teacher", person_id=TEACHER, school_id=1)
+        boss = await signed_in(doors, "operator")
+        token = (await (await teacher.ask("POST", f"/api/lessons/{LESSON}/token")).json())["token"]
+        assert (await doors.ask("POST", f"/api/lessons/{LESSON}/start", token)).status == 200
+        assert (await boss.ask("DELETE", f"/api/accounts/{teacher.id}")).status == 204
+    async with running(tmp_path) as doors:
+        await until_status(doors, token, 401)
+
+
+async def until_status(doors, token: str, status: int) -> None:
+    async with asyncio.timeout(30):
+        while (await doors.ask("GET", f"/api/lessons/{LESSON}", token)).status != status:
+            await asyncio.sleep(0.1)
 
 
 async def test_bad_messages_are_told_and_the_socket_lives_on(doors):

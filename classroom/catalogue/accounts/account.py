@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import or_, select, true
+from sqlalchemy import func, or_, select, true
 
-from classroom.catalogue.accounts.schema import accounts
+from classroom.catalogue.accounts.schema import accounts, sign_in_locks
 from classroom.catalogue.region.schema import districts
 from classroom.catalogue.scope import EVERYTHING, NOTHING, Scope, of_school, with_below
 from classroom.catalogue.scope import within as school_within
@@ -24,10 +24,12 @@ _OF_DISTRICTS = frozenset({AccountRole.OPERATOR, AccountRole.RESEARCHER})
 
 COLUMNS = (
     *(accounts.c[name] for name in ("id", "login", "name", "role", "person_id", "district_id", "school_id")),
-    *(
-        accounts.c[name]
-        for name in ("must_change", "disabled", "may_bind", "locked_until", "created_at", "signed_in_at")
-    ),
+    *(accounts.c[name] for name in ("must_change", "disabled", "may_bind", "created_at", "signed_in_at")),
+    select(func.max(sign_in_locks.c.locked_until))  # for somebody: a network, or all that are not known
+    .where(sign_in_locks.c.account_id == accounts.c.id)
+    .correlate(accounts)
+    .scalar_subquery()
+    .label("locked_until"),
     accounts.c.password_hash.is_not(None).label("has_password"),
     accounts.c.oidc_subject.is_not(None).label("has_oidc"),
 )

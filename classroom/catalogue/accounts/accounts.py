@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, insert, or_, select, update
 
 from classroom.catalogue.accounts.account import COLUMNS, Account, account_of, within
+from classroom.catalogue.accounts.locks import open_locks
 from classroom.catalogue.accounts.logins import BadAccount, login_of, require_login
 from classroom.catalogue.accounts.passwords import one_time_password
 from classroom.catalogue.accounts.schema import accounts
 from classroom.catalogue.accounts.sessions import end_sessions
+from classroom.catalogue.accounts.withdrawals import withdraw
 from classroom.catalogue.region.schema import classrooms, districts, lesson_plans, people, schools
 from classroom.catalogue.scope import EVERYTHING, OutOfScope, Scope
 from classroom.model import AccountRole, ClassroomError
@@ -161,10 +163,11 @@ class Accounts:
             account_id = await _insert(connection, login, values, hashed, now)
             return await _find(connection, by, accounts.c.id == account_id), password
 
-    async def change(self, by: Manager, account_id: int, values: AccountValues) -> Account:
+    async def change(self, by: Manager, account_id: int, values: AccountValues, now: datetime) -> Account:
         """Say something else about an account; one that is disabled is signed out at once.
 
-        Raises BadAccount, NotYourself.
+        What it has been given for lessons is void if it would be given something else now. Raises BadAccount,
+        NotYourself.
         """
         is_it = accounts.c.id == account_id
         async with self._database.writing() as connection:
@@ -175,29 +178,34 @@ class Accounts:
             await connection.execute(update(accounts).where(is_it).values(asdict(values)))
             if values.disabled:
                 await end_sessions(connection, account_id)
+            if (*_standing(account), account.person_id) != (*_standing(values), values.person_id):
+                await withdraw(connection, account_id, now)
             return await _find(connection, by, is_it)
 
-    async def remove(self, by: Manager, account_id: int) -> Account:
+    async def remove(self, by: Manager, account_id: int, now: datetime) -> Account:
         """Forget an account and return what it was; the audit log does not forget it. Raises NotYourself."""
         async with self._database.writing() as connection:
             account = await self._manageable(connection, by, account_id)
             if account_id == by.account_id:
                 raise NotYourself
             await connection.execute(delete(accounts).where(accounts.c.id == account_id))
+            await withdraw(connection, account_id, now)
         return account
 
-    async def reset_password(self, by: Manager, account_id: int) -> tuple[Account, str]:
-        """A new one-time password; the lock opens, all sessions end. Raises TooManyPasswords."""
+    async def reset_password(self, by: Manager, account_id: int, now: datetime) -> tuple[Account, str]:
+        """A new one-time password; locks open, all sessions end. Raises TooManyPasswords."""
         password = one_time_password()
         hashed = await self._passwords.hash(password)
-        values = {"password_hash": hashed, "must_change": True, "may_bind": False, "failures": 0, "locked_until": None}
+        values = {"password_hash": hashed, "must_change": True, "may_bind": False}
         async with self._database.writing() as connection:
             account = await self._manageable(connection, by, account_id)
             await connection.execute(update(accounts).where(accounts.c.id == account_id).values(values))
+            await open_locks(connection, account_id)
             await end_sessions(connection, account_id)
+            await withdraw(connection, account_id, now)
         return account, password
 
-    async def allow_binding(self, by: Manager, account_id: int) -> Account:
+    async def allow_binding(self, by: Manager, account_id: int, now: datetime) -> Account:
         """Let the next whom the OpenID provider calls like its login have the account, in place of whoever has now."""
         async with self._database.writing() as connection:
             account = await self._manageable(connection, by, account_id)
@@ -205,15 +213,17 @@ class Accounts:
             await connection.execute(update(accounts).where(accounts.c.id == account_id).values(values))
             if account.has_oidc:
                 await end_sessions(connection, account_id)
+                await withdraw(connection, account_id, now)
         return account
 
-    async def unbind(self, by: Manager, account_id: int) -> Account:
+    async def unbind(self, by: Manager, account_id: int, now: datetime) -> Account:
         """Forget whom the account is at an OpenID provider; nobody there gets it any more."""
         async with self._database.writing() as connection:
             account = await self._manageable(connection, by, account_id)
             forgotten = {"oidc_issuer": None, "oidc_subject": None, "may_bind": False}
             await connection.execute(update(accounts).where(accounts.c.id == account_id).values(forgotten))
             await end_sessions(connection, account_id)
+            await withdraw(connection, account_id, now)
         return account
 
     async def place(self, school_code: str | None, district_code: str | None) -> tuple[int | None, int | None]:

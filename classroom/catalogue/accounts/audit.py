@@ -1,12 +1,11 @@
-"""The audit log: who did what, and when. Nothing in it is changed; what is old is forgotten."""
+"""The audit log: who did what, and when. Nothing in it is changed, but for counts; what is old is forgotten."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, update
 
 from classroom.catalogue.accounts.account import within
 from classroom.catalogue.accounts.schema import accounts, audit
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
 
     from classroom.catalogue.database import Database
     from classroom.catalogue.scope import Scope
-
-KEPT = timedelta(days=3 * 366)  # the Cybersecurity Law, Article 21, asks for six months
-_FORGET_EVERY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +58,9 @@ class AuditLog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._forgotten_at: datetime | None = None
 
-    async def put(self, entry: Entry) -> None:
-        """Keep an entry; once a day those are forgotten that are older than three years."""
+    async def put(self, entry: Entry) -> int:
+        """Keep an entry, and return its id."""
         values = {
             "at": entry.at,
             "account_id": entry.account_id,
@@ -76,10 +71,18 @@ class AuditLog:
             "address": entry.address[:64],
         }
         async with self._database.writing() as connection:
-            await connection.execute(insert(audit).values(values))
-            if self._forgotten_at is None or entry.at - self._forgotten_at >= _FORGET_EVERY:
-                self._forgotten_at = entry.at
-                await connection.execute(delete(audit).where(audit.c.at < entry.at - KEPT))
+            made = await connection.execute(insert(audit).values(values).returning(audit.c.id))
+            return int(made.scalar_one())
+
+    async def say_more(self, entry_id: int, detail: Mapping[str, Any]) -> None:
+        """Say in an entry how often what it tells has happened."""
+        async with self._database.writing() as connection:
+            await connection.execute(update(audit).where(audit.c.id == entry_id).values(detail=dict(detail)))
+
+    async def forget(self, before: datetime) -> None:
+        """Forget what is older; to be called once a day."""
+        async with self._database.writing() as connection:
+            await connection.execute(delete(audit).where(audit.c.at < before))
 
     async def page(self, query: AuditQuery, scope: Scope) -> AuditPage:
         """What was done by the accounts within reach."""

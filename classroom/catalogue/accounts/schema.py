@@ -18,8 +18,6 @@ accounts = Table(
     Column("school_id", BigId, ForeignKey("schools.id", ondelete="RESTRICT"), index=True),  # anybody else's
     Column("password_hash", String(200)),  # argon2id; empty: signs in elsewhere
     Column("must_change", Boolean, nullable=False),
-    Column("failures", Integer, nullable=False, server_default="0"),  # wrong passwords in a row
-    Column("locked_until", UtcDateTime),
     Column("disabled", Boolean, nullable=False),
     Column("oidc_issuer", String(200)),
     Column("oidc_subject", String(200)),
@@ -41,6 +39,26 @@ account_sessions = Table(
     Column("seen_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("address", String(64), nullable=False),
+)
+
+sign_in_locks = Table(
+    "sign_in_locks",
+    tables,
+    Column("account_id", BigId, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column(
+        "client", String(64), primary_key=True
+    ),  # a network or a browser, empty: all that are not known (lockout.py)
+    Column("failures", Integer, nullable=False),  # wrong passwords in a row
+    Column("failed_at", UtcDateTime, nullable=False),
+    Column("locked_until", UtcDateTime),
+)
+
+account_withdrawals = Table(
+    "account_withdrawals",
+    tables,
+    Column("account_id", BigId, primary_key=True, autoincrement=False),  # not a reference: it outlives the account
+    Column("at", UtcDateTime, nullable=False),  # media tokens that were given before are void
+    Index(None, "at"),
 )
 
 devices = Table(

@@ -7,48 +7,65 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 
 from classroom.catalogue.accounts.account import COLUMNS, account_of
-from classroom.catalogue.accounts.lockout import Lock, StrangersLocks
+from classroom.catalogue.accounts.lockout import StrangersLocks
+from classroom.catalogue.accounts.locks import keep_locks, locks_between, open_locks
 from classroom.catalogue.accounts.logins import login_of
 from classroom.catalogue.accounts.passwords import BadPassword, TooManyPasswords, require_good
 from classroom.catalogue.accounts.schema import accounts
 from classroom.catalogue.accounts.sessions import end_sessions
+from classroom.catalogue.accounts.withdrawals import withdraw
 from classroom.model import ClassroomError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from classroom.catalogue.accounts.account import Account
+    from classroom.catalogue.accounts.lockout import Client, Locks
     from classroom.catalogue.accounts.passwords import Passwords
     from classroom.catalogue.database import Database
 
 
-class BadLogin(ClassroomError):
+class NotSignedIn(ClassroomError):
+    """Somebody is not let in; ``account_id``: to which account, for the log, None when there is none."""
+
+    def __init__(self, text: str, account_id: int | None) -> None:
+        super().__init__(text)
+        self.account_id = account_id
+
+
+class BadLogin(NotSignedIn):
     """Login and password do not go together; it is not told which is wrong."""
 
-    def __init__(self) -> None:
-        super().__init__("账号或密码不对。 The login or the password is wrong.")
+    def __init__(self, account_id: int | None = None) -> None:
+        super().__init__("账号或密码不对。 The login or the password is wrong.", account_id)
 
 
-class Locked(ClassroomError):
+class Locked(NotSignedIn):
     """Too many wrong passwords in a row; ``wait_s``: for how long none is looked at."""
 
-    def __init__(self, wait_s: int) -> None:
+    def __init__(self, wait_s: int, account_id: int | None = None) -> None:
         minutes = -(-wait_s // 60)
-        super().__init__(
-            f"密码连续输错太多次，请 {minutes} 分钟后再试，或请管理员重置密码。 "
-            f"Too many wrong passwords in a row; try again in {minutes} min, or ask an administrator for a new one."
+        text = (
+            f"密码连续输错太多次，请 {minutes} 分钟后再试，或用以前登录过的电脑，或请管理员重置密码。 "
+            f"Too many wrong passwords in a row; try again in {minutes} min, or in a browser where you have signed in "
+            "before, or ask an administrator for a new password."
         )
+        super().__init__(text, account_id)
         self.wait_s = wait_s
 
 
-class AccountDisabled(ClassroomError):
+class AccountDisabled(NotSignedIn):
     """The account may not be used."""
 
-    def __init__(self) -> None:
-        super().__init__("这个账号已停用，请联系管理员。 This account has been disabled; ask an administrator.")
+    def __init__(self, account_id: int | None = None) -> None:
+        super().__init__(
+            "这个账号已停用，请联系管理员。 This account has been disabled; ask an administrator.", account_id
+        )
 
 
-class UnknownPerson(ClassroomError):
+class UnknownPerson(NotSignedIn):
     """The other server knows somebody who has no account here; it is not told whether one is called the same."""
 
     def __init__(self) -> None:
@@ -56,7 +73,8 @@ class UnknownPerson(ClassroomError):
             "统一身份认证成功，但这里没有与它绑定的账号。"
             "有密码请用密码登录；否则请管理员开通账号，或允许您的账号绑定统一身份认证。 "
             "You are signed in there, but no account here is bound to that. If you have a password, sign in with it; "
-            "else ask an administrator to make an account, or to let yours be bound."
+            "else ask an administrator to make an account, or to let yours be bound.",
+            None,
         )
 
 
@@ -68,7 +86,7 @@ class SigningIn:
         self._passwords = passwords
         self._strangers = StrangersLocks()
 
-    async def by_password(self, login: str, password: str, now: datetime) -> Account:
+    async def by_password(self, login: str, password: str, client: Client, now: datetime) -> Account:
         """The account with this login and password.
 
         The failure is noted before the password is looked at, and taken back when it was right: guesses that come all
@@ -77,35 +95,39 @@ class SigningIn:
         login = login_of(login)
         is_it = accounts.c.login == login
         async with self._database.writing() as connection:
-            columns = accounts.c.password_hash, accounts.c.failures, *COLUMNS
-            row = (await connection.execute(select(*columns).where(is_it))).one_or_none()
-            lock = self._strangers.failed(login, now) if row is None else Lock(row.failures, row.locked_until)
-            if lock.until is not None and lock.is_shut(now):
-                raise Locked(max(1, round((lock.until - now).total_seconds())))
-            if row is not None:
-                then = lock.after_a_failure(now)
-                values = {"failures": then.failures, "locked_until": then.until}
-                await connection.execute(update(accounts).where(is_it).values(values))
+            query = select(accounts.c.password_hash, *COLUMNS).where(is_it)
+            row = (await connection.execute(query.with_for_update(of=accounts))).one_or_none()
+            account_id = None if row is None else row.id
+            if account_id is None:
+                locks = self._strangers.between(login, client).as_of(now)
+            else:
+                locks = (await locks_between(connection, account_id, client)).as_of(now)
+            shut = locks.shut(now)
+            if shut is not None and shut.until is not None:
+                raise Locked(max(1, round((shut.until - now).total_seconds())), account_id)
+            await self._keep(connection, account_id, login, locks.after_a_failure(now), now)
         stored = None if row is None else row.password_hash
         try:
             right = await self._passwords.verify(stored, password)
         except TooManyPasswords:
-            if row is not None:
-                await self._note(row.id, failures=lock.failures, locked_until=lock.until)
+            async with self._database.writing() as connection:
+                await self._keep(connection, account_id, login, locks, now)
             raise
         if not right or row is None or stored is None:
-            raise BadLogin
-        cleared: dict[str, object] = {"failures": 0, "locked_until": None}
-        if row.disabled:
-            await self._note(row.id, **cleared)
-            raise AccountDisabled
+            raise BadLogin(account_id)
+        values: dict[str, object] = {}
         if self._passwords.is_outdated(stored):
-            cleared["password_hash"] = await self._passwords.hash(password)
+            values["password_hash"] = await self._passwords.hash(password)
         unchanged = (accounts.c.password_hash == stored) & ~accounts.c.disabled  # while the password was looked at
         async with self._database.writing() as connection:
-            statement = update(accounts).where(is_it, unchanged).values(**cleared, signed_in_at=now)
-            if (await connection.execute(statement)).rowcount != 1:
-                raise BadLogin
+            statement = update(accounts).where(is_it, unchanged).values(**values, signed_in_at=now)
+            is_let_in = (await connection.execute(statement)).rowcount == 1
+            if is_let_in or row.disabled:
+                await open_locks(connection, row.id, client)
+        if row.disabled:
+            raise AccountDisabled(account_id)
+        if not is_let_in:
+            raise BadLogin(account_id)
         return account_of(row)
 
     async def by_oidc(self, issuer: str, subject: str, login: str | None, now: datetime) -> Account:
@@ -126,15 +148,15 @@ class SigningIn:
             if row is None:
                 raise UnknownPerson
             if row.disabled:
-                raise AccountDisabled
+                raise AccountDisabled(row.id)
             values: dict[str, object] = {"oidc_issuer": issuer, "oidc_subject": subject, "may_bind": False}
             if row.must_change:  # a first password that was never used: whoever signs in elsewhere needs none
                 values |= {"password_hash": None, "must_change": False}
             await connection.execute(update(accounts).where(accounts.c.id == row.id).values(**values, signed_in_at=now))
         return account_of(row)
 
-    async def change_password(self, account_id: int, old: str, new: str) -> None:
-        """Somebody's own new password; all sessions of the account end.
+    async def change_password(self, account_id: int, old: str, new: str, now: datetime) -> None:
+        """Somebody's own new password; all sessions of the account end, what it has been given for lessons is void.
 
         Raises BadLogin, BadPassword, TooManyPasswords.
         """
@@ -149,11 +171,17 @@ class SigningIn:
         hashed = await self._passwords.hash(new)
         async with self._database.writing() as connection:
             unchanged = accounts.c.password_hash == row.password_hash  # while the passwords were looked at
-            values = {"password_hash": hashed, "must_change": False, "failures": 0, "locked_until": None}
+            values = {"password_hash": hashed, "must_change": False}
             if (await connection.execute(update(accounts).where(is_it, unchanged).values(values))).rowcount != 1:
                 raise BadLogin
+            await open_locks(connection, account_id)
             await end_sessions(connection, account_id)
+            await withdraw(connection, account_id, now)
 
-    async def _note(self, account_id: int, **values: object) -> None:
-        async with self._database.writing() as connection:
-            await connection.execute(update(accounts).where(accounts.c.id == account_id).values(values))
+    async def _keep(
+        self, connection: AsyncConnection, account_id: int | None, login: str, locks: Locks, now: datetime
+    ) -> None:
+        if account_id is None:
+            self._strangers.keep(login, locks)
+        else:
+            await keep_locks(connection, account_id, locks, now)

@@ -30,6 +30,8 @@ TABLES = (
     "subscriptions",
     "timetable_entries",
     "account_sessions",
+    "sign_in_locks",
+    "account_withdrawals",
     "devices",
     "entry_listeners",
     "lesson_plans",
@@ -191,8 +193,6 @@ def upgrade() -> None:
         sa.Column("school_id", BigId),
         sa.Column("password_hash", sa.String(200)),
         sa.Column("must_change", sa.Boolean, nullable=False),
-        sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
-        sa.Column("locked_until", UtcDateTime),
         sa.Column("disabled", sa.Boolean, nullable=False),
         sa.Column("oidc_issuer", sa.String(200)),
         sa.Column("oidc_subject", sa.String(200)),
@@ -289,6 +289,25 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_account_sessions_account_id", "account_sessions", ["account_id"])
+    op.create_table(
+        "sign_in_locks",
+        sa.Column("account_id", BigId, autoincrement=False, nullable=False),
+        sa.Column("client", sa.String(64), nullable=False),
+        sa.Column("failures", sa.Integer, nullable=False),
+        sa.Column("failed_at", UtcDateTime, nullable=False),
+        sa.Column("locked_until", UtcDateTime),
+        sa.PrimaryKeyConstraint("account_id", "client", name="pk_sign_in_locks"),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name="fk_sign_in_locks_account_id", ondelete="CASCADE"
+        ),
+    )
+    op.create_table(
+        "account_withdrawals",
+        sa.Column("account_id", BigId, autoincrement=False, nullable=False),
+        sa.Column("at", UtcDateTime, nullable=False),
+        sa.PrimaryKeyConstraint("account_id", name="pk_account_withdrawals"),
+    )
+    op.create_index("ix_account_withdrawals_at", "account_withdrawals", ["at"])
     op.create_table(
         "devices",
         sa.Column("id", sa.String(16), nullable=False),

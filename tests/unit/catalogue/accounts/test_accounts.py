@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,14 +18,16 @@ from classroom.catalogue.accounts.accounts import (
     NotYourself,
     UnknownAccount,
 )
-from classroom.catalogue.accounts.audit import KEPT, AuditLog, AuditQuery, Entry
+from classroom.catalogue.accounts.audit import AuditLog, AuditQuery, Entry
 from classroom.catalogue.accounts.credentials import hash_of, new_credential
 from classroom.catalogue.accounts.devices import Devices
+from classroom.catalogue.accounts.lockout import OF_ACCOUNT, Client
 from classroom.catalogue.accounts.logins import BadAccount
 from classroom.catalogue.accounts.passwords import BadPassword, Passwords
-from classroom.catalogue.accounts.schema import account_sessions, accounts, devices
+from classroom.catalogue.accounts.schema import account_sessions, accounts, devices, sign_in_locks
 from classroom.catalogue.accounts.sessions import MAX_SESSIONS, SESSION_S, Sessions
 from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, Locked, SigningIn, UnknownPerson
+from classroom.catalogue.accounts.withdrawals import Withdrawals
 from classroom.catalogue.database import Database, database_url
 from classroom.catalogue.region.schema import classrooms, districts, people, schools
 from classroom.catalogue.scope import OutOfScope, Scope
@@ -32,6 +35,7 @@ from classroom.model import AccountRole
 from tests.unit.catalogue.entries import DATABASES, new_url
 
 NOW = datetime(2026, 9, 1, 0, 0, tzinfo=UTC)
+HERE = Client("192.0.2.1")
 GOOD = "山坪 小学 的 桂花树"
 ISSUER = "https://id.example"
 
@@ -88,7 +92,7 @@ async def catalogue(request, tmp_path):
 async def test_the_first_account_is_made_once(catalogue):
     password = await catalogue.accounts.first(NOW)
     assert await catalogue.accounts.first(NOW) is None
-    account = await catalogue.signing_in.by_password(" ADMIN ", password, NOW)
+    account = await catalogue.signing_in.by_password(" ADMIN ", password, HERE, NOW)
     assert (account.role, account.must_change, account.has_password) == (AccountRole.OPERATOR, True, True)
     async with catalogue.database.reading() as connection:
         stored = await connection.scalar(select(accounts.c.password_hash))
@@ -99,23 +103,23 @@ async def test_a_password_is_changed_and_every_session_ends(catalogue):
     account_id, first = await catalogue.teacher()
     cookies = [await catalogue.sessions.begin(account_id, "192.0.2.1", NOW) for _ in range(2)]
     with pytest.raises(BadLogin):
-        await catalogue.signing_in.change_password(account_id, "wrong", GOOD)
+        await catalogue.signing_in.change_password(account_id, "wrong", GOOD, NOW)
     for bad in ("short", "wang", "1234567890", "aaaaaaaaaaaa", first, "x" * 300):
         with pytest.raises(BadPassword):
-            await catalogue.signing_in.change_password(account_id, first, bad)
+            await catalogue.signing_in.change_password(account_id, first, bad, NOW)
     assert await catalogue.sessions.find(cookies[0], NOW) is not None
-    await catalogue.signing_in.change_password(account_id, first, GOOD)
+    await catalogue.signing_in.change_password(account_id, first, GOOD, NOW)
     assert [await catalogue.sessions.find(cookie, NOW) for cookie in cookies] == [None, None]
-    assert not (await catalogue.signing_in.by_password("wang", GOOD, NOW)).must_change
+    assert not (await catalogue.signing_in.by_password("wang", GOOD, HERE, NOW)).must_change
     with pytest.raises(BadLogin):
-        await catalogue.signing_in.by_password("wang", first, NOW)
+        await catalogue.signing_in.by_password("wang", first, HERE, NOW)
 
 
-async def wrong(catalogue, login: str, times: int, now=NOW) -> list[type]:
+async def wrong(catalogue, login: str, times: int, now=NOW, client=HERE) -> list[type]:
     told = []
     for _ in range(times):
         with pytest.raises((BadLogin, Locked)) as caught:
-            await catalogue.signing_in.by_password(login, "wrong", now)
+            await catalogue.signing_in.by_password(login, "wrong", client, now)
         told.append(caught.type)
     return told
 
@@ -125,27 +129,91 @@ async def test_the_fifth_wrong_password_locks_for_15_minutes_the_next_for_30(cat
     _, password = await catalogue.teacher()
     assert await wrong(catalogue, login, 6) == [BadLogin] * 5 + [Locked]
     with pytest.raises(Locked) as caught:
-        await catalogue.signing_in.by_password(login, password, NOW)
+        await catalogue.signing_in.by_password(login, password, HERE, NOW)
     assert caught.value.wait_s == 15 * 60
     later = NOW + timedelta(minutes=15, seconds=1)
     assert await wrong(catalogue, login, 2, later) == [BadLogin, Locked]
     with pytest.raises(Locked):
-        await catalogue.signing_in.by_password(login, password, later + timedelta(minutes=29))
+        await catalogue.signing_in.by_password(login, password, HERE, later + timedelta(minutes=29))
     if login == "wang":
-        await catalogue.signing_in.by_password(login, password, later + timedelta(minutes=31))
+        await catalogue.signing_in.by_password(login, password, HERE, later + timedelta(minutes=31))
         assert await wrong(catalogue, login, 4, later + timedelta(minutes=31)) == [BadLogin] * 4  # counted anew
+
+
+async def test_nobody_locks_a_teacher_out_by_guessing_elsewhere(catalogue):
+    account_id, password = await catalogue.teacher()
+    assert await wrong(catalogue, "wang", 7, client=Client("198.51.100.1")) == [BadLogin] * 5 + [Locked] * 2
+    assert (await catalogue.accounts.one(ROOT, account_id)).locked_until is not None
+    assert (await catalogue.signing_in.by_password("wang", password, HERE, NOW)).id == account_id
+    assert await wrong(catalogue, "wang", 1, client=Client("198.51.100.1")) == [Locked]  # that does not open for them
+
+
+async def test_guesses_from_many_networks_lock_all_but_a_browser_that_is_known(catalogue):
+    account_id, password = await catalogue.teacher()
+    async with catalogue.database.writing() as connection:
+        counted = {"account_id": account_id, "client": "", "failures": OF_ACCOUNT - 2, "failed_at": NOW}
+        await connection.execute(insert(sign_in_locks).values(counted))
+    for n in range(2):
+        assert await wrong(catalogue, "wang", 1, client=Client(f"198.51.100.{n}")) == [BadLogin]
+    with pytest.raises(Locked):
+        await catalogue.signing_in.by_password("wang", password, HERE, NOW)
+    known = Client("browser x", is_known=True)
+    assert (await catalogue.signing_in.by_password("wang", password, known, NOW)).id == account_id
+    later = NOW + timedelta(minutes=15, seconds=1)
+    assert await wrong(catalogue, "wang", 1, later) == [BadLogin]  # one guess of all networks, then twice as long
+    with pytest.raises(Locked) as caught:
+        await catalogue.signing_in.by_password("wang", password, Client("203.0.113.9"), later)
+    assert caught.value.wait_s == 30 * 60
+    later += timedelta(minutes=31)
+    assert (await catalogue.signing_in.by_password("wang", password, Client("203.0.113.9"), later)).id == account_id
+    assert await wrong(catalogue, "wang", 2, later) == [BadLogin] * 2  # counted anew
+
+
+async def test_a_day_after_the_last_wrong_password_nothing_is_left_of_it(catalogue):
+    await catalogue.teacher()
+    for day in range(3):
+        now = NOW + timedelta(days=day)
+        assert await wrong(catalogue, "wang", 1, now, Client(f"198.51.100.{day}")) == [BadLogin]
+    async with catalogue.database.reading() as connection:
+        rows = (await connection.execute(select(sign_in_locks.c.client, sign_in_locks.c.failures))).all()
+    assert {tuple(row) for row in rows} == {("198.51.100.2", 1), ("", 1)}
+
+
+async def test_what_an_account_was_given_is_void_when_it_is_not_what_it_was(catalogue):
+    account_id, password = await catalogue.teacher()
+    withdrawals = Withdrawals(catalogue.database)
+    values = AccountValues("王秀英", AccountRole.TEACHER, school_id=21)
+
+    async def later(minutes: int) -> datetime | None:
+        return (await withdrawals.since(NOW + timedelta(minutes=minutes))).get(account_id)
+
+    def at(minutes: int) -> datetime:
+        return NOW + timedelta(minutes=minutes)
+
+    await catalogue.accounts.change(ROOT, account_id, replace(values, name="王老师"), at(1))
+    assert await later(0) is None
+    await catalogue.signing_in.change_password(account_id, password, GOOD, at(2))
+    assert await later(2) == at(2)
+    await catalogue.accounts.change(ROOT, account_id, replace(values, person_id=5), at(3))
+    assert await later(3) == at(3)
+    await catalogue.accounts.reset_password(ROOT, account_id, at(4))
+    assert await later(4) == at(4)
+    await catalogue.accounts.remove(ROOT, account_id, at(5))
+    assert await later(5) == at(5)
+    await withdrawals.forget(at(5) + timedelta(days=32))
+    assert await later(0) is None
 
 
 async def test_guesses_that_come_all_at_once_are_counted(catalogue):
     await catalogue.teacher()
-    guesses = [catalogue.signing_in.by_password("wang", f"guess {n}", NOW) for n in range(8)]
+    guesses = [catalogue.signing_in.by_password("wang", f"guess {n}", HERE, NOW) for n in range(8)]
     told = [type(error) for error in await asyncio.gather(*guesses, return_exceptions=True)]
     assert (told.count(BadLogin), told.count(Locked)) == (5, 3)
 
 
 async def test_wrong_passwords_do_not_lock_out_who_signs_in_elsewhere(catalogue):
     account_id, _ = await catalogue.teacher()
-    await catalogue.accounts.allow_binding(ROOT, account_id)
+    await catalogue.accounts.allow_binding(ROOT, account_id, NOW)
     await wrong(catalogue, "wang", 6)
     assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-1", "WANG", NOW)).id == account_id
 
@@ -162,19 +230,19 @@ async def test_an_account_is_bound_by_its_login_only_if_it_was_made_for_that_or_
     assert (bound.id, bound.has_oidc) == (made.id, False)  # the first time
     assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-2", "admin", NOW)).has_oidc
     li, _ = await catalogue.accounts.add(ROOT, "li", wang, NOW, with_password=False)
-    await catalogue.accounts.reset_password(ROOT, li.id)  # now it has one
+    await catalogue.accounts.reset_password(ROOT, li.id, NOW)  # now it has one
     with pytest.raises(UnknownPerson):
         await catalogue.signing_in.by_oidc(ISSUER, "sub-3", "li", NOW)
     school = await catalogue.manager(AccountRole.SCHOOL_ADMIN, school_id=31)
     with pytest.raises(UnknownAccount):
-        await catalogue.accounts.allow_binding(school, li.id)
-    await catalogue.accounts.allow_binding(ROOT, li.id)
+        await catalogue.accounts.allow_binding(school, li.id, NOW)
+    await catalogue.accounts.allow_binding(ROOT, li.id, NOW)
     assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-3", "li", NOW)).id == li.id
 
 
 async def test_somebody_of_another_server_gets_the_account_of_that_login_once(catalogue):
     account_id, _ = await catalogue.teacher()
-    await catalogue.accounts.allow_binding(ROOT, account_id)
+    await catalogue.accounts.allow_binding(ROOT, account_id, NOW)
     await catalogue.signing_in.by_oidc(ISSUER, "sub-1", "wang", NOW)
     assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-1", None, NOW)).id == account_id
     for issuer, subject, login in [
@@ -184,10 +252,10 @@ async def test_somebody_of_another_server_gets_the_account_of_that_login_once(ca
     ]:
         with pytest.raises(UnknownPerson):
             await catalogue.signing_in.by_oidc(issuer, subject, login, NOW)
-    await catalogue.accounts.unbind(ROOT, account_id)
+    await catalogue.accounts.unbind(ROOT, account_id, NOW)
     with pytest.raises(UnknownPerson):
         await catalogue.signing_in.by_oidc(ISSUER, "sub-2", "wang", NOW)
-    await catalogue.accounts.allow_binding(ROOT, account_id)
+    await catalogue.accounts.allow_binding(ROOT, account_id, NOW)
     assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-2", "wang", NOW)).id == account_id
 
 
@@ -224,13 +292,13 @@ async def test_who_is_disabled_is_out_at_once(catalogue):
     account_id, password = await catalogue.teacher()
     cookie = await catalogue.sessions.begin(account_id, "", NOW)
     values = AccountValues("王秀英", AccountRole.TEACHER, school_id=21, disabled=True)
-    await catalogue.accounts.allow_binding(ROOT, account_id)
-    await catalogue.accounts.change(ROOT, account_id, values)
+    await catalogue.accounts.allow_binding(ROOT, account_id, NOW)
+    await catalogue.accounts.change(ROOT, account_id, values, NOW)
     assert await catalogue.sessions.find(cookie, NOW) is None
     with pytest.raises(AccountDisabled):
-        await catalogue.signing_in.by_password("wang", password, NOW)
+        await catalogue.signing_in.by_password("wang", password, HERE, NOW)
     with pytest.raises(BadLogin):
-        await catalogue.signing_in.by_password("wang", "wrong", NOW)
+        await catalogue.signing_in.by_password("wang", "wrong", HERE, NOW)
     with pytest.raises(AccountDisabled):
         await catalogue.signing_in.by_oidc(ISSUER, "sub-1", "wang", NOW)
 
@@ -238,10 +306,10 @@ async def test_who_is_disabled_is_out_at_once(catalogue):
 async def test_an_administrator_gives_a_new_password(catalogue):
     account_id, first = await catalogue.teacher()
     await wrong(catalogue, "wang", 6)
-    _, second = await catalogue.accounts.reset_password(ROOT, account_id)
-    assert (await catalogue.signing_in.by_password("wang", second, NOW)).must_change
+    _, second = await catalogue.accounts.reset_password(ROOT, account_id, NOW)
+    assert (await catalogue.signing_in.by_password("wang", second, HERE, NOW)).must_change
     with pytest.raises(BadLogin):
-        await catalogue.signing_in.by_password("wang", first, NOW)
+        await catalogue.signing_in.by_password("wang", first, HERE, NOW)
 
 
 async def test_scopes_are_of_a_city_a_district_a_school(catalogue):
@@ -275,9 +343,9 @@ async def test_each_looks_after_the_accounts_within_reach(catalogue):
             with pytest.raises(UnknownAccount):
                 await catalogue.accounts.one(manager, hidden)
             with pytest.raises(UnknownAccount):
-                await catalogue.accounts.reset_password(manager, hidden)
+                await catalogue.accounts.reset_password(manager, hidden, NOW)
             with pytest.raises(UnknownAccount):
-                await catalogue.accounts.remove(manager, hidden)
+                await catalogue.accounts.remove(manager, hidden, NOW)
         for role, where in [
             (AccountRole.OPERATOR, {}),
             (AccountRole.OPERATOR, {"district_id": 1}),
@@ -287,13 +355,13 @@ async def test_each_looks_after_the_accounts_within_reach(catalogue):
             with pytest.raises(OutOfScope):
                 await catalogue.accounts.add(manager, "more", values, NOW)
             with pytest.raises(OutOfScope):
-                await catalogue.accounts.change(manager, here, values)
-        await catalogue.accounts.change(manager, here, AccountValues("改名", AccountRole.ASSISTANT, school_id=21))
+                await catalogue.accounts.change(manager, here, values, NOW)
+        await catalogue.accounts.change(manager, here, AccountValues("改名", AccountRole.ASSISTANT, school_id=21), NOW)
     with pytest.raises(OutOfScope):  # more than a school is a researcher's
-        await catalogue.accounts.reset_password(school, studies)
+        await catalogue.accounts.reset_password(school, studies, NOW)
     with pytest.raises(OutOfScope):
         await catalogue.accounts.add(school, "more", researcher, NOW)
-    await catalogue.accounts.reset_password(district, studies)
+    await catalogue.accounts.reset_password(district, studies, NOW)
 
 
 async def test_nobody_is_made_a_teacher_of_another_district(catalogue):
@@ -302,14 +370,14 @@ async def test_nobody_is_made_a_teacher_of_another_district(catalogue):
     with pytest.raises(OutOfScope):
         await catalogue.accounts.add(there, "more", wang, NOW)
     with pytest.raises(OutOfScope):
-        await catalogue.accounts.change(there, there.account_id, wang)
+        await catalogue.accounts.change(there, there.account_id, wang, NOW)
     here = await catalogue.manager(AccountRole.OPERATOR, district_id=2)
     await catalogue.accounts.add(here, "more", AccountValues("某人", AccountRole.OPERATOR, 5, 2), NOW)
 
 
 async def test_an_account_is_never_taken_for_one_that_is_gone(catalogue):
     gone, _ = await catalogue.teacher()
-    await catalogue.accounts.remove(ROOT, gone)
+    await catalogue.accounts.remove(ROOT, gone, NOW)
     assert (await catalogue.teacher())[0] > gone
 
 
@@ -319,17 +387,17 @@ async def test_a_password_that_was_reset_meanwhile_is_not_changed(catalogue):
     class Slow(Passwords):
         async def hash(self, password: str) -> str:
             hashed = await super().hash(password)
-            reset.append((await catalogue.accounts.reset_password(ROOT, account_id))[1])
+            reset.append((await catalogue.accounts.reset_password(ROOT, account_id, NOW))[1])
             return hashed
 
     reset: list[str] = []
     slow = Slow()
     try:
         with pytest.raises(BadLogin):
-            await SigningIn(catalogue.database, slow).change_password(account_id, first, GOOD)
+            await SigningIn(catalogue.database, slow).change_password(account_id, first, GOOD, NOW)
     finally:
         slow.close()
-    assert (await catalogue.signing_in.by_password("wang", reset[0], NOW)).must_change
+    assert (await catalogue.signing_in.by_password("wang", reset[0], HERE, NOW)).must_change
 
 
 async def test_nobody_takes_away_what_they_stand_on(catalogue):
@@ -340,10 +408,10 @@ async def test_nobody_takes_away_what_they_stand_on(catalogue):
         AccountValues("某人", AccountRole.TEACHER, school_id=21),
     ):
         with pytest.raises(NotYourself):
-            await catalogue.accounts.change(root, root.account_id, values)
+            await catalogue.accounts.change(root, root.account_id, values, NOW)
     with pytest.raises(NotYourself):
-        await catalogue.accounts.remove(root, root.account_id)
-    renamed = await catalogue.accounts.change(root, root.account_id, AccountValues("新名", AccountRole.OPERATOR))
+        await catalogue.accounts.remove(root, root.account_id, NOW)
+    renamed = await catalogue.accounts.change(root, root.account_id, AccountValues("新名", AccountRole.OPERATOR), NOW)
     assert renamed.name == "新名"
 
 
@@ -426,8 +494,10 @@ async def test_the_log_tells_who_did_what_to_those_who_may_know(catalogue):
     assert await seen(everything, actor="李") == [1]
     assert await seen(everything, since=NOW + timedelta(minutes=1), until=NOW + timedelta(minutes=2)) == [1]
     assert await seen(everything, page=2, page_size=2) == [0]
-    await catalogue.accounts.remove(ROOT, there)
+    await catalogue.accounts.remove(ROOT, there, NOW)
     assert await seen(everything) == [2, 1, 0]
-    later = NOW + KEPT + timedelta(seconds=90)
-    await catalogue.audit.put(Entry(later, None, "-", "x", "", {"n": 3}, ""))
-    assert await seen(everything) == [3, 2]
+    counted = await catalogue.audit.put(Entry(NOW + timedelta(minutes=3), None, "-", "x", "", {"n": 3}, ""))
+    await catalogue.audit.say_more(counted, {"n": 4})
+    assert await seen(everything) == [4, 2, 1, 0]
+    await catalogue.audit.forget(NOW + timedelta(minutes=2))
+    assert await seen(everything) == [4, 2]
