@@ -52,6 +52,7 @@ from classroom.storage import open_database
 from classroom.web.app import make_app
 from classroom.web.audit import Audit
 from classroom.web.context import Context
+from classroom.web.crowd import Crowd
 from classroom.web.identity import Identities
 from classroom.web.known_browser import KnownBrowsers
 from classroom.web.limits import (
@@ -247,6 +248,7 @@ class Node:
                 secret=secret,
                 withdrawn=self._withdrawn,
                 bad_tokens=RateLimit(settings.bad_tokens_per_minute),
+                crowd=Crowd(),
                 max_connections=settings.max_connections,
                 proxies=settings.proxies,
                 local_ca=ca_path(root / STATE),

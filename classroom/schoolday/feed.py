@@ -32,6 +32,7 @@ class DeviceFeed:
         self._pong_due = False
         self._revoked = False
         self._closed = False
+        self.gave_way = False  # to another connection of the device
         self._wake = asyncio.Event()
 
     def agenda_changed(self) -> None:
@@ -58,6 +59,11 @@ class DeviceFeed:
         """Tell nothing more; who is revoked is told that."""
         self._revoked, self._closed = revoked, True
         self._wake.set()
+
+    def give_way(self) -> None:
+        """Tell nothing more: the device has more connections than it may."""
+        self.gave_way = True
+        self.close()
 
     async def take(self) -> DeviceServerMessage:
         """The next message; raises DeviceFeedClosed."""

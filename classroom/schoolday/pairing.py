@@ -6,6 +6,7 @@ A server that starts anew has forgotten the codes; devices then ask for another 
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -18,14 +19,10 @@ if TYPE_CHECKING:
     from classroom.model import DeviceKind
 
 LIFE = timedelta(minutes=10)
-MAX_OPEN = 200
-MAX_OPEN_OF_ADDRESS = 50  # a school that sets up all of its rooms at once comes from one
+MAX_OPEN = 1000
+MAX_OPEN_OF_ADDRESS = 100  # a school that sets up all of its rooms at once comes from one
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # without those that look or sound alike: 0 O, 1 I L, U
 CODE_CHARS = 8
-
-
-class PairingsFull(ClassroomError):
-    """Too many devices wait to be paired."""
 
 
 class UnknownCode(ClassroomError):
@@ -46,29 +43,30 @@ class Pairing:
     name: str
     address: str
     expires_at: datetime
+    asked_at: datetime  # when its device was heard last
     taken: bool = False  # an operator has used its code
     credential: str | None = None
 
 
 class PairingDesk:
-    """The devices that wait to be paired, at most MAX_OPEN: more are refused until some have expired."""
+    """The devices that wait to be paired, at most MAX_OPEN, and MAX_OPEN_OF_ADDRESS of one network.
+
+    Nobody can keep a newcomer from a code: where there is no room, the network that has most gives one up, that of the
+    device that was heard longest ago. One that is still there is told with its next question, and begins anew.
+    """
 
     def __init__(self) -> None:
         self._by_code: dict[str, Pairing] = {}
         self._by_poll: dict[str, Pairing] = {}
 
     def begin(self, kind: DeviceKind, name: str, address: str, now: datetime) -> Pairing:
-        """Give a device a code. Raises PairingsFull."""
+        """Give a device a code."""
         self._expire(now)
-        of_address = sum(pairing.address == address for pairing in self._by_code.values())
-        if len(self._by_code) >= MAX_OPEN or of_address >= MAX_OPEN_OF_ADDRESS:
-            raise PairingsFull(
-                "等待配对的设备太多，请几分钟后再试。 Too many devices wait to be paired; try again in a few minutes."
-            )
+        self._make_room(address)
         code = _new_code()
         while code in self._by_code:
             code = _new_code()
-        pairing = Pairing(code, secrets.token_urlsafe(32), kind, name, address, now + LIFE)
+        pairing = Pairing(code, secrets.token_urlsafe(32), kind, name, address, now + LIFE, now)
         self._by_code[code] = self._by_poll[pairing.poll] = pairing
         return pairing
 
@@ -89,13 +87,29 @@ class PairingDesk:
         pairing = self._by_poll.get(secret)
         if pairing is None:
             raise PairingExpired("配对码已过期，请重新获取。 The code was not used in time; ask for another one.")
+        pairing.asked_at = now
         return pairing
+
+    def _make_room(self, address: str) -> None:
+        waiting = [pairing for pairing in self._by_code.values() if not pairing.taken]
+        by_address = Counter(pairing.address for pairing in waiting)
+        if by_address[address] >= MAX_OPEN_OF_ADDRESS:
+            loser = address
+        elif len(waiting) >= MAX_OPEN:
+            [(loser, _)] = by_address.most_common(1)
+        else:
+            return
+        theirs = (pairing for pairing in waiting if pairing.address == loser)
+        self._forget(min(theirs, key=lambda pairing: pairing.asked_at))
 
     def _expire(self, now: datetime) -> None:
         for pairing in list(self._by_code.values()):  # the oldest is first
             if now < pairing.expires_at:
                 break
-            del self._by_code[pairing.code], self._by_poll[pairing.poll]
+            self._forget(pairing)
+
+    def _forget(self, pairing: Pairing) -> None:
+        del self._by_code[pairing.code], self._by_poll[pairing.poll]
 
 
 def parse_code(text: str) -> str | None:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from classroom.schoolday.pairing import PairingDesk
     from classroom.sfu.core.stats import LessonStats
     from classroom.web.audit import Audit
+    from classroom.web.crowd import Crowd
     from classroom.web.identity import Identities
     from classroom.web.known_browser import KnownBrowsers
     from classroom.web.limits import RateLimit
@@ -155,6 +156,7 @@ class Context:
     secret: str
     withdrawn: Withdrawn
     bad_tokens: RateLimit
+    crowd: Crowd
     max_connections: int
     proxies: Networks  # whose word about a client's address is taken
     local_ca: Path  # the certificate of this machine's authority, if it has one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -15,6 +16,7 @@ from classroom.messages import ClientMessage, ErrorMessage, Hello, Ping, Pong, R
 from classroom.model import InvalidLessonId, parse_lesson_id
 from classroom.web.auth import Action, BadToken, Claims, Forbidden
 from classroom.web.context import CONTEXT, Context
+from classroom.web.crowd import OF_DEVICE, OF_PERSON, REPLACED, TOO_MANY
 from classroom.web.limits import HELLO_S, MAX_MESSAGE_BYTES, MESSAGES_BURST, MESSAGES_PER_S, Pace
 from classroom.web.origin import network_of
 from classroom.web.problem import Refusal
@@ -33,6 +35,7 @@ HEARTBEAT_S = 15.0  # a client that does not answer a WebSocket ping within half
 MAX_COMMANDS = 8  # of one client at work; it is read on when one is done
 MAX_STRANGERS = 1000  # who are connected and have shown no token; they take nobody's place
 UNAUTHORIZED, FORBIDDEN, UNKNOWN_LESSON, NO_HELLO = 4401, 4403, 4404, 4408
+_GAVE_WAY = "too many connections"
 
 _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
 
@@ -72,7 +75,9 @@ async def control(request: web.Request) -> web.StreamResponse:
         try:
             claims, hello = await _greet(request, socket, context)
             strangers.pop(socket, None)
-            reason = await _serve(socket, request.app[WIRE], context, claims, hello)
+            reason = await _serve(socket, request, context, claims, hello)
+            if reason == _GAVE_WAY:
+                raise _Close(REPLACED, "busy", TOO_MANY)
             if reason is not None and reason != SUPERSEDED:  # who has come back elsewhere answers no closing
                 await socket.close(code=WSCloseCode.SERVICE_RESTART, message=b"the server restarts")
         except _Close as close:
@@ -122,15 +127,19 @@ async def _greet(request: web.Request, socket: web.WebSocketResponse, context: C
 
 
 async def _serve(
-    socket: web.WebSocketResponse, wire: Wire, context: Context, claims: Claims, hello: Hello
+    socket: web.WebSocketResponse, request: web.Request, context: Context, claims: Claims, hello: Hello
 ) -> str | None:
     """Until either side has enough; returns why the feed was closed, None when the client is gone."""
     person = claims.person(hello.name)
-    with context.service.connect(claims.lesson, person, hello.stream, hello.seq) as feed:
+    most = OF_PERSON if context.day.presence.find(person.id) is None else OF_DEVICE
+    with (
+        context.service.connect(claims.lesson, person, hello.stream, hello.seq) as feed,
+        context.crowd.place(person.id, most, partial(feed.close, _GAVE_WAY), request.transport),
+    ):
         logger.info("lesson=%s control of %s %s", claims.lesson, claims.role, claims.participant)
         client = _Client(context.commands, claims.lesson, person, feed)
         reader = asyncio.create_task(client.read(socket), name="control reader")
-        writer = asyncio.create_task(_write(socket, wire, feed), name="control writer")
+        writer = asyncio.create_task(_write(socket, request.app[WIRE], feed), name="control writer")
         try:
             await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -28,6 +28,7 @@ from classroom.schoolday.messages import (
 from classroom.schoolday.pairing import UnknownCode, parse_code
 from classroom.web.bodies import Body, read_body
 from classroom.web.context import CONTEXT, too_many_bad_tokens
+from classroom.web.crowd import OF_DEVICE, REPLACED, TOO_MANY
 from classroom.web.limits import MAX_MESSAGE_BYTES, MESSAGES_BURST, MESSAGES_PER_S, Pace
 from classroom.web.origin import network_of
 from classroom.web.pairing import be_patient
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from classroom.schoolday.day import SchoolDay
     from classroom.schoolday.feed import DeviceFeed
     from classroom.schoolday.presence import KnownDevice
+    from classroom.web.context import Context
     from classroom.web.principal import AccountPrincipal
 
 logger = logging.getLogger(__name__)
@@ -106,7 +108,7 @@ async def device_socket(request: web.Request) -> web.StreamResponse:
             await _send(socket, DeviceError("unauthorized", str(error)))
             await socket.close(code=UNAUTHORIZED, message=b"not paired")
         else:
-            await _serve(socket, context.day, known)
+            await _serve(socket, request, context, known)
     except ConnectionResetError:
         pass  # the device is gone
     finally:
@@ -133,8 +135,12 @@ async def _device(request: web.Request) -> DevicePrincipal | None:
     return await identities.device(request) if identities.is_ours(request, DevicePrincipal) else None
 
 
-async def _serve(socket: web.WebSocketResponse, day: SchoolDay, known: KnownDevice) -> None:
-    with day.connect(known) as feed:
+async def _serve(socket: web.WebSocketResponse, request: web.Request, context: Context, known: KnownDevice) -> None:
+    day, whose = context.day, ("device", known.stored.device.id)
+    with (
+        day.connect(known) as feed,
+        context.crowd.place(whose, OF_DEVICE, feed.give_way, request.transport),
+    ):
         reader = asyncio.create_task(_read(socket, day, known, feed), name="device reader")
         reader.add_done_callback(lambda _: feed.close())
         try:
@@ -144,8 +150,13 @@ async def _serve(socket: web.WebSocketResponse, day: SchoolDay, known: KnownDevi
             await asyncio.wait([reader])
     if not reader.cancelled():
         reader.result()
-    code = UNAUTHORIZED if revoked else WSCloseCode.SERVICE_RESTART
-    await socket.close(code=code, message=b"revoked" if revoked else b"the server restarts")
+    if revoked:
+        await socket.close(code=UNAUTHORIZED, message=b"revoked")
+    elif feed.gave_way:
+        await _send(socket, DeviceError("busy", TOO_MANY))
+        await socket.close(code=REPLACED, message=b"too many connections")
+    else:
+        await socket.close(code=WSCloseCode.SERVICE_RESTART, message=b"the server restarts")
 
 
 async def _read(socket: web.WebSocketResponse, day: SchoolDay, known: KnownDevice, feed: DeviceFeed) -> None:

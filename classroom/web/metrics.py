@@ -15,7 +15,7 @@ from classroom.model import LessonState, RecordingState
 from classroom.web.context import CONTEXT
 from classroom.web.control import OPEN_SOCKETS
 from classroom.web.media_metrics import MediaFamilies
-from classroom.web.stats import observe_all
+from classroom.web.stats import observe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -90,7 +90,9 @@ def set_up(app: web.Application) -> None:
 
 async def metrics(request: web.Request) -> web.Response:
     """The scrape."""
-    seen = await observe_all(request.app[CONTEXT])
+    context = request.app[CONTEXT]
+    live = [lesson for lesson in context.service.lessons() if lesson.state is LessonState.LIVE]
+    seen = await observe(context, live)
     media = CollectorRegistry()
     media.register(_Media(MediaFamilies(stats for _, stats in seen)))
     body = generate_latest(request.app[REGISTRY]) + generate_latest(media)

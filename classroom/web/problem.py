@@ -21,7 +21,7 @@ from classroom.catalogue.scope import OutOfScope
 from classroom.live import errors as live
 from classroom.media.webvtt import BadCaptions
 from classroom.model import ClassroomError, InvalidLessonId
-from classroom.schoolday.pairing import PairingExpired, PairingsFull, UnknownCode
+from classroom.schoolday.pairing import PairingExpired, UnknownCode
 from classroom.sfu import negotiate
 from classroom.sfu import session as sfu
 from classroom.web.auth import BadToken, Forbidden
@@ -71,7 +71,6 @@ _CODES: dict[type[ClassroomError], tuple[int, str]] = {
     UnknownAccount: (404, "unknown_account"),
     LoginTaken: (409, "login_taken"),
     NotYourself: (409, "not_yourself"),
-    PairingsFull: (503, "busy"),
     PairingExpired: (410, "expired"),
     UnknownCode: (404, "unknown_code"),
     region.NotFound: (404, "not_found"),

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import WSMsgType
 
 from classroom.web.context import CONTEXT
+from classroom.web.crowd import OF_DEVICE, OF_PERSON
 from tests.unit.web.people import opened, signed_in
 from tests.unit.web.running_node import make_offer, running
 from tests.unit.web.school_day import (
@@ -321,6 +322,50 @@ async def until_status(doors, token: str, status: int) -> None:
             await asyncio.sleep(0.1)
 
 
+async def close_code(socket) -> int:
+    async with asyncio.timeout(30):
+        while (await socket.receive()).type is WSMsgType.TEXT:
+            pass
+    return socket.close_code
+
+
+async def test_of_too_many_sockets_of_a_device_the_oldest_gives_way(doors):
+    device = await pair(doors, await operator(doors), VILLAGE)
+    headers = {"Authorization": f"Bearer {device['credential']}"}
+    sockets = []
+    for _ in range(OF_DEVICE + 2):
+        sockets.append(await doors.client.ws_connect("/ws/device", headers=headers))
+        assert (await sockets[-1].receive_json())["type"] == "agenda"
+    assert [await close_code(socket) for socket in sockets[:2]] == [4409, 4409]
+    for socket in sockets[2:]:
+        await socket.send_json({"type": "ping"})
+        assert (await socket.receive_json())["type"] == "pong"
+        await socket.close()
+    late = await doors.client.ws_connect("/ws/device", headers=headers)
+    assert (await late.receive_json())["type"] == "agenda"
+
+
+@pytest.mark.parametrize("who", ["person", "device"])
+async def test_of_too_many_connections_to_lessons_the_oldest_gives_way(doors, who):
+    if who == "person":
+        visitor = await signed_in(doors, "teacher", person_id=TEACHER, school_id=1)
+        token, most = (await (await visitor.ask("POST", f"/api/lessons/{LESSON}/token")).json())["token"], OF_PERSON
+    else:
+        device = await pair(doors, await operator(doors), VILLAGE)
+        token, most = (await (await media_token(doors, device)).json())["token"], OF_DEVICE
+    sockets = []
+    for _ in range(most + 1):
+        socket = await doors.client.ws_connect(f"/ws/{LESSON}")
+        await socket.send_json({"type": "hello", "token": token})
+        assert (await socket.receive_json())["type"] == "snapshot"
+        sockets.append(socket)
+    assert await close_code(sockets[0]) == 4409
+    for socket in sockets[1:]:
+        await socket.send_json({"type": "ping"})
+        while (await socket.receive_json())["type"] != "pong":
+            pass
+
+
 async def test_bad_messages_are_told_and_the_socket_lives_on(doors):
     device = await connect(doors, await pair(doors, await operator(doors), VILLAGE))
     await device.phase("standby")
@@ -417,6 +462,22 @@ async def test_a_person_is_the_same_participant_each_time_and_a_lesson_must_be_p
 
 
 # --- today -------------------------------------------------------------------------------------------------------
+
+
+async def test_an_operator_sees_the_figures_of_lessons_within_reach(doors):
+    await plan_lesson(doors.node.database, "far", 300, (), classroom_id=ELSEWHERE, period=2)
+    await plan_lesson(doors.node.database, "both", 300, (VILLAGE,), classroom_id=ELSEWHERE, period=3)
+    for lesson in (LESSON, "far", "both", "unplanned"):
+        assert (await doors.ask("POST", f"/api/lessons/{lesson}/start", doors.token("teacher", lesson))).status == 200
+
+    async def seen(district: int | None) -> list[str]:
+        by = await operator(doors, district_id=district)
+        told = await (await by.ask("GET", "/api/stats")).json()
+        return sorted(lesson["id"] for lesson in told["lessons"])
+
+    assert await seen(DISTRICT) == ["both", LESSON]
+    assert await seen(OTHER_DISTRICT) == ["both", "far"]
+    assert await seen(None) == ["both", "far", LESSON, "unplanned"]
 
 
 async def test_today_is_what_concerns_the_person(doors):

@@ -33,7 +33,8 @@ PING_S = 15.0
 REPORT_EVERY_S = 60.0  # also when nothing has changed: how far the server is
 REPORT_APART_S = 1.0
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.3, 3.0
-UNAUTHORIZED = 4401
+UNAUTHORIZED, REPLACED = 4401, 4409
+REPLACED_S = 60.0  # another has our place: an agent that fought for it would only throw the other out
 
 _FROM_SERVER: TypeAdapter[DeviceServerMessage] = TypeAdapter(DeviceServerMessage)
 _TO_SERVER: TypeAdapter[DeviceReport | DevicePing] = TypeAdapter(DeviceReport | DevicePing)
@@ -82,6 +83,8 @@ class DeviceLink:
             except ConnectionClosed as closed:
                 if closed.rcvd is not None and closed.rcvd.code == UNAUTHORIZED:
                     raise NotPaired from None
+                if closed.rcvd is not None and closed.rcvd.code == REPLACED:
+                    await asyncio.sleep(random.uniform(0.8, 1.2) * REPLACED_S)
             logger.warning("与服务器的连接中断，正在重连 / the connection to the server was lost, reconnecting")
             await asyncio.sleep(random.uniform(0.5, 1.0) * FIRST_BACKOFF_S)
 

@@ -14,7 +14,6 @@ from classroom.schoolday.pairing import (
     MAX_OPEN_OF_ADDRESS,
     PairingDesk,
     PairingExpired,
-    PairingsFull,
     UnknownCode,
     format_code,
     parse_code,
@@ -60,13 +59,46 @@ def test_a_code_that_was_used_is_used_up_but_its_device_may_ask_again():
     assert desk.poll(pairing.poll, NOW).credential == desk.poll(pairing.poll, NOW).credential == "secret"
 
 
-def test_there_is_room_for_every_school_until_there_is_none():
+def fill(desk, networks: int, codes: int = MAX_OPEN_OF_ADDRESS):
+    return [
+        [desk.begin(DeviceKind.TERMINAL, "", f"network {number}", NOW) for _ in range(codes)]
+        for number in range(networks)
+    ]
+
+
+def is_known(desk, pairing) -> bool:
+    try:
+        desk.find(pairing.code, NOW)
+    except UnknownCode:
+        return False
+    return True
+
+
+def test_a_network_that_asks_for_too_many_loses_its_own_and_that_which_was_heard_longest_ago():
     desk = PairingDesk()
-    for number in range(MAX_OPEN):
-        desk.begin(DeviceKind.TERMINAL, "", f"school {number // MAX_OPEN_OF_ADDRESS}", NOW)
-        if number == MAX_OPEN_OF_ADDRESS - 1:
-            with pytest.raises(PairingsFull):
-                desk.begin(DeviceKind.TERMINAL, "", "school 0", NOW)
-    with pytest.raises(PairingsFull):
-        desk.begin(DeviceKind.TERMINAL, "", "another", NOW)
-    desk.begin(DeviceKind.TERMINAL, "", "another", NOW + LIFE)
+    [mine] = fill(desk, 1)
+    quiet, others = mine[7], mine[:7] + mine[8:]
+    neighbour = desk.begin(DeviceKind.TERMINAL, "", "another", NOW)
+    for pairing in others:
+        desk.poll(pairing.poll, NOW + timedelta(seconds=2))
+    newcomer = desk.begin(DeviceKind.TERMINAL, "", "network 0", NOW + timedelta(seconds=3))
+    assert not is_known(desk, quiet)
+    assert all(is_known(desk, pairing) for pairing in (*others, neighbour, newcomer))
+    with pytest.raises(PairingExpired):
+        desk.poll(quiet.poll, NOW)
+
+
+def test_many_networks_keep_no_newcomer_from_a_code_and_take_none_from_who_has_few():
+    desk = PairingDesk()
+    school = desk.begin(DeviceKind.TERMINAL, "", "a school", NOW)
+    fill(desk, MAX_OPEN // MAX_OPEN_OF_ADDRESS)
+    newcomers = [desk.begin(DeviceKind.TERMINAL, "", f"newcomer {n}", NOW) for n in range(50)]
+    assert all(is_known(desk, pairing) for pairing in (school, *newcomers))
+
+
+def test_a_device_that_was_paired_this_moment_still_gets_what_it_is_to_have():
+    desk = PairingDesk()
+    paired = desk.begin(DeviceKind.TERMINAL, "", "network 0", NOW)
+    paired.taken, paired.credential = True, "secret"
+    fill(desk, 1, MAX_OPEN_OF_ADDRESS + 20)
+    assert desk.poll(paired.poll, NOW).credential == "secret"

@@ -89,7 +89,8 @@ async def plan_lesson(
             {"lesson_id": lesson, "classroom_id": room, "assistant_id": ASSISTANT if room == VILLAGE else None}
             for room in listening
         ]
-        await connection.execute(insert(schema.lesson_listeners), rooms)
+        if rooms:
+            await connection.execute(insert(schema.lesson_listeners), rooms)
 
 
 async def cancel(doors: Doors, lesson: str = LESSON) -> None:

@@ -103,6 +103,19 @@ afterEach(() => {
 });
 
 describe("ControlClient", () => {
+  it("does not fight for a place that another page has taken, and says so", async () => {
+    makeClient({ replaced_ms: 300 });
+    const peer = await peers.take();
+    await peer.inbox.take();
+    const gone_ms = performance.now();
+    peer.send({ type: "error", code: "busy", detail: "这里打开的页面太多。", id: null });
+    peer.socket.close(4409);
+    expect((await statuses.take())[0]).toBe("connecting");
+    expect(await statuses.take()).toEqual(["refused", { code: "replaced", detail: "这里打开的页面太多。" }]);
+    await peers.take();
+    expect(performance.now() - gone_ms).toBeGreaterThan(200);
+  });
+
   it("says hello and hands out the state", async () => {
     makeClient();
     const peer = await peers.take();

@@ -147,6 +147,17 @@ describe("DeviceClient", () => {
     expect(await agendas.take()).toMatchObject({ you: "d1" });
   });
 
+  it("does not fight for a place that another page of the device has taken", async () => {
+    makeClient({ replaced_ms: 300 });
+    const peer = await peers.take();
+    const gone_ms = performance.now();
+    peer.socket.close(4409);
+    expect([await statuses.take(), await statuses.take()]).toEqual(["connecting", "replaced"]);
+    (await peers.take()).send(agenda());
+    expect(performance.now() - gone_ms).toBeGreaterThan(200); // a lost one is looked for after 20 ms at most
+    expect(await statuses.take()).toBe("connected");
+  });
+
   it("leaves a connection on which nothing comes", async () => {
     makeClient({ dead_ms: 40 });
     const silent = await peers.take();

@@ -37,7 +37,11 @@ const en: Texts = {
       title: "Lesson not found",
       text: "The server does not know this lesson. Check the address, or wait until the teacher opens it.",
     },
-    again: "Trying again every 10 seconds",
+    replaced: {
+      title: "Too many pages are open",
+      text: "More pages of this account or device are open than may be, and this one was the oldest. Close those that nobody needs, then reload this one.",
+    },
+    again: "Trying again by itself",
     detail: "The server says: {detail}",
   },
   connection: {

@@ -32,7 +32,11 @@ export default {
       text: "地址里的令牌属于另一堂课，或者没有这个权限。请核对地址。",
     },
     unknown_lesson: { title: "没有找到这堂课", text: "服务器上没有这堂课。请核对地址，或等老师开课。" },
-    again: "每 10 秒自动再试一次",
+    replaced: {
+      title: "这里打开的页面太多",
+      text: "同一个账号或设备打开的页面太多，这个页面最早，已经断开。请关掉不用的页面，然后刷新这里。",
+    },
+    again: "稍后自动再试",
     detail: "服务器说：{detail}",
   },
   connection: {

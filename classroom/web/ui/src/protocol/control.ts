@@ -16,7 +16,8 @@ import type { TokenSource } from "./token";
 
 export type ControlStatus = "connecting" | "connected" | "lost" | "refused";
 
-export type RefusalCode = "unauthorized" | "forbidden" | "unknown_lesson";
+/** `replaced`: more pages of us are open than may be, and this was the oldest. */
+export type RefusalCode = "unauthorized" | "forbidden" | "unknown_lesson" | "replaced";
 
 export interface Refusal {
   code: RefusalCode;
@@ -54,6 +55,8 @@ export interface ControlTiming {
   dead_ms: number;
   /** A refused terminal asks again: the clock or the key of the server may have been put right. */
   refused_ms: number;
+  /** Who fights for a place that another has taken throws that one out, and so on. */
+  replaced_ms: number;
   command_ms: number;
 }
 
@@ -62,6 +65,7 @@ const TIMING: ControlTiming = {
   ping_ms: 5_000,
   dead_ms: 10_000,
   refused_ms: 10_000,
+  replaced_ms: 60_000,
   command_ms: 20_000,
 };
 
@@ -70,6 +74,7 @@ const REFUSALS: Record<number, RefusalCode> = {
   4401: "unauthorized",
   4403: "forbidden",
   4404: "unknown_lesson",
+  4409: "replaced",
 };
 
 /** More than a person can have pressed while the connection was away. */
@@ -364,10 +369,13 @@ export class ControlClient {
       this.#options.events.status("refused", { code: refused, detail });
     }
     // The first time another token may be all that it takes.
+    const { backoff, refused_ms, replaced_ms } = this.#timing;
     const delay_ms =
-      refused === undefined || this.#failures === 0
-        ? retryDelay_ms(this.#failures, this.#timing.backoff, Math.random())
-        : this.#timing.refused_ms;
+      refused === "replaced"
+        ? retryDelay_ms(0, { first_ms: replaced_ms, max_ms: replaced_ms }, Math.random())
+        : refused === undefined || this.#failures === 0
+          ? retryDelay_ms(this.#failures, backoff, Math.random())
+          : refused_ms;
     this.#failures += 1;
     this.#retryTimer = setTimeout(() => this.#connect(), delay_ms);
   }

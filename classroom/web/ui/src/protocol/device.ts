@@ -5,9 +5,10 @@ import type { Agenda, DeviceClientMessage, DeviceReport, DeviceServerMessage } f
 
 /**
  * `unpaired`: the server does not know this device, or does not any more; it is to be paired, and asks no longer.
- * `lost`: trying to get the connection back.
+ * `lost`: trying to get the connection back. `replaced`: more pages of this device are open than may be, and this was
+ * the oldest; it tries again after a minute.
  */
-export type DeviceStatus = "connecting" | "connected" | "lost" | "unpaired";
+export type DeviceStatus = "connecting" | "connected" | "lost" | "replaced" | "unpaired";
 
 export interface DeviceEvents {
   status(status: DeviceStatus): void;
@@ -30,6 +31,8 @@ export interface DeviceTiming {
   /** A server that comes back finds all its devices within the longest of these delays. */
   backoff: Backoff;
   ping_ms: number;
+  /** Who fights for a place that another has taken throws that one out, and so on. */
+  replaced_ms: number;
   /** Without any message for so long the connection is dead. */
   dead_ms: number;
   /** The same when something happened that may have broken it. */
@@ -43,6 +46,7 @@ export interface DeviceTiming {
 const TIMING: DeviceTiming = {
   backoff: { first_ms: 500, max_ms: 3_000 },
   ping_ms: 15_000,
+  replaced_ms: 60_000,
   dead_ms: 25_000,
   doubt_ms: 3_000,
   opening_ms: 10_000,
@@ -50,6 +54,7 @@ const TIMING: DeviceTiming = {
 };
 
 const UNAUTHORIZED = 4401;
+const REPLACED = 4409;
 
 export class DeviceClient {
   readonly #options: DeviceOptions;
@@ -155,8 +160,12 @@ export class DeviceClient {
       this.#options.events.status("unpaired");
       return;
     }
-    this.#options.events.status("lost");
-    const delay_ms = retryDelay_ms(this.#failures, this.#timing.backoff, Math.random());
+    const { backoff, replaced_ms } = this.#timing;
+    const replaced = code === REPLACED;
+    this.#options.events.status(replaced ? "replaced" : "lost");
+    const delay_ms = replaced
+      ? retryDelay_ms(0, { first_ms: replaced_ms, max_ms: replaced_ms }, Math.random())
+      : retryDelay_ms(this.#failures, backoff, Math.random());
     this.#failures += 1;
     this.#retryTimer = setTimeout(() => this.#connect(), delay_ms);
   }

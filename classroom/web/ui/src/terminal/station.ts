@@ -67,8 +67,8 @@ export function useDeviceStation(): Station {
   });
 
   return {
-    status: device.status,
-    refusal: ref(null),
+    status: computed(() => (device.status.value === "replaced" ? "refused" : device.status.value)),
+    refusal: computed(() => (device.status.value === "replaced" ? { code: "replaced", detail: "" } : null)),
     agenda: device.agenda,
     clockOffset_ms: device.clockOffset_ms,
     volume: device.volume,
