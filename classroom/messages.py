@@ -29,7 +29,8 @@ class LessonView:
     """A lesson as participants see it. Times are ISO 8601 in UTC.
 
     ``programme`` names the publication that is shown as the programme, None for the main one; ``floor`` are the ids of
-    the participants who are heard and seen by all; ``muted`` those who are not heard even in a discussion; ``hands``
+    the participants who are heard and seen by all, ``called`` those whom the teacher has called on, also in a
+    discussion, in which all others have the floor, too; ``muted`` those who are not heard even in a discussion; ``hands``
     those who have raised theirs, in order. ``ends_at`` is when the bell is due, ``interactive`` whether linked
     classrooms send picture and sound.
     """
@@ -49,6 +50,7 @@ class LessonView:
     ends_at: str | None = None
     interactive: bool = True
     page: int | None = None
+    called: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class ParticipantView:
     The fair-floor meter: ``asked`` counts how often the teacher called on it, ``last_asked_at`` is when it got or lost
     the floor last, ``spoke_s`` how long it had it before; whoever has it speaks since then. A discussion, in which all
     have the floor, does not count. ``link`` and ``report`` are told to teachers, observers and the participant itself.
+    ``cut`` is who is not online and has not left either: nothing is heard from it.
     """
 
     id: str
@@ -101,6 +104,7 @@ class ParticipantView:
     last_asked_at: str | None = None
     link: LinkView | None = None
     report: ReportView | None = None
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

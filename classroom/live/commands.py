@@ -31,7 +31,7 @@ from classroom.messages import (
 from classroom.model import ClassroomError, LessonId, ParticipantId, Role
 
 if TYPE_CHECKING:
-    from classroom.live.lesson import Person
+    from classroom.live.participant import Person
     from classroom.live.service import LessonService
 
 logger = logging.getLogger(__name__)

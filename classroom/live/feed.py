@@ -50,6 +50,7 @@ class Feed:
 
     def __init__(self, snapshot: Callable[[], Snapshot], capacity: int = CAPACITY, kept: int = KEPT) -> None:
         self.stream = secrets.token_urlsafe(12)
+        self.silent = False  # nothing is heard from its client
         self._snapshot = snapshot
         self._capacity = capacity
         self._waiting: deque[Delta | Personal | Reply] = deque()

@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from classroom.live.floor import Floor
-from classroom.live.lesson import LiveLesson, Person
+from classroom.live.lesson import LiveLesson
+from classroom.live.participant import Person
 from classroom.model import LessonId, LessonState, ParticipantId, RecordingState, Role, parse_lesson_id
 
 if TYPE_CHECKING:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, overload
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from classroom.live.errors import UnknownParticipant
 from classroom.live.floor import Floor
+from classroom.live.instant import iso
 from classroom.live.link import is_news
+from classroom.live.participant import Participant, Published, Session
 from classroom.messages import (
     LessonChanged,
     LessonView,
@@ -27,6 +29,7 @@ from classroom.model import FloorMode, Label, LessonState, RecordingState, Role,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from classroom.live.participant import Person
     from classroom.model import LessonId, ParticipantId, Publication, PublicationId, SessionId
     from classroom.sfu.core.assignment import Direction
 
@@ -38,72 +41,6 @@ LONGEST_OVERRUN = timedelta(hours=3)  # devices stay as long as the lesson does,
 COMPANY = frozenset({Role.TEACHER, Role.CAPTURE, Role.CLASSROOM})  # whom a lesson is held for, or by
 BEHIND_STEP_S = 1.0  # so much further behind is worth telling
 UNNUMBERED = 0  # the feed of each connection gives a delta its own ``seq``
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who acts, as the token says it: a person, a room or a machine."""
-
-    id: ParticipantId
-    role: Role
-    name: str
-
-
-@dataclass(slots=True)
-class _Session:
-    publishing: bool
-    connected: bool = False
-
-
-@dataclass(slots=True)
-class _Participant:
-    person: Person
-    joined_at: datetime
-    last_seen_at: datetime
-    connections: int = 0  # open control WebSockets
-    sessions: dict[SessionId, _Session] = field(default_factory=dict)
-    link: LinkView | None = None
-    report: ReportView | None = None
-    shown: ParticipantView | None = None
-
-    @property
-    def online(self) -> bool:
-        return self.connections > 0 or any(session.connected for session in self.sessions.values())
-
-    def view(self, floor: Floor) -> ParticipantView:
-        connected = [session for session in self.sessions.values() if session.connected]
-        meter = floor.meter(self.person.id)
-        return ParticipantView(
-            id=self.person.id,
-            role=self.person.role,
-            name=self.person.name,
-            joined_at=iso(self.joined_at),
-            online=self.online,
-            publishing=any(session.publishing for session in connected),
-            receiving=any(not session.publishing for session in connected),
-            asked=meter.asked,
-            spoke_s=round(meter.spoke_s),
-            last_asked_at=iso(meter.last_asked_at),
-            link=self.link,
-            report=self.report,
-        )
-
-
-@dataclass(slots=True)
-class _Published:
-    publication: Publication
-    live: bool = True  # it was announced with its first packet
-
-    def view(self) -> PublicationView:
-        publication = self.publication
-        return PublicationView(
-            id=publication.id,
-            participant_id=publication.participant_id,
-            label=publication.label,
-            kind=publication.kind,
-            name=publication.name,
-            live=self.live,
-        )
 
 
 class LiveLesson:
@@ -137,8 +74,8 @@ class LiveLesson:
         self.interactive = True
         self.floor = floor or Floor()
         self.page = page
-        self._participants: dict[ParticipantId, _Participant] = {}
-        self._published: dict[PublicationId, _Published] = {}
+        self._participants: dict[ParticipantId, Participant] = {}
+        self._published: dict[PublicationId, Published] = {}
         self._company_at: datetime | None = None  # when somebody was last there whom the lesson is held for
         self._shown = self.view()
 
@@ -284,24 +221,36 @@ class LiveLesson:
         """A control connection of this person was opened."""
         participant = self._participant(person, wall)
         participant.connections += 1
+        participant.cut = False
         return self._seen(participant, wall)
 
     def expect(self, person: Person, joined_at: datetime, wall: datetime) -> None:
         """Somebody was in it when the server stopped, and will come back."""
-        self._participants[person.id] = _Participant(person, joined_at, wall)
+        self._participants[person.id] = Participant(person, joined_at, wall)
 
-    def leave(self, participant_id: ParticipantId, wall: datetime) -> list[Delta]:
-        """One of the control connections of this person is closed."""
+    def hear(self, participant_id: ParticipantId, wall: datetime, *, silent: bool) -> list[Delta]:
+        """One of the control connections of this person has fallen silent, or is heard again."""
+        participant = self._participants.get(participant_id)
+        if participant is None:
+            return []
+        participant.silent = max(0, participant.silent + (1 if silent else -1))
+        participant.cut = silent
+        return self._seen(participant, wall)
+
+    def leave(self, participant_id: ParticipantId, wall: datetime, *, silent: bool = False) -> list[Delta]:
+        """One of the control connections of this person is closed; ``silent``: nothing was heard on it any more."""
         participant = self._participants.get(participant_id)
         if participant is None or participant.connections == 0:
             return []
         participant.connections -= 1
+        participant.silent = max(0, participant.silent - silent)
+        participant.cut = silent
         return self._seen(participant, wall)
 
     def open_session(self, session: SessionId, person: Person, publishing: bool, wall: datetime) -> list[Delta]:
         """A WHIP or WHEP session of this person was accepted; its media is not connected yet."""
         participant = self._participant(person, wall)
-        participant.sessions[session] = _Session(publishing)
+        participant.sessions[session] = Session(publishing)
         return self._seen(participant, wall)
 
     def connect_session(
@@ -312,6 +261,7 @@ class LiveLesson:
         if participant is None or session not in participant.sessions:
             return []
         participant.sessions[session].connected = connected
+        participant.cut = not connected
         return self._seen(participant, wall)
 
     def close_session(self, session: SessionId, participant_id: ParticipantId, wall: datetime) -> list[Delta]:
@@ -376,7 +326,7 @@ class LiveLesson:
 
     def add_publication(self, publication: Publication) -> list[Delta]:
         """A track can be watched from now on."""
-        published = _Published(publication)
+        published = Published(publication)
         self._published[publication.id] = published
         return [PublicationChanged(UNNUMBERED, published.view()), *self._lesson_news()]
 
@@ -429,11 +379,12 @@ class LiveLesson:
             ends_at=iso(self.ends_at),
             interactive=self.interactive,
             page=self.page,
+            called=list(self.floor.given),
         )
 
     def participants(self) -> list[ParticipantView]:
         """Everybody, in the order in which they came."""
-        return [participant.view(self.floor) for participant in self._participants.values()]
+        return [self._view_of(participant) for participant in self._participants.values()]
 
     def publications(self) -> list[PublicationView]:
         """What can be watched."""
@@ -445,17 +396,17 @@ class LiveLesson:
 
     # --- inside ------------------------------------------------------------------------------------------------
 
-    def _participant(self, person: Person, wall: datetime) -> _Participant:
+    def _participant(self, person: Person, wall: datetime) -> Participant:
         participant = self._participants.get(person.id)
         if participant is None:
-            participant = self._participants[person.id] = _Participant(person, wall, wall)
+            participant = self._participants[person.id] = Participant(person, wall, wall)
             if person.role is Role.CLASSROOM:
                 self.floor.admit(person.id)
         elif person.name and person.name != participant.person.name:
             participant.person = person
         return participant
 
-    def _seen(self, participant: _Participant, wall: datetime) -> list[Delta]:
+    def _seen(self, participant: Participant, wall: datetime) -> list[Delta]:
         """Somebody came, went, or its media did."""
         participant.last_seen_at = wall
         if not participant.online:
@@ -464,13 +415,16 @@ class LiveLesson:
             self._company_at = wall
         return [*self._show([participant.person.id]), *self._lesson_news()]
 
+    def _view_of(self, participant: Participant) -> ParticipantView:
+        return participant.view(self.floor.meter(participant.person.id))
+
     def _floor_news(self, whose: Iterable[ParticipantId]) -> list[Delta]:
         return [*self._show(dict.fromkeys(whose)), *self._lesson_news()]
 
     def _show(self, whose: Iterable[ParticipantId]) -> list[Delta]:
         deltas: list[Delta] = []
         for participant in map(self._participants.get, whose):
-            if participant is not None and (view := participant.view(self.floor)) != participant.shown:
+            if participant is not None and (view := self._view_of(participant)) != participant.shown:
                 participant.shown = view
                 deltas.append(ParticipantChanged(UNNUMBERED, view))
         return deltas
@@ -483,16 +437,5 @@ class LiveLesson:
         return [LessonChanged(UNNUMBERED, view)]
 
 
-def _is_company(participant: _Participant) -> bool:
+def _is_company(participant: Participant) -> bool:
     return participant.online and participant.person.role in COMPANY
-
-
-@overload
-def iso(wall: datetime) -> str: ...
-@overload
-def iso(wall: None) -> None: ...
-def iso(wall: datetime | None) -> str | None:
-    """ISO 8601 in UTC with milliseconds; None stays None."""
-    if wall is None:
-        return None
-    return wall.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

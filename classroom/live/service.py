@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from classroom.live.errors import Busy, Draining, LessonEnded, NotYours, unknown_lesson
 from classroom.live.held import HeldLesson
+from classroom.live.instant import iso
 from classroom.live.journal import Entry, Journal, entry_of, lesson_of
-from classroom.live.lesson import DESERTED_AFTER, UNNUMBERED, Delta, LiveLesson, Person, iso
+from classroom.live.lesson import DESERTED_AFTER, UNNUMBERED, Delta, LiveLesson
 from classroom.live.link import links_of
 from classroom.messages import Note, SessionEnded, VolumeSet
 from classroom.model import ClassroomError, Label, LessonId, LessonState, ParticipantId, RecordingState, SessionId
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from classroom.live.feed import Feed
     from classroom.live.links import LinkMemory
+    from classroom.live.participant import Person
     from classroom.live.ports import MediaServer, Record
     from classroom.messages import ReportView
 
@@ -223,8 +225,15 @@ class LessonService:
             yield feed
         finally:
             held.streams.leave(feed, self._wall())
-            held.tell(held.lesson.leave(person.id, self._wall()))
+            held.tell(held.lesson.leave(person.id, self._wall(), silent=feed.silent))
             self._let_go(held)
+
+    def hear(self, lesson: LessonId, person: Person, feed: Feed, *, silent: bool) -> None:
+        """A control connection has fallen silent, or is heard again: whoever is on it is shown as cut off meanwhile."""
+        held = self._lessons.get(lesson)
+        if held is not None and feed.silent != silent:
+            held.streams.hear(feed, silent=silent)
+            held.tell(held.lesson.hear(person.id, self._wall(), silent=silent))
 
     # --- media sessions ----------------------------------------------------------------------------------------
 

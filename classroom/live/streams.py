@@ -14,7 +14,8 @@ from classroom.model import ParticipantId, Role
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from classroom.live.lesson import Delta, Person
+    from classroom.live.lesson import Delta
+    from classroom.live.participant import Person
     from classroom.messages import ParticipantView, Snapshot
 
 RESUME_FOR = timedelta(seconds=60)
@@ -77,12 +78,22 @@ class Streams:
         if client is None:
             return  # another has come
         client.left_at = wall
-        if not self._is_connected(client.person.id):
-            for message in feed.withdraw():
-                self._keep(client.person.id, message)
+        self._set_aside(feed, client.person.id)
         away = [f for f, c in self._clients.items() if c.left_at is not None and c.person.id == client.person.id]
         for oldest in away[:-MAX_AWAY]:
             del self._clients[oldest]
+
+    def hear(self, feed: Feed, *, silent: bool) -> None:
+        """Nothing is heard any more from the client of a feed, as if it were away, or something again."""
+        feed.silent = silent
+        client = self._clients.get(feed)
+        if client is None:
+            return  # another has come
+        if silent:
+            self._set_aside(feed, client.person.id)
+        else:
+            for message in self._kept.pop(client.person.id, ()):
+                feed.put(message)
 
     def forget_expired(self, wall: datetime) -> None:
         """Let go of the streams that nobody has come back for."""
@@ -117,10 +128,16 @@ class Streams:
         """Tell one participant; who is away gets notes and the volume on coming back."""
         if isinstance(message, SessionEnded) or self._is_connected(who):
             for feed, client in self._clients.items():
-                if client.person.id == who and (client.left_at is None or isinstance(message, SessionEnded)):
+                if client.person.id == who and (_is_there(feed, client) or isinstance(message, SessionEnded)):
                     feed.put(message)
         else:
             self._keep(who, message)
+
+    def _set_aside(self, feed: Feed, who: ParticipantId) -> None:
+        """Keep what waits for somebody alone, unless another connection of theirs is told it."""
+        if not self._is_connected(who):
+            for message in feed.withdraw():
+                self._keep(who, message)
 
     def _keep(self, who: ParticipantId, message: Note | VolumeSet) -> None:
         kept = self._kept.setdefault(who, deque(maxlen=MAX_KEPT))
@@ -130,7 +147,7 @@ class Streams:
         kept.append(message)
 
     def _is_connected(self, who: ParticipantId) -> bool:
-        return any(client.left_at is None and client.person.id == who for client in self._clients.values())
+        return any(client.person.id == who and _is_there(feed, client) for feed, client in self._clients.items())
 
     def _snapshot_for(self, person: Person) -> Snapshot:
         snapshot = self._snapshot(person.id)
@@ -155,6 +172,10 @@ class Streams:
 
 def _in_brief(view: ParticipantView) -> ParticipantView:
     return replace(view, link=None, report=None)
+
+
+def _is_there(feed: Feed, client: _Client) -> bool:
+    return client.left_at is None and not feed.silent
 
 
 def _has_expired(client: _Client, wall: datetime) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from classroom.catalogue.database import CatalogueUnavailable
 from classroom.catalogue.region.plans import PlanState
 from classroom.live.errors import UnknownLesson
-from classroom.live.lesson import iso
+from classroom.live.instant import iso
 from classroom.model import ClassroomError, LessonState
 from classroom.schoolday.agenda import NOT_HELD, Held, Moment, moment, next_change, role_of, rooms_of
 from classroom.schoolday.feed import DeviceFeed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from classroom.live.lesson import iso
+from classroom.live.instant import iso
 from classroom.model import DeviceKind
 from classroom.schoolday.agenda import state_of
 from classroom.schoolday.messages import AgendaLesson, ListenerView, MainRoomView, RoomRole

@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import Field
 
 from classroom.catalogue.accounts.accounts import AccountValues, Manager
-from classroom.live.lesson import iso
+from classroom.live.instant import iso
 from classroom.model import AccountRole
 from classroom.web.bodies import Body, Query, number_in, read_body, read_query
 from classroom.web.context import CONTEXT

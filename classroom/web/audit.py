@@ -12,7 +12,7 @@ from pydantic import Field
 
 from classroom.catalogue.accounts.audit import AuditQuery, Entry
 from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, Locked, UnknownPerson
-from classroom.live.lesson import iso
+from classroom.live.instant import iso
 from classroom.web.bodies import Query, read_query
 from classroom.web.context import CONTEXT
 from classroom.web.origin import address_of, network_of

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 
-from classroom.live.lesson import Person
+from classroom.live.participant import Person
 from classroom.model import ClassroomError, InvalidLessonId, Label, LessonId, ParticipantId, Role, parse_lesson_id
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from classroom.web.auth import Action, BadToken, Claims, Forbidden
 from classroom.web.context import CONTEXT, Context
 from classroom.web.crowd import OF_DEVICE, OF_PERSON, REPLACED, TOO_MANY
 from classroom.web.limits import HELLO_S, MAX_MESSAGE_BYTES, MESSAGES_BURST, MESSAGES_PER_S, Pace
+from classroom.web.line import Line
 from classroom.web.origin import network_of
 from classroom.web.problem import Refusal
 from classroom.web.wire import Wire, text_of
@@ -25,13 +26,12 @@ from classroom.web.wire import Wire, text_of
 if TYPE_CHECKING:
     from classroom.live.commands import Commands
     from classroom.live.feed import Feed
-    from classroom.live.lesson import Person
+    from classroom.live.participant import Person
     from classroom.messages import Command
     from classroom.model import LessonId
 
 logger = logging.getLogger(__name__)
 
-HEARTBEAT_S = 15.0  # a client that does not answer a WebSocket ping within half of it is gone
 MAX_COMMANDS = 8  # of one client at work; it is read on when one is done
 MAX_STRANGERS = 1000  # who are connected and have shown no token; they take nobody's place
 UNAUTHORIZED, FORBIDDEN, UNKNOWN_LESSON, NO_HELLO = 4401, 4403, 4404, 4408
@@ -66,16 +66,17 @@ async def control(request: web.Request) -> web.StreamResponse:
     strangers = request.app[STRANGERS]
     if len(sockets) - len(strangers) >= context.max_connections:
         raise live.Busy("连接已满，请稍后再试。 The server has as many connections as it may; try again later.")
-    socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=MAX_MESSAGE_BYTES)
+    socket = web.WebSocketResponse(autoping=False, max_msg_size=MAX_MESSAGE_BYTES)
     _make_room(strangers)
     sockets.add(socket)
     strangers[socket] = request.transport
     try:
         await socket.prepare(request)
         try:
-            claims, hello = await _greet(request, socket, context)
+            line = Line(socket, request.transport)
+            claims, hello = await _greet(request, line, context)
             strangers.pop(socket, None)
-            reason = await _serve(socket, request, context, claims, hello)
+            reason = await _serve(socket, line, request, context, claims, hello)
             if reason == _GAVE_WAY:
                 raise _Close(REPLACED, "busy", TOO_MANY)
             if reason is not None and reason != SUPERSEDED:  # who has come back elsewhere answers no closing
@@ -99,10 +100,10 @@ def _make_room(strangers: dict[web.WebSocketResponse, asyncio.Transport | None])
             transport.abort()
 
 
-async def _greet(request: web.Request, socket: web.WebSocketResponse, context: Context) -> tuple[Claims, Hello]:
+async def _greet(request: web.Request, line: Line, context: Context) -> tuple[Claims, Hello]:
     try:
         async with asyncio.timeout(HELLO_S):
-            hello = await _receive(socket)
+            hello = await _receive(line)
     except TimeoutError:
         raise _Close(NO_HELLO, "bad_message", "没有及时收到 hello。 No hello came in time.") from None
     except _BadMessage as error:
@@ -127,7 +128,7 @@ async def _greet(request: web.Request, socket: web.WebSocketResponse, context: C
 
 
 async def _serve(
-    socket: web.WebSocketResponse, request: web.Request, context: Context, claims: Claims, hello: Hello
+    socket: web.WebSocketResponse, line: Line, request: web.Request, context: Context, claims: Claims, hello: Hello
 ) -> str | None:
     """Until either side has enough; returns why the feed was closed, None when the client is gone."""
     person = claims.person(hello.name)
@@ -138,7 +139,8 @@ async def _serve(
     ):
         logger.info("lesson=%s control of %s %s", claims.lesson, claims.role, claims.participant)
         client = _Client(context.commands, claims.lesson, person, feed)
-        reader = asyncio.create_task(client.read(socket), name="control reader")
+        line.on_silence = lambda silent: context.service.hear(claims.lesson, person, feed, silent=silent)
+        reader = asyncio.create_task(client.read(line), name="control reader")
         writer = asyncio.create_task(_write(socket, request.app[WIRE], feed), name="control writer")
         try:
             await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
@@ -163,12 +165,12 @@ class _Client:
         self._waiting: set[asyncio.Task[None]] = set()
         self._pace = Pace(MESSAGES_PER_S, MESSAGES_BURST, asyncio.get_running_loop().time())
 
-    async def read(self, socket: web.WebSocketResponse) -> None:
+    async def read(self, line: Line) -> None:
         """Take messages until the client is gone."""
         while True:
             await asyncio.sleep(self._pace.wait_s(asyncio.get_running_loop().time()))
             try:
-                message = await _receive(socket)
+                message = await _receive(line)
             except _BadMessage as error:
                 self._feed.put(ErrorMessage("bad_message", str(error)))
                 continue
@@ -199,9 +201,11 @@ class _Client:
         self._feed.put(await self._commands.answer(self._lesson, self._person, command))
 
 
-async def _receive(socket: web.WebSocketResponse) -> ClientMessage | None:
+async def _receive(line: Line) -> ClientMessage | None:
     """The next message; None when the connection is closed. Raises _BadMessage."""
-    frame = await socket.receive()
+    frame = await line.receive()
+    if frame is None:
+        return None
     if frame.type is WSMsgType.BINARY:
         raise _BadMessage("只接受文本帧。 Messages are text frames.")
     if frame.type is not WSMsgType.TEXT:

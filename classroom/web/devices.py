@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from classroom.catalogue.accounts.credentials import new_credential
 from classroom.live import errors as live
-from classroom.live.lesson import iso
+from classroom.live.instant import iso
 from classroom.model import ParticipantId
 from classroom.schoolday.day import UnknownDevice
 from classroom.schoolday.feed import DeviceFeedClosed

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from classroom.catalogue.library import FACETS, MAX_PAGE_SIZE, LibraryItem, LibraryQuery, Sort
 from classroom.catalogue.metadata import DatedMetadata, Metadata, parse_metadata
 from classroom.catalogue.passages import storable
-from classroom.live.lesson import iso
+from classroom.live.instant import iso
 from classroom.model import LessonId, parse_lesson_id
 from classroom.web.context import CONTEXT, admit_editor, admit_operator, admit_reader, read_text
 from classroom.web.problem import Refusal

@@ -11,7 +11,7 @@ import segno
 from aiohttp import web
 from pydantic import Field
 
-from classroom.live.lesson import iso
+from classroom.live.instant import iso
 from classroom.model import DeviceKind
 from classroom.schoolday.pairing import PairingExpired, format_code, parse_code
 from classroom.web.bodies import Body, read_body

@@ -157,7 +157,8 @@ ROUTES: dict[tuple[str, str], Right] = {
 }
 
 _THINGS = (
-    "districts", "schools", "classrooms", "classes", "people", "terms", "calendar", "bells", "subscriptions", "timetable",
+    "districts", "schools", "classrooms", "classes", "people", "terms", "calendar", "bells", "subscriptions",
+    "timetable",
 )  # fmt: skip
 _WRITE = {
     "districts": Right.DISTRICTS_WRITE,

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from classroom.catalogue.region.plans import PlanState
 from classroom.catalogue.scope import EVERYTHING
-from classroom.live.lesson import iso
+from classroom.live.instant import iso
 from classroom.model import AccountRole, Role, parse_lesson_id
 from classroom.schoolday.admission import TOKEN_TTL_S, participant_of_account, role_of_account, role_of_device
 from classroom.schoolday.agenda import places_of

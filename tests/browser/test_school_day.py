@@ -246,7 +246,7 @@ async def a_network_fails_and_the_server_too(
         failing.line.pull()
         await until_phase(failing.page, "reconnecting")
     with times.of("until its tile says so"):
-        await expect(desk.tile(failing)).to_contain_text("掉线了", timeout=PATIENT_MS)
+        await expect(desk.tile(failing)).to_contain_text("断线了", timeout=PATIENT_MS)
     with times.of("plugged in again, until the lesson is back"):
         failing.line.plug_in()
         await until_in_lesson(failing)

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import time
 from datetime import timedelta
 
 import pytest
 from aiohttp import WSMsgType
 
+from classroom.web.control import OPEN_SOCKETS
 from tests.unit.web.running_node import make_offer, running
 
 
@@ -229,6 +231,63 @@ async def test_who_comes_back_hears_what_it_missed_and_nothing_twice(doors):
     heard = await third.hear_until_pong()
     assert heard[0]["type"] == "resumed"
     assert {m["type"] for m in heard[1:]} == {"participant_changed"}, "that it was away for a moment"
+
+
+async def test_who_falls_silent_is_shown_as_cut_off_until_something_is_heard(doors, monkeypatch):
+    monkeypatch.setattr("classroom.web.line.ASK_S", 0.2)
+    teacher, _ = await join(doors, "teacher")
+    await teacher.send(type="start_lesson", id="1")
+    east, snapshot = await join(doors, "classroom")
+    await hear_presence(teacher, snapshot["you"], online=True, cut=False)
+    # It reads nothing from here on: pings of the server are not answered, as on a cable that was pulled.
+    await hear_presence(teacher, snapshot["you"], online=False, cut=True)
+    await teacher.send(type="send_note", id="note", text="请检查网线", participant_id=snapshot["you"])
+    await teacher.hear("ack")
+    heard = await east.hear_until_pong()
+    await hear_presence(teacher, snapshot["you"], online=True, cut=False)
+    heard += await east.hear_until_pong()
+    assert [message["text"] for message in heard if message["type"] == "note"] == ["请检查网线"]
+    await east.socket.close()
+    await hear_presence(teacher, snapshot["you"], online=False, cut=False)
+
+
+async def test_a_connection_on_which_nothing_is_heard_for_long_is_given_up(doors, monkeypatch):
+    monkeypatch.setattr("classroom.web.line.ASK_S", 0.1)
+    teacher, _ = await join(doors, "teacher")
+    token = doors.token("classroom")
+    east, snapshot = await join(doors, token=token)
+    await hear_presence(teacher, snapshot["you"], online=False, cut=True)
+    async with asyncio.timeout(30):
+        while len(doors.client.app[OPEN_SOCKETS]) > 1:
+            await teacher.hear_until_pong()
+            await asyncio.sleep(0.05)
+    again = await knock(doors)
+    await again.send(type="hello", token=token, stream=east.stream, seq=east.seq)
+    assert (await again.hear_until_pong())[0]["type"] == "resumed"
+    await hear_presence(teacher, snapshot["you"], online=True, cut=False)
+
+
+async def test_a_server_that_was_held_up_itself_takes_nobody_for_silent(doors, monkeypatch):
+    monkeypatch.setattr("classroom.web.line.ASK_S", 0.2)
+    teacher, _ = await join(doors, "teacher")
+    east, _ = await join(doors, "classroom")
+    listening = asyncio.create_task(east.hear("note"))
+    await teacher.hear_until_pong()
+    time.sleep(2)  # noqa: ASYNC251 as a machine that does too much at once
+    async with asyncio.timeout(30):
+        for _ in range(10):
+            heard = await teacher.hear_until_pong()
+            assert [message for message in heard if message["type"] == "participant_changed"] == []
+            await asyncio.sleep(0.05)
+    listening.cancel()
+
+
+async def hear_presence(control: Control, who: str, *, online: bool, cut: bool) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            told = (await control.hear("participant_changed"))["participant"]
+            if told["id"] == who and (told["online"], told["cut"]) == (online, cut):
+                return
 
 
 async def test_after_a_minute_everything_is_told_anew(doors, monkeypatch):

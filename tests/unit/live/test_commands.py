@@ -6,7 +6,7 @@ import pytest
 
 from classroom.live.commands import MAY, Commands
 from classroom.live.errors import Draining
-from classroom.live.lesson import Person
+from classroom.live.participant import Person
 from classroom.messages import Ack, Command, EndLesson, StartLesson
 from classroom.model import LessonId, ParticipantId, Role
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from classroom.live.journal import Entry, Journal, entry_of, lesson_of
-from classroom.live.lesson import LiveLesson, Person
+from classroom.live.lesson import LiveLesson
+from classroom.live.participant import Person
 from classroom.model import FloorMode, LessonId, LessonState, ParticipantId, RecordingState, Role
 
 NOON = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from classroom.live.errors import UnknownParticipant
-from classroom.live.lesson import DESERTED_AFTER, FORGET_AFTER, LONGEST_OVERRUN, LiveLesson, Person
+from classroom.live.lesson import DESERTED_AFTER, FORGET_AFTER, LONGEST_OVERRUN, LiveLesson
+from classroom.live.participant import Person
 from classroom.messages import (
     LessonChanged,
     LinkView,
@@ -204,6 +205,44 @@ def test_who_comes_into_a_discussion_is_heard_and_who_goes_is_not():
     assert told.lesson.floor == [VILLAGE.id]
     _, told = live.leave(VILLAGE.id, NOON)
     assert told.lesson.floor == []
+
+
+def test_in_a_discussion_it_is_told_who_was_called_on_so_that_it_can_be_taken_back():
+    live = lesson()
+    live.start(NOON)
+    live.set_mode(FloorMode.DISCUSS)
+    live.join(VILLAGE, NOON)
+    told = live.call_on(VILLAGE.id, False, NOON)[-1]
+    assert (told.lesson.floor, told.lesson.called) == ([VILLAGE.id], [VILLAGE.id])
+    told = live.return_floor(VILLAGE.id, NOON)[-1]
+    assert (told.lesson.floor, told.lesson.called) == ([VILLAGE.id], []), "it goes on discussing"
+
+
+def test_who_is_heard_on_no_line_is_cut_off_and_has_not_left():
+    live = lesson()
+
+    def presence():
+        [view] = live.participants()
+        return view.online, view.cut
+
+    live.join(VILLAGE, NOON)
+    live.join(VILLAGE, NOON)  # it has come back in another connection; the first one is dead
+    live.hear(VILLAGE.id, NOON, silent=True)
+    assert presence() == (True, False)
+    live.hear(VILLAGE.id, NOON, silent=True)
+    assert presence() == (False, True)
+    live.leave(VILLAGE.id, NOON, silent=True)
+    live.hear(VILLAGE.id, NOON, silent=False)
+    assert presence() == (True, False)
+    live.open_session(UP, VILLAGE, True, NOON)
+    live.connect_session(UP, VILLAGE.id, NOON)
+    live.hear(VILLAGE.id, NOON, silent=True)
+    assert presence() == (True, False), "its media are heard: the other line is held up, not cut"
+    live.connect_session(UP, VILLAGE.id, NOON, connected=False)
+    assert presence() == (False, True)
+    live.join(VILLAGE, NOON)
+    live.leave(VILLAGE.id, NOON)
+    assert presence() == (False, False), "it has taken its leave"
 
 
 def test_the_end_gives_the_floor_back_and_the_next_start_forgets_it():

@@ -3,8 +3,9 @@
 import json
 from datetime import UTC, datetime
 
-from classroom.live.lesson import LiveLesson, Person
+from classroom.live.lesson import LiveLesson
 from classroom.live.minutes import Minutes
+from classroom.live.participant import Person
 from classroom.messages import ReportView
 from classroom.model import FloorMode, LessonId, ParticipantId, Role
 from classroom.recording.happenings import read_events

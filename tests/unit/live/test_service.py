@@ -9,8 +9,9 @@ import pytest
 from classroom.live.errors import LessonEnded, UnknownLesson
 from classroom.live.feed import FeedClosed
 from classroom.live.journal import Journal
-from classroom.live.lesson import DESERTED_AFTER, Person
+from classroom.live.lesson import DESERTED_AFTER
 from classroom.live.links import LinkMemory
+from classroom.live.participant import Person
 from classroom.live.service import KEEP_ENDED, LessonService, Owner
 from classroom.model import (
     Label,

@@ -10,7 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from classroom.live.lesson import LiveLesson, Person
+from classroom.live.lesson import LiveLesson
+from classroom.live.participant import Person
 from classroom.live.streams import MAX_AWAY, MAX_KEPT, RESUME_FOR, Streams
 from classroom.messages import LinkView, Note, Pong, ReportView, SessionEnded, VolumeSet
 from classroom.model import FloorMode, Label, LessonId, ParticipantId, Publication, PublicationId, Role, TrackKind
@@ -286,6 +287,25 @@ async def test_notes_and_the_latest_volume_wait_for_who_is_away(streams, lesson)
     east.leave(NOON)
     east.connect(NOON)
     assert await hear(east) == ["resumed"]
+
+
+async def test_notes_wait_for_who_is_silent_and_are_told_once(streams, lesson):
+    east = await join(streams, lesson, EAST)
+    streams.tell_one(EAST.id, Note(0, "unread", ""))
+    streams.hear(east.feed, silent=True)
+    streams.tell_one(EAST.id, Note(0, "unheard", ""))
+    assert await hear(east) == []
+    streams.hear(east.feed, silent=False)
+    assert await hear(east) == ["note", "note"]
+    streams.hear(east.feed, silent=True)
+    streams.tell_one(EAST.id, Note(0, "cut", ""))
+    former = east.feed
+    east.connect(NOON)  # it has come back in another connection before the first one was given up
+    assert await hear(east) == ["resumed", "note"]
+    streams.hear(former, silent=False)
+    streams.leave(former, NOON)
+    assert await hear(east) == []
+    assert east.notes == ["unread", "unheard", "cut"]
 
 
 async def test_classrooms_are_not_told_how_others_are(streams, lesson):

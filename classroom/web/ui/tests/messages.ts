@@ -25,6 +25,7 @@ export function lesson(fields: Partial<LessonView> = {}): LessonView {
     ends_at: null,
     interactive: true,
     page: null,
+    called: [],
     ...fields,
   };
 }
@@ -44,6 +45,7 @@ export function participant(id: string, fields: Partial<ParticipantView> = {}): 
     last_asked_at: null,
     link: null,
     report: null,
+    cut: false,
     ...fields,
   };
 }

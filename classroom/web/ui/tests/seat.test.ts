@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { isSender } from "../src/state/publisher";
-import { micArrives, roleOf } from "../src/terminal/seat";
+import { floorOf, micArrives, roleOf } from "../src/terminal/seat";
 import { lesson, participant, publication, snapshot } from "./messages";
 
 describe("the seat of a terminal", () => {
@@ -12,6 +12,15 @@ describe("the seat of a terminal", () => {
     expect(isSender(as("classroom", { state: "ended" }))).toBe(false);
     expect(isSender(as("capture"))).toBe(false);
     expect([roleOf(as("capture")), roleOf(null)]).toEqual(["capture", null]);
+  });
+
+  it("is called on in a discussion, too, in which all are heard", () => {
+    const asked = (fields: Parameters<typeof lesson>[0]) => floorOf(snapshot({ lesson: lesson(fields) }));
+    const mode = "discuss";
+    expect(asked({ floor: ["me"], called: ["me"] })).toEqual({ called: true, heard: true });
+    expect(asked({ mode, floor: ["me"] })).toEqual({ called: false, heard: true });
+    expect(asked({ mode, floor: ["me"], called: ["me"] })).toEqual({ called: true, heard: true });
+    expect(asked({ mode, muted: ["me"] })).toEqual({ called: false, heard: false });
   });
 
   it("is heard only if its own microphone arrives", () => {

@@ -46,19 +46,25 @@ describe("wallOf", () => {
 
   it("tells a terminal that is off from one that is coming, and one that was cut off", () => {
     const state = snapshot({
-      participants: [participant("device-3", { online: false }), participant("device-4")],
+      participants: [
+        participant("device-3", { online: false }),
+        participant("device-4"),
+        participant("device-5", { online: false, cut: true }),
+      ],
     });
     const planned = [
       listener(1, { online: false }),
       listener(2),
       listener(3, { online: false }),
       listener(4),
+      listener(5),
     ];
     expect(wallOf(state, planned, NOW_MS).map(({ presence }) => presence)).toEqual([
       "absent",
       "ready",
       "away",
       "here",
+      "cut",
     ]);
   });
 
@@ -85,27 +91,27 @@ describe("wallOf", () => {
   it("says of every microphone whether it is heard", () => {
     const micOf = (id: string) => publication(`mic of ${id}`, "mic", { participant_id: id });
     const ids = ["speaking", "muted", "listening", "none"];
-    const state = (mode: "listen" | "discuss", floor: string[]) =>
+    const state = (mode: "listen" | "discuss", floor: string[], called: string[]) =>
       snapshot({
-        lesson: lesson({ mode, floor, muted: ["muted"] }),
+        lesson: lesson({ mode, floor, called, muted: ["muted"] }),
         participants: ids.map((id) =>
           participant(id, { joined_at: `2026-11-23T01:3${ids.indexOf(id)}:00Z` }),
         ),
         publications: ids.slice(0, 3).map(micOf),
       });
-    const mics = (mode: "listen" | "discuss", floor: string[]) =>
-      wallOf(state(mode, floor), [], NOW_MS).map(({ mic, called }) => [mic, called]);
-    expect(mics("listen", ["speaking"])).toEqual([
+    const mics = (mode: "listen" | "discuss", floor: string[], called: string[]) =>
+      wallOf(state(mode, floor, called), [], NOW_MS).map(({ mic, called }) => [mic, called]);
+    expect(mics("listen", ["speaking"], ["speaking"])).toEqual([
       ["speaking", true],
       ["muted", false],
       ["listening", false],
       ["none", false],
     ]);
-    // In a discussion nobody has been called on: to press a tile then calls on it.
-    expect(mics("discuss", ["speaking", "listening"])).toEqual([
+    // In a discussion all have the floor; called on is who was pressed, and to press it again takes its picture back.
+    expect(mics("discuss", ["speaking", "listening"], ["listening"])).toEqual([
       ["open", false],
       ["muted", false],
-      ["open", false],
+      ["open", true],
       ["none", false],
     ]);
   });

@@ -5,8 +5,11 @@ import type { LessonSnapshot } from "../protocol/lesson_state";
 import type { LinkView, ParticipantView, PublicationView } from "../protocol/messages.gen";
 import { fairFloor, type FairFloor } from "./fair_floor";
 
-/** `absent`: its terminal is off. `ready`: switched on, not in the lesson yet. `here`: in it. `away`: was in it. */
-export type Presence = "absent" | "ready" | "here" | "away";
+/**
+ * `absent`: its terminal is off. `ready`: switched on, not in the lesson yet. `here`: in it. `away`: has left it.
+ * `cut`: was in it, and nothing is heard of it any more.
+ */
+export type Presence = "absent" | "ready" | "here" | "away" | "cut";
 
 /**
  * `speaking`: called on, everybody hears it. `open`: heard, as all are in a discussion. `muted`: by the teacher.
@@ -26,7 +29,7 @@ export interface Room {
   classroom: string;
   presence: Presence;
   children: number | null;
-  /** It has the floor. */
+  /** The teacher has called on it: it has the floor, and its picture is wanted. */
   called: boolean;
   mic: MicState;
   /** The name of the publication with its picture; null while it sends none. */
@@ -55,7 +58,7 @@ export function wallOf(
       key: guest.id,
       school: guest.name,
       classroom: "",
-      presence: guest.online ? ("here" as const) : ("away" as const),
+      presence: presenceOf(guest),
       children: guest.report?.children ?? null,
       faults: guest.report?.faults ?? [],
       participant: guest,
@@ -70,23 +73,22 @@ export function wallOf(
 }
 
 function plannedRoom(listener: ListenerView, participant: ParticipantView | null) {
-  const present: Presence = participant?.online
-    ? "here"
-    : participant !== null
-      ? "away"
-      : listener.online
-        ? "ready"
-        : "absent";
+  const outside: Presence = listener.online ? "ready" : "absent";
   return {
     key: `room-${listener.classroom_id}`,
     school: listener.school,
     classroom: listener.classroom,
-    presence: present,
+    presence: participant === null ? outside : presenceOf(participant),
     children: participant?.report?.children ?? listener.children,
     // What the terminal says in the lesson is newer than its self-test before it.
     faults: participant?.report?.faults ?? listener.faults,
     participant,
   };
+}
+
+function presenceOf({ online, cut }: ParticipantView): Presence {
+  if (online) return "here";
+  return cut ? "cut" : "away";
 }
 
 function byArrival(a: ParticipantView, b: ParticipantView): number {
@@ -101,7 +103,7 @@ function standing(participant: ParticipantView | null, state: LessonSnapshot | n
   }
   const own = state.publications.filter((p) => p.participant_id === participant.id);
   return {
-    called: state.lesson.floor.includes(participant.id) && state.lesson.mode === "listen",
+    called: state.lesson.called.includes(participant.id),
     mic: micState(participant, state, own),
     picture: own.find((p) => p.label === "camera")?.name ?? null,
     hand: state.lesson.hands.indexOf(participant.id) + 1,
@@ -147,7 +149,7 @@ export function wallShape(rooms: number): WallShape {
 export type Trouble = { fault: string } | { cause: string };
 
 export function troubleOf({ presence, faults, link }: Room): Trouble | null {
-  if (presence === "away" || presence === "absent") return null; // that is said anyway
+  if (presence !== "here" && presence !== "ready") return null; // that is said anyway
   const [fault] = faults;
   if (fault !== undefined) return { fault };
   return link !== null && link.word !== "good" ? { cause: link.cause } : null;

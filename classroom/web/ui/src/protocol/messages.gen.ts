@@ -28,6 +28,7 @@ export interface LessonView {
   ends_at: string | null;
   interactive: boolean;
   page: number | null;
+  called: string[];
 }
 
 export interface LinkView {
@@ -62,6 +63,7 @@ export interface ParticipantView {
   last_asked_at: string | null;
   link: LinkView | null;
   report: ReportView | null;
+  cut: boolean;
 }
 
 export interface PublicationView {

@@ -63,9 +63,9 @@ export interface Seat {
 /** Whether this lesson has given the word to `you`, in which way. */
 export function floorOf(state: LessonSnapshot | null): { called: boolean; heard: boolean } {
   if (state?.lesson.state !== "live") return { called: false, heard: false };
-  const { floor, muted, mode } = state.lesson;
-  const has = floor.includes(state.you);
-  return { called: has && mode === "listen", heard: has && !muted.includes(state.you) };
+  const { called, floor, muted } = state.lesson;
+  const heard = floor.includes(state.you) && !muted.includes(state.you);
+  return { called: called.includes(state.you), heard };
 }
 
 /**

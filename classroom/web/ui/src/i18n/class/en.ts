@@ -158,7 +158,8 @@ const en: ClassTexts = {
       here: "In class",
       absent: "Switched off",
       ready: "On, coming in",
-      away: "Cut off, waiting for it",
+      away: "Has left, waiting for it",
+      cut: "Cut off (network or power), waiting for it",
     },
     mic: {
       speaking: "Speaking",

@@ -136,7 +136,13 @@ export default {
     nobodyText: "教室的屏幕打开后会自动出现在这里",
     unnamed: "未命名",
     children: "{count} 人",
-    presence: { here: "在课堂", absent: "没有开机", ready: "已开机，正在进来", away: "掉线了，正在等它回来" },
+    presence: {
+      here: "在课堂",
+      absent: "没有开机",
+      ready: "已开机，正在进来",
+      away: "已离开，正在等它回来",
+      cut: "断线了：断网或停电，正在等它回来",
+    },
     mic: {
       speaking: "正在发言",
       open: "可以说话",
