@@ -30,8 +30,8 @@ class LessonView:
 
     ``programme`` names the publication that is shown as the programme, None for the main one; ``floor`` are the ids of
     the participants who are heard and seen by all, ``called`` those whom the teacher has called on, also in a
-    discussion, in which all others have the floor, too; ``muted`` those who are not heard even in a discussion; ``hands``
-    those who have raised theirs, in order. ``ends_at`` is when the bell is due, ``interactive`` whether linked
+    discussion, in which all others have the floor, too; ``muted`` those who are not heard even then; ``hands`` those
+    who have raised theirs, in order. ``ends_at`` is when the bell is due, ``interactive`` whether linked
     classrooms send picture and sound.
     """
 

@@ -117,6 +117,7 @@ class Commands:
             if person.role not in MAY[type(command)]:
                 raise MayNot(_ONLY_TEACHER)
             await self._carry_out(lesson, person, command)
+            await self._service.settle()  # what is acknowledged is not lost
         except ClassroomError as error:
             return ErrorMessage(_CODES.get(type(error), "internal"), str(error), command.id)
         except Exception:

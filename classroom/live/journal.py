@@ -11,17 +11,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from classroom.live.floor import Floor
-from classroom.live.lesson import LiveLesson
+from classroom.live.lesson import UNNUMBERED, LiveLesson
 from classroom.live.participant import Person
+from classroom.messages import Note, VolumeSet
 from classroom.model import LessonId, LessonState, ParticipantId, RecordingState, Role, parse_lesson_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+
+    from classroom.live.streams import Kept
 
 logger = logging.getLogger(__name__)
 
-WRITE_EVERY_S = 1.0  # at most, for what changes often; a start or an end is written at once
+WRITE_EVERY_S = 1.0  # at most, for what nobody waits for; what was commanded is written at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,10 @@ class Entry:
     page: int | None = None
     floor: dict[str, Any] = field(default_factory=lambda: Floor().saved())
     people: list[tuple[Person, datetime]] = field(default_factory=list)  # and when they joined
+    kept: dict[ParticipantId, list[Kept]] = field(default_factory=dict)  # for those who are away
 
 
-def entry_of(lesson: LiveLesson) -> Entry:
+def entry_of(lesson: LiveLesson, kept: Mapping[ParticipantId, Iterable[Kept]]) -> Entry:
     """What of a lesson is kept; of one that is not live not who was in it: it would begin anew, and there are many."""
     live = lesson.state is LessonState.LIVE
     return Entry(
@@ -58,6 +62,7 @@ def entry_of(lesson: LiveLesson) -> Entry:
         lesson.page,
         lesson.floor.saved() if live else Floor().saved(),
         lesson.people() if live else [],
+        {who: list(messages) for who, messages in kept.items()} if live else {},
     )
 
 
@@ -106,12 +111,16 @@ class Journal:
     async def save(self, entries: Callable[[], Iterable[Entry]]) -> None:
         """Write what ``entries`` gives when it is this write's turn; raises OSError."""
         async with self._lock:
-            self._changed = False
-            self._written_s = asyncio.get_running_loop().time()
-            # Put into words anew is only what has changed: beside one lesson that is live lie those of a week.
-            self._words = {entry.id: self._in_words(entry) for entry in entries()}
-            text = ",\n".join(text for _, text in self._words.values())
-            await asyncio.to_thread(self._write, f'{{"lessons": [\n{text}\n]}}\n')
+            await self._save(entries)
+
+    async def settle(self, entries: Callable[[], Iterable[Entry]]) -> None:
+        """Return when all that was to be saved by now is on disk. Who asks meanwhile shares the next write.
+
+        Raises OSError.
+        """
+        async with self._lock:  # a write that has begun is waited for: it may be the one
+            if self._changed:
+                await self._save(entries)
 
     def save_soon(self, entries: Callable[[], Iterable[Entry]]) -> None:
         """Write beside whatever else is done, at most every WRITE_EVERY_S. A disk that refuses is logged."""
@@ -136,6 +145,14 @@ class Journal:
             except OSError:
                 logger.exception("%s cannot be written; after a restart lessons go on as they were before", self._path)
 
+    async def _save(self, entries: Callable[[], Iterable[Entry]]) -> None:
+        self._changed = False
+        self._written_s = asyncio.get_running_loop().time()
+        # Put into words anew is only what has changed: beside one lesson that is live lie those of a week.
+        self._words = {entry.id: self._in_words(entry) for entry in entries()}
+        text = ",\n".join(text for _, text in self._words.values())
+        await asyncio.to_thread(self._write, f'{{"lessons": [\n{text}\n]}}\n')
+
     def _in_words(self, entry: Entry) -> tuple[Entry, str]:
         known = self._words.get(entry.id)
         if known is not None and known[0] == entry:
@@ -150,6 +167,11 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         part.replace(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)  # else a power cut may bring the former file back
+        finally:
+            os.close(folder)
 
 
 def _jsonable(value: object) -> str:
@@ -172,11 +194,18 @@ def _parse(item: dict[str, Any]) -> Entry:
         page=item.get("page"),
         floor=Floor.restored(item.get("floor") or Floor().saved()).saved(),
         people=[_person(person, joined_at) for person, joined_at in item.get("people", ())],
+        kept={ParticipantId(who): [_kept(one) for one in messages] for who, messages in item.get("kept", {}).items()},
     )
 
 
 def _person(item: dict[str, Any], joined_at: str) -> tuple[Person, datetime]:
     return Person(ParticipantId(item["id"]), Role(item["role"]), str(item["name"])), datetime.fromisoformat(joined_at)
+
+
+def _kept(item: dict[str, Any]) -> Kept:
+    if item["type"] == "note":
+        return Note(UNNUMBERED, str(item["text"]), str(item["at"]))
+    return VolumeSet(UNNUMBERED, int(item["volume"]))
 
 
 def _time(text: str | None) -> datetime | None:

@@ -102,6 +102,7 @@ class LessonService:
         for entry in await self._journal.load():
             lesson = lesson_of(entry, self._wall())
             held = self._hold(entry.id, lesson)
+            held.streams.keep(entry.kept)
             if entry.state is LessonState.LIVE:
                 logger.info("lesson=%s goes on", entry.id)
                 await held.open_media(resume=True)
@@ -124,8 +125,18 @@ class LessonService:
         live = [held for held in self._lessons.values() if held.lesson.state is LessonState.LIVE]
         await asyncio.gather(*(held.close_media("the server restarts", RecordingState.INTERRUPTED) for held in live))
         await self._journal.close()
-        await self._save()
+        await self.settle()
         await self._links.save()
+
+    async def settle(self) -> None:
+        """Wait until all that has happened by now survives the death of this process.
+
+        A disk that refuses is logged: the lesson goes on.
+        """
+        try:
+            await self._journal.settle(self._entries)
+        except OSError:
+            logger.exception("the list of live lessons cannot be written; they will not go on after a restart")
 
     # --- lessons -----------------------------------------------------------------------------------------------
 
@@ -183,12 +194,14 @@ class LessonService:
         people = [live.require(who) for who in (live.classrooms() if to is None else [to])]
         for person in people:
             held.streams.tell_one(person.id, Note(UNNUMBERED, text, iso(self._wall())))
+        self._journal.save_soon(self._entries)
         held.note("note", text=text, to=[] if to is None else [{"id": p.id, "name": p.name} for p in people])
 
     def set_volume(self, lesson: LessonId, who: ParticipantId, volume: int) -> None:
         """Tell a participant how loud to be, 0 to 100. Raises UnknownLesson, UnknownParticipant."""
         held = self._find(lesson)
         held.streams.tell_one(held.lesson.require(who).id, VolumeSet(UNNUMBERED, volume))
+        self._journal.save_soon(self._entries)
 
     async def note_recording(self, lesson: LessonId, state: RecordingState, detail: str | None) -> None:
         """Hear what became of the recording of a lesson after its end; one that is live or unknown is left alone."""
@@ -197,7 +210,7 @@ class LessonService:
             deltas = held.lesson.set_recording(state, detail)
             held.tell(deltas)
             if deltas:
-                await self._to_the_end(self._save())
+                await self._to_the_end(self.settle())
 
     def find(self, lesson: LessonId) -> LiveLesson:
         """A lesson that was opened; raises UnknownLesson."""
@@ -380,13 +393,13 @@ class LessonService:
                 held.tell(held.lesson.end(self._wall()))
                 logger.info("lesson=%s ended", held.lesson.id)
                 await held.close_media("the lesson has ended", RecordingState.COMPLETE)
-                await self._save()
+                await self.settle()
 
     async def _go_live(self, held: HeldLesson) -> None:
         held.tell(held.lesson.start(self._wall()))
         logger.info("lesson=%s started", held.lesson.id)
         await held.open_media(resume=False)
-        await self._save()
+        await self.settle()
 
     async def _reopen(self, held: HeldLesson) -> None:
         """Let media come again before anybody asks for it: the recording goes on, and nobody waits for it."""
@@ -397,16 +410,10 @@ class LessonService:
                 except ClassroomError as error:  # the next session opens it
                     logger.error("lesson=%s has no media: %s", held.lesson.id, error)
 
-    async def _save(self) -> None:
-        try:
-            await self._journal.save(self._entries)
-        except OSError:
-            logger.exception("the list of live lessons cannot be written; they will not go on after a restart")
-
     def _entries(self) -> Iterator[Entry]:
         for held in self._lessons.values():
             if held.lesson.state is not LessonState.PLANNED:
-                yield entry_of(held.lesson)
+                yield entry_of(held.lesson, held.streams.kept)
 
     # --- inside ------------------------------------------------------------------------------------------------
 

@@ -12,11 +12,13 @@ from classroom.messages import Note, ParticipantChanged, ParticipantLeft, Sessio
 from classroom.model import ParticipantId, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from classroom.live.lesson import Delta
     from classroom.live.participant import Person
     from classroom.messages import ParticipantView, Snapshot
+
+Kept = Note | VolumeSet  # what waits for who is away
 
 RESUME_FOR = timedelta(seconds=60)
 MAX_AWAY = 2  # streams that one participant may have left behind
@@ -43,7 +45,7 @@ class Streams:
         self._snapshot = snapshot
         self._sizes = (capacity, remembered)
         self._clients: dict[Feed, _Client] = {}
-        self._kept: dict[ParticipantId, deque[Note | VolumeSet]] = {}
+        self._kept: dict[ParticipantId, deque[Kept]] = {}
         self._brief: dict[ParticipantId, ParticipantView] = {}  # as last told
 
     @property
@@ -55,6 +57,15 @@ class Streams:
     def watched(self) -> bool:
         """Whether anybody is told how the links are."""
         return any(c.left_at is None and c.person.role in _WHOLE for c in self._clients.values())
+
+    @property
+    def kept(self) -> Mapping[ParticipantId, Iterable[Kept]]:
+        """What waits for those who are away."""
+        return self._kept
+
+    def keep(self, kept: Mapping[ParticipantId, Iterable[Kept]]) -> None:
+        """Go on keeping what the server kept before it was started again."""
+        self._kept = {who: deque(messages, MAX_KEPT) for who, messages in kept.items()}
 
     def open(self, person: Person, stream: str | None, seq: int, wall: datetime) -> Feed:
         """The feed of a new connection: goes on after ``seq`` in that stream, if it is known and this person's."""
@@ -124,7 +135,7 @@ class Streams:
                 elif brief is not None:
                     feed.put(brief)
 
-    def tell_one(self, who: ParticipantId, message: Note | VolumeSet | SessionEnded) -> None:
+    def tell_one(self, who: ParticipantId, message: Kept | SessionEnded) -> None:
         """Tell one participant; who is away gets notes and the volume on coming back."""
         if isinstance(message, SessionEnded) or self._is_connected(who):
             for feed, client in self._clients.items():
@@ -139,7 +150,7 @@ class Streams:
             for message in feed.withdraw():
                 self._keep(who, message)
 
-    def _keep(self, who: ParticipantId, message: Note | VolumeSet) -> None:
+    def _keep(self, who: ParticipantId, message: Kept) -> None:
         kept = self._kept.setdefault(who, deque(maxlen=MAX_KEPT))
         if isinstance(message, VolumeSet):
             for former in [former for former in kept if isinstance(former, VolumeSet)]:

@@ -48,12 +48,12 @@ async def test_lesson_floor_and_hands_survive_kill_9(tmp_path):
         await teacher.command("call_on", participant_id=east_id)
         await west.command("raise_hand", raised=True)
         await teacher.command("mute", participant_id=west_id, muted=True)
+        await west.socket.close()
+        while (await teacher.hear("participant_changed"))["participant"]["online"]:
+            pass
+        await teacher.command("send_note", text="请检查麦克风", participant_id=west_id)
         await teacher.command("turn_page", page=7)
-        journal = server.folder / ".state" / "lessons.json"
-        async with asyncio.timeout(10):
-            while '"page": 7' not in await asyncio.to_thread(journal.read_text):
-                await asyncio.sleep(0.05)
-        await server.kill()
+        await server.kill()  # at once: what was acknowledged is not lost
         await server.start()
         snapshot = await teacher.join()
         lesson = snapshot["lesson"]
@@ -65,6 +65,8 @@ async def test_lesson_floor_and_hands_survive_kill_9(tmp_path):
         assert told["lesson"]["floor"] == [east_id]
         while not (await teacher.hear("participant_changed"))["participant"]["online"]:
             pass
+        await west.join()
+        assert (await west.hear("note"))["text"] == "请检查麦克风"
         await east.command("return_floor")
         await teacher.command("end_lesson")
         for follower in (teacher, east, west):
@@ -78,3 +80,22 @@ async def test_lesson_floor_and_hands_survive_kill_9(tmp_path):
         ("floor", None),
         ("hand", False),
     ]
+
+
+async def test_whatever_was_acknowledged_a_moment_before_kill_9_is_there_afterwards(tmp_path):
+    async with serving(tmp_path / "data") as server, ClientSession() as http:
+        teacher = Follower(server, await server.token("teacher", "王老师"), http)
+        room = Follower(server, await server.token("classroom", "大足二小"), http)
+        await teacher.join()
+        room_id = (await room.join())["you"]
+        await teacher.command("start_lesson")
+        for page in range(1, 4):
+            await room.command("raise_hand", raised=page % 2 == 1)
+            await teacher.command("turn_page", page=page)
+            await server.kill()
+            await server.start()
+            lesson = (await teacher.join())["lesson"]
+            assert (lesson["page"], lesson["hands"]) == (page, [room_id] if page % 2 == 1 else [])
+            await room.join()
+        for follower in (teacher, room):
+            await follower.socket.close()

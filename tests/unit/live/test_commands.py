@@ -31,6 +31,9 @@ class Service:
 
     start = end
 
+    async def settle(self) -> None:
+        """Nothing here is to be kept."""
+
 
 @pytest.fixture
 async def service():

@@ -11,6 +11,7 @@ import pytest
 from classroom.live.journal import Entry, Journal, entry_of, lesson_of
 from classroom.live.lesson import LiveLesson
 from classroom.live.participant import Person
+from classroom.messages import Note, VolumeSet
 from classroom.model import FloorMode, LessonId, LessonState, ParticipantId, RecordingState, Role
 
 NOON = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
@@ -77,7 +78,7 @@ async def test_a_lesson_comes_back_with_floor_people_and_plan(tmp_path):
     live.mute(None, True, NOON)
     live.mute(east.id, False, NOON)
     live.turn_page(7)
-    await Journal(tmp_path / "lessons.json").save(lambda: [entry_of(live)])
+    await Journal(tmp_path / "lessons.json").save(lambda: [entry_of(live, {})])
     [entry] = await Journal(tmp_path / "lessons.json").load()
     restored = lesson_of(entry, NOON)
     for person in (east, west):
@@ -85,6 +86,41 @@ async def test_a_lesson_comes_back_with_floor_people_and_plan(tmp_path):
     assert restored.view() == live.view()
     assert restored.participants() == live.participants()
     assert restored.participants()[0].asked == 1
+
+
+async def test_notes_and_volumes_for_those_who_are_away_are_kept(tmp_path):
+    live = LiveLesson(LessonId("maths"))
+    live.start(NOON)
+    kept = {ParticipantId("east"): [Note(0, "请检查麦克风", "2026-09-01T12:00:00.000Z"), VolumeSet(0, 40)]}
+    await Journal(tmp_path / "lessons.json").save(lambda: [entry_of(live, kept)])
+    [entry] = await Journal(tmp_path / "lessons.json").load()
+    assert entry.kept == kept
+    live.end(NOON)
+    assert entry_of(live, kept).kept == {}, "nobody needs it any more"
+
+
+async def test_those_who_wait_for_the_disk_together_share_a_write(tmp_path):
+    journal = Journal(tmp_path / "lessons.json")
+    writes: list[int] = []
+    live = LiveLesson(LessonId("maths"))
+    live.start(NOON)
+
+    def entries():
+        writes.append(live.page)
+        return [entry_of(live, {})]
+
+    async def turn(page: int) -> None:
+        live.turn_page(page)
+        journal.save_soon(entries)
+        await journal.settle(entries)
+        assert writes[-1] >= page
+
+    await asyncio.gather(*(turn(page) for page in range(1, 51)))
+    assert f'"page": {live.page}' in await asyncio.to_thread(written_text, tmp_path)
+    assert len(writes) <= 3
+    await journal.settle(entries)
+    assert len(writes) <= 3, "nothing has changed since"
+    await journal.close()
 
 
 async def test_what_changes_often_is_written_at_most_once_a_second_and_the_last_of_it_surely(tmp_path, monkeypatch):
@@ -96,7 +132,7 @@ async def test_what_changes_often_is_written_at_most_once_a_second_and_the_last_
 
     def entries():
         written.append(live.page)
-        return [entry_of(live)]
+        return [entry_of(live, {})]
 
     loop = asyncio.get_running_loop()
     began_s = loop.time()
@@ -166,6 +202,6 @@ def test_of_a_lesson_that_has_ended_little_is_kept():
         live.join(person, NOON)
         live.call_on(person.id, False, NOON)
     live.end(NOON)
-    entry = entry_of(live)
+    entry = entry_of(live, {})
     assert (entry.people, entry.floor["meters"]) == ([], {})
     assert lesson_of(entry, NOON).state is LessonState.ENDED
