@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.browser.narrow import narrow_link
 from tests.browser.terminals import kiosk, paired, school_day, teaching
 from tests.browser.test_lesson import SAMPLE, until_moving, until_phase
 from tests.browser.test_paths import change_answer, through, without
-from tests.integration.test_sfu_hostile import Nat
 from tests.running import LESSON, capturing, serving
 
 if TYPE_CHECKING:
@@ -229,25 +229,8 @@ async def test_a_terminal_that_is_switched_on_before_its_server_shows_its_own_wo
 
 
 async def test_a_weak_link_is_told_beside_the_slides(tmp_path: Path) -> None:
-    class Narrow(Nat):
-        """Takes some 200 kbit/s to the client, a little at once; what is more is dropped."""
-
-        RATE_BPS, BURST_BYTES = 200_000, 8_000
-        narrow = False
-        tokens, refilled_s = float(BURST_BYTES), 0.0
-
-        def from_server(self, data: bytes) -> None:
-            now_s = time.monotonic()
-            self.tokens = min(self.BURST_BYTES, self.tokens + (now_s - self.refilled_s) * self.RATE_BPS / 8)
-            self.refilled_s = now_s
-            if self.narrow and self.tokens < len(data):
-                return
-            self.tokens -= len(data)
-            super().from_server(data)
-
     async with serving(tmp_path) as server, kiosk() as browser, capturing(server, *SAMPLE):
-        nat = Narrow(("127.0.0.1", server.media_port))
-        await nat.open()
+        nat = await narrow_link(server)
         page = await browser.new_page(viewport=SCREEN)
         await page.route(
             "**/whep/**", lambda route: change_answer(route, lambda lines: without("tcp")(through(nat)(lines)))
