@@ -28,7 +28,7 @@ _NAMES = {
     "camera": "摄像机 camera",
     "slides": "课件画面 slides",
     "microphone": "话筒 microphone",
-    "loudspeaker": "扬声器 loudspeaker",
+    "loudspeaker": "音箱 loudspeaker",
     "link": "网络 network",
 }
 

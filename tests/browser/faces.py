@@ -93,7 +93,7 @@ async def days(place: Place, browser: Browser) -> Faces:
             await page.goto(place.server.url)
             await page.locator(shown).first.wait_for()
             yield face, page
-            if login == "luosang":
+            if login == "zhangwei":
                 await page.get_by_role("button", name="临时上课").click()
                 await page.locator(".extra [aria-pressed]").first.wait_for()
                 yield "an extra lesson", page
@@ -210,7 +210,7 @@ async def terminals(place: Place, browser: Browser) -> Faces:
         yield "4 live", page
         await page.keyboard.press("Space")
         await page.wait_for_selector('[data-hand][aria-pressed="true"]')
-        await teacher.command("send_note", text="请山坪小学检查麦克风，再把音量调大一点，谢谢", participant_id=device)
+        await teacher.command("send_note", text="请山坪小学检查话筒，再把音量调大一点，谢谢", participant_id=device)
         await page.wait_for_selector('[data-strip="note"]')
         yield "4 live, hand up and a note", page
         await teacher.command("call_on", participant_id=device)

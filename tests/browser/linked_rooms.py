@@ -55,17 +55,26 @@ _ENTER = f"""async ([lesson, room, token]) => {{
   [canvas.width, canvas.height] = [480, 270];
   ({_DRAW})(canvas, room);
   const picture = canvas.captureStream(5).getVideoTracks()[0];
-  const sound = new AudioContext().createMediaStreamDestination().stream.getAudioTracks()[0];
-  const pc = new RTCPeerConnection(), labels = ["camera", "mic"];
-  pc.addTransceiver(picture, {{ direction: "sendonly" }});
-  pc.addTransceiver(sound, {{ direction: "sendonly" }});
-  await pc.setLocalDescription();
-  const body = pc.localDescription.sdp.replace(/a=mid:.*\\r\\n/g, line => line + `a=label:${{labels.shift()}}\\r\\n`);
-  const headers = {{ "Content-Type": "application/sdp", Authorization: `Bearer ${{token}}` }};
-  const answer = await fetch(`/whip/${{lesson}}`, {{ method: "POST", body, headers }});
-  await pc.setRemoteDescription({{ type: "answer", sdp: await answer.text() }});
+  const audio = new AudioContext(), tone = audio.createOscillator(), out = audio.createMediaStreamDestination();
+  tone.connect(out);
+  tone.start();
+  const connect = async (door, tracks, direction, labels) => {{
+    const pc = new RTCPeerConnection();
+    for (const track of tracks) pc.addTransceiver(track, {{ direction }});
+    await pc.setLocalDescription();
+    const label = line => line + `a=label:${{labels.shift()}}\\r\\n`;
+    const body = pc.localDescription.sdp.replace(/a=mid:.*\\r\\n/g, label);
+    const headers = {{ "Content-Type": "application/sdp", Authorization: `Bearer ${{token}}` }};
+    const answer = await fetch(`/${{door}}/${{lesson}}`, {{ method: "POST", body, headers }});
+    await pc.setRemoteDescription({{ type: "answer", sdp: await answer.text() }});
+    return pc;
+  }};
+  const ways = [
+    await connect("whip", [picture, out.stream.getAudioTracks()[0]], "sendonly", ["camera", "mic"]),
+    await connect("whep", ["audio"], "recvonly", ["mic"]),
+  ];
   const socket = new WebSocket(`ws://${{location.host}}/ws/${{lesson}}`);
-  window.rooms = {{ ...window.rooms, [room]: {{ pc, socket }} }};
+  window.rooms = {{ ...window.rooms, [room]: {{ ways, socket }} }};
   await new Promise(resolve => {{
     socket.onmessage = resolve;
     socket.onopen = () => socket.send(JSON.stringify({{ type: "hello", token, name: "" }}));
@@ -103,4 +112,4 @@ class LinkedRooms:
 
     async def leave(self, room: int) -> None:
         """As one whose plug was pulled."""
-        await self._page.evaluate("room => { rooms[room].pc.close(); rooms[room].socket.close(); }", room)
+        await self._page.evaluate("room => [...rooms[room].ways, rooms[room].socket].forEach(way => way.close())", room)

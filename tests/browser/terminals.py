@@ -130,4 +130,15 @@ async def teaching(server: Server) -> AsyncIterator[Teacher]:
         await socket.send_json({"type": "hello", "token": token})
         teacher = Teacher(socket)
         await teacher.until(lambda teacher: bool(teacher.lesson))
-        yield teacher
+        alive = asyncio.create_task(_stay(socket))
+        try:
+            yield teacher
+        finally:
+            alive.cancel()
+
+
+async def _stay(socket: ClientWebSocketResponse) -> None:
+    """Say that somebody is there, as a page does, while nothing else is said."""
+    while True:
+        await asyncio.sleep(5)
+        await socket.send_json({"type": "ping"})

@@ -121,8 +121,8 @@ async def test_the_teacher_starts_calls_on_and_ends(tmp_path: Path) -> None:
 
         # A word to one classroom, which the other does not get.
         await teacher.locator(f'[data-room="{village.id}"] .more').click()
-        await teacher.get_by_role("button", name="请检查麦克风").click()
-        assert (await village.until_told("note"))["text"] == "请检查麦克风"
+        await teacher.get_by_role("button", name="请检查话筒").click()
+        assert (await village.until_told("note"))["text"] == "请检查话筒"
         assert not await hamlet.page.evaluate("window.told.some(message => message.type === 'note')")
         await expect(teacher.locator(".said")).to_contain_text("山坪小学")
 

@@ -123,8 +123,8 @@ async def test_a_terminal_from_its_pairing_to_the_end_of_its_lesson(tmp_path: Pa
                 await teacher.command("mute", participant_id=you, muted=True)
                 await page.wait_for_selector('[data-mic="off"]')
 
-                await teacher.command("send_note", text="请山坪小学检查麦克风", participant_id=you)
-                await page.get_by_text("请山坪小学检查麦克风").wait_for()
+                await teacher.command("send_note", text="请山坪小学检查话筒", participant_id=you)
+                await page.get_by_text("请山坪小学检查话筒").wait_for()
                 await nothing_upon_the_slides(page)
 
                 await teacher.command("set_volume", participant_id=you, volume=35)

@@ -13,6 +13,7 @@ from classroom.config import load_settings
 from classroom.web.auth import issue_operator_token
 from classroom.web.secret import secret_of
 from tests.browser import faces
+from tests.browser.operable import TARGET_PX, lost_by_tab, small_targets
 from tests.browser.terminals import kiosk
 from tests.browser.wcag import violations
 from tests.browser.wide_district import wide_district
@@ -26,28 +27,31 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
-async def found_on(shown: Faces) -> list[str]:
-    """What breaks a rule on any of these, with the face and the look in which it does."""
+async def found_on(shown: Faces, least_px: float = 0) -> list[str]:
+    """What breaks a rule on any of these, is smaller than a target may be, or out of the reach of Tab."""
     found: list[str] = []
     async for face, page in shown:
         async for look in faces.looks(page):
-            found += [f"{face} ({look}): {violation}" for violation in await violations(page)]
+            wrong = await violations(page) + (await small_targets(page, least_px) if least_px else [])
+            found += [f"{face} ({look}): {each}" for each in wrong]
+        if await page.locator('[role="menu"]:visible').count() == 0:  # which Tab closes
+            found += [f"{face}: {each}" for each in await lost_by_tab(page)]
     return found
 
 
 async def test_the_doors(tmp_path: Path) -> None:
     async with wide_district(tmp_path) as place, chromium() as browser:
-        assert await found_on(faces.doors(place, browser)) == []
+        assert await found_on(faces.doors(place, browser), TARGET_PX) == []
 
 
 async def test_the_day(tmp_path: Path) -> None:
     async with wide_district(tmp_path) as place, chromium() as browser:
-        assert await found_on(faces.days(place, browser)) == []
+        assert await found_on(faces.days(place, browser), TARGET_PX) == []
 
 
 async def test_the_class_page(tmp_path: Path) -> None:
     async with wide_district(tmp_path) as place, chromium() as browser:
-        assert await found_on(faces.lessons(place, browser)) == []
+        assert await found_on(faces.lessons(place, browser), TARGET_PX) == []
 
 
 async def test_the_terminal(tmp_path: Path) -> None:

@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 AXE = Path(__file__).parents[1] / "clients/node_modules/axe-core/axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
 # What moves is looked at when it has come to rest: text that is half faded in has no contrast.
-AT_REST = """() => Promise.allSettled(
-  document.getAnimations().filter(({ effect }) => effect.getComputedTiming().iterations < 100)
-    .map(animation => animation.finished))"""
+AT_REST = """async () => {
+  const frame = () => new Promise(requestAnimationFrame);
+  await frame();
+  const ends = ({ effect }) => effect.getComputedTiming().iterations !== Infinity;
+  await Promise.allSettled(document.getAnimations().filter(ends).map(animation => animation.finished));
+  await frame();
+}"""
 RUN = "async tags => (await axe.run(document, { runOnly: tags, resultTypes: ['violations'] })).violations"
 
 

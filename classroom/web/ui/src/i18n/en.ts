@@ -3,7 +3,7 @@ import type { Texts } from "./index";
 const en: Texts = {
   product: "Lianti Classroom",
   tagline: "One lesson, many classrooms",
-  language: { label: "Language", other: "中文" },
+  language: { other: "中文" },
   title: {
     home: "Lianti Classroom",
     class: "Class",
@@ -68,8 +68,6 @@ const en: Texts = {
       title: "Library",
       text: "Every lesson that was recorded: slides and teacher side by side, in sync.",
     },
-    token:
-      "Every address carries a token, as in {address}. {command} prints the three complete addresses; an operator makes others with {token}.",
   },
   missing: {
     title: "No lesson here",

@@ -1,7 +1,7 @@
 export default {
   product: "联体课堂",
   tagline: "一堂课，许多教室",
-  language: { label: "语言", other: "English" },
+  language: { other: "English" },
   title: {
     home: "联体课堂",
     class: "上课",
@@ -54,8 +54,6 @@ export default {
     signIn: { title: "登录", text: "老师看今天的课，一键上课；管理员看各校的情况。" },
     terminal: { title: "听讲终端", text: "村小教室的大屏幕打开这一页，会自己进入课堂。" },
     library: { title: "课程库", text: "录下的每一堂课：课件和老师并排回看，声画同步。" },
-    token:
-      "每个地址都带着令牌，形如 {address}。运行 {command} 时会打印三个完整的地址；管理员也可以用 {token} 生成。",
   },
   missing: { title: "这里没有课", text: "这个地址不存在。请核对一下，或者回到首页。", home: "回到首页" },
   noToken: {

@@ -32,7 +32,7 @@ const en: TerminalTexts = {
       waiting: "Waiting for the teacher to start",
       late: "The teacher will be here in a moment",
       ready: "Everything is ready",
-      faults: "{count} faults, see on the right",
+      faults: "No faults | 1 fault, see on the right | {count} faults, see on the right",
       testSound: "Test sound",
       testingSound: "Playing a chime…",
       preview: "Our picture",
