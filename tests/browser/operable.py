@@ -59,9 +59,27 @@ _END = f"""() => {{
 }}"""
 
 
+# What the last row of a class must read, 8 m away, and what an adult may: shares of the screen's height.
+CHILDREN, ADULTS = 1 / 25, 1 / 40
+CHILDREN_READ = """.lesson h1, .time, .mic b, .hand b, .strip p:first-child, .headline, .standby h1, .verdict,
+  .closing h1, .closing .text, .next h2, .next .left, .code"""
+_TINY = f"""([children, adults, selector]) => [...document.querySelectorAll("body *")]
+  .filter(one => [...one.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim() !== ""))
+  .filter(one => one.checkVisibility({{ opacityProperty: true, visibilityProperty: true }}))
+  .filter(one => one.getBoundingClientRect().width > 1 && !one.closest(".language, .visually-hidden"))
+  .map(one => [one, parseFloat(getComputedStyle(one).fontSize) / innerHeight])
+  .filter(([one, share]) => share < (one.matches(selector) ? children : adults) - 1e-3)
+  .map(([one, share]) => `only ${{(share * 100).toFixed(1)}} % of the height: ${{({_TOLD})(one)}}`)"""
+
+
 async def small_targets(page: Page, least_px: float = TARGET_PX) -> list[str]:
     """What is offered to a finger and is smaller than it should be, in words."""
     return list(await page.evaluate(_SMALL, least_px))
+
+
+async def unreadable_from_afar(page: Page) -> list[str]:
+    """What stands too small on a screen in a classroom, in words."""
+    return list(await page.evaluate(_TINY, [CHILDREN, ADULTS, CHILDREN_READ]))
 
 
 async def lost_by_tab(page: Page) -> list[str]:

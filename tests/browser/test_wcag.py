@@ -13,7 +13,7 @@ from classroom.config import load_settings
 from classroom.web.auth import issue_operator_token
 from classroom.web.secret import secret_of
 from tests.browser import faces
-from tests.browser.operable import TARGET_PX, lost_by_tab, small_targets
+from tests.browser.operable import TARGET_PX, lost_by_tab, small_targets, unreadable_from_afar
 from tests.browser.terminals import kiosk
 from tests.browser.wcag import violations
 from tests.browser.wide_district import wide_district
@@ -33,6 +33,7 @@ async def found_on(shown: Faces, least_px: float = 0) -> list[str]:
     async for face, page in shown:
         async for look in faces.looks(page):
             wrong = await violations(page) + (await small_targets(page, least_px) if least_px else [])
+            wrong += await unreadable_from_afar(page) if await page.locator(".terminal").count() else []
             found += [f"{face} ({look}): {each}" for each in wrong]
         if await page.locator('[role="menu"]:visible').count() == 0:  # which Tab closes
             found += [f"{face}: {each}" for each in await lost_by_tab(page)]

@@ -27,11 +27,11 @@ const en: Texts = {
   refused: {
     unauthorized: {
       title: "This address is no longer valid",
-      text: "The token in the address is wrong or has expired. Ask your operator for a new address and open that.",
+      text: "The address is wrong or has expired. Ask your operator for a new one and open that.",
     },
     forbidden: {
       title: "This address cannot be used here",
-      text: "The token belongs to another lesson or may not do this. Please check the address.",
+      text: "The address belongs to another lesson or may not do this. Please check it.",
     },
     unknown_lesson: {
       title: "Lesson not found",
@@ -75,7 +75,7 @@ const en: Texts = {
     home: "Start page",
   },
   noToken: {
-    title: "The address lacks its token",
+    title: "The address is not complete",
     text: "Please open the complete address that your operator gave you; it ends with {sample}.",
   },
   terminal: {

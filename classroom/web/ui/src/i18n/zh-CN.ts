@@ -25,11 +25,11 @@ export default {
   refused: {
     unauthorized: {
       title: "这个地址已经失效",
-      text: "地址里的令牌不对，或者已经过期。请向管理员要一个新地址，重新打开。",
+      text: "这个地址不对，或者已经过期。请向管理员要一个新地址，重新打开。",
     },
     forbidden: {
       title: "这个地址不能用在这里",
-      text: "地址里的令牌属于另一堂课，或者没有这个权限。请核对地址。",
+      text: "这个地址是另一堂课的，或者没有这个权限。请核对地址。",
     },
     unknown_lesson: { title: "没有找到这堂课", text: "服务器上没有这堂课。请核对地址，或等老师开课。" },
     replaced: {
@@ -57,7 +57,7 @@ export default {
   },
   missing: { title: "这里没有课", text: "这个地址不存在。请核对一下，或者回到首页。", home: "回到首页" },
   noToken: {
-    title: "地址里缺少令牌",
+    title: "这个地址不完整",
     text: "请用管理员给的完整地址打开，地址末尾应该有 {sample}。",
   },
   terminal: {
