@@ -10,7 +10,7 @@ from classroom.model import Label, ParticipantId, SlotWish
 from classroom.sfu.core.assignment import Direction
 from classroom.sfu.core.events import PublicationAdded
 from tests.sim.netem import Conditions
-from tests.sim.publisher import camera, layers, mic
+from tests.sim.publisher import Publisher, camera, layers, mic
 from tests.sim.world import World, check_numbers
 
 LINK = Conditions(delay_s=0.04, rate_bps=4e6, queue_bytes=60_000)
@@ -59,6 +59,65 @@ def test_the_new_programme_is_seen_in_300_ms(seed, gop):
     assert shown.conflicts == [] and receiver.plis == 0
     settled = shown.decodable()
     assert max(after.arrived_s - before.arrived_s for before, after in pairwise(settled)) < 0.4, "no black picture"
+
+
+def switched(links: tuple[Conditions, Conditions, Conditions], moments_s: list[float]) -> tuple[list[float], Publisher]:
+    """How long calling on a classroom, and returning, take at moments so long after a keyframe of the main camera.
+
+    ``links`` are those of the main classroom, of the one that is called on (both upwards) and of who looks on.
+    """
+    main, called, watching = links
+    world = World(2)
+    world.record()  # so that the best layers come all the time
+    agent = world.publish(*layers(keyframe_every=50), mic(), up=main, down=Conditions(delay_s=main.delay_s))
+    world.publish(
+        *layers(4100, number=11), mic(6001, number=21), participant=EAST,
+        up=called, down=Conditions(delay_s=called.delay_s), name_for=lambda label: f"{label}-east",
+    )  # fmt: skip
+    receiver = world.receive(
+        SlotWish.PROGRAMME, SlotWish.MIC, up=Conditions(delay_s=watching.delay_s), down=watching, twcc=True
+    )
+    world.run(12.0)
+    took_s = []
+    for moment_s in moments_s:
+        for programme, stream in (("camera-east", 11), (None, 1)):
+            best = agent.streams[1000]
+            began_s = best.next_s + (50 - best.since_keyframe) * best.stream.interval_s  # its next keyframe by itself
+            world.run(began_s + 2.0 + moment_s - world.now)
+            at_s = world.now
+            world.media.direct(floor(EAST, programme=programme), at_s)
+            world.drain()
+            world.run(3.0)
+            took_s.append(first_of(receiver.receptions[0], stream, at_s) - at_s)
+    check_numbers(receiver)
+    assert receiver.plis == 0
+    return took_s, agent
+
+
+MOMENTS_S = [0.05, 0.35, 0.5, 0.65, 0.8, 0.95, 1.2, 1.9]
+
+
+def test_whenever_it_is_directed_the_programme_is_seen_in_300_ms():
+    """A keyframe that came a moment ago, too large to be sent again from the cache, holds up no other."""
+    took_s, _ = switched((UP, UP, LINK), MOMENTS_S)
+    assert max(took_s) <= 0.3
+
+
+SATELLITE = Conditions(delay_s=0.3, rate_bps=2e6, queue_bytes=150_000)
+KEYFRAME_S = 30 * 1200 * 8 / 2e6  # of the best layer, through the satellite
+
+
+@pytest.mark.parametrize(
+    ("links", "bound_s"),
+    [
+        pytest.param((UP, UP, SATELLITE), 0.08 + 0.3 + KEYFRAME_S, id="who looks on"),
+        pytest.param((UP, SATELLITE, LINK), 0.6 + KEYFRAME_S + 0.04, id="who is called on"),
+        pytest.param((UP, SATELLITE, SATELLITE), 0.6 + KEYFRAME_S + 0.3, id="both"),
+    ],
+)
+def test_through_a_satellite_it_takes_the_way_and_a_keyframe(links, bound_s):
+    took_s, _ = switched(links, [0.05, 0.5, 0.8, 1.3])
+    assert max(took_s) <= bound_s + 0.15, "a picture, and what the slides and the voice take of the line"
 
 
 def test_lips_stay_in_sync_whoever_has_the_floor():

@@ -8,6 +8,7 @@ from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.pacer import Priority
 from classroom.sfu.core.red import redundant
 from classroom.sfu.core.sink import Burst
+from classroom.sfu.core.up_track import URGENT_SPACING_S
 
 if TYPE_CHECKING:
     from classroom.sfu.core.downlink import Downlink
@@ -180,10 +181,18 @@ class Forwarding:
 
     # --- who takes what ----------------------------------------------------------------------------------------
 
-    def plug(self, down: DownTrack, up: UpTrack, now: float, catch_up_bytes: float = float("inf")) -> None:
+    def plug(
+        self,
+        down: DownTrack,
+        up: UpTrack,
+        now: float,
+        catch_up_bytes: float = float("inf"),
+        spacing_s: float = URGENT_SPACING_S,
+    ) -> None:
         """Let a DownTrack take an UpTrack from its next keyframe on, or at once from the cache.
 
-        From the cache it gets no more than ``catch_up_bytes``. Until then it goes on with what it takes.
+        From the cache it gets no more than ``catch_up_bytes``; else a keyframe is asked for, ``spacing_s`` after the
+        one before at the earliest. Until then it goes on with what it takes.
         """
         self.plan()
         self.forget_wish(down)
@@ -194,7 +203,7 @@ class Forwarding:
         up.waiting.append(down)
         self._start_from_cache(up, now)
         if down.next_up is not None:
-            up.want_keyframe(urgent=True)
+            up.want_keyframe(spacing_s)
 
     def unplug(self, down: DownTrack, now: float) -> None:
         """Let a DownTrack take nothing from now on."""

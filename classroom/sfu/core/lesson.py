@@ -31,7 +31,7 @@ from classroom.sfu.core.rtp import RtpError, extension, parse_rtp
 from classroom.sfu.core.speakers import Speakers
 from classroom.sfu.core.steering import Supplies, choose_layers
 from classroom.sfu.core.twcc import TransportFeedback
-from classroom.sfu.core.up_track import SILENCE_S, UpTrack
+from classroom.sfu.core.up_track import DIRECTED_SPACING_S, SILENCE_S, URGENT_SPACING_S, UpTrack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -133,7 +133,7 @@ class LessonMedia:
     def direct(self, direction: Direction, now: float) -> None:
         """The lesson has decided what is shown and who may speak."""
         self._direction = direction
-        self._refill(now)
+        self._refill(now, DIRECTED_SPACING_S)
         self._next_tick_s = now  # what was paused is to resume at once
 
     # --- what comes in -----------------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ class LessonMedia:
     def _recover(self, receiver: Receiver, down: DownTrack, now: float) -> None:
         """A receiver cannot decode: from the cache if that is short, else by a new keyframe for everybody."""
         if not self._forwarding.restart(down, now, receiver.catch_up_bytes) and down.up is not None:
-            down.up.want_keyframe()
+            down.up.want_keyframe(receiver.keyframe_spacing_s)
 
     # --- time --------------------------------------------------------------------------------------------------
 
@@ -324,8 +324,8 @@ class LessonMedia:
                 nack = rtcp.build_nack(publisher.ssrc, up.ssrc, missing[at : at + MAX_NACK_SEQS])
                 self._rtcp.append((publisher.sink, nack))
             if up.nack.take_lost():
-                up.want_keyframe(urgent=True)  # nobody can go on
-        if up.take_keyframe_request(now):
+                up.want_keyframe(URGENT_SPACING_S)  # nobody can go on
+        if up.take_keyframe_request(now, publisher.rtt_s):
             self._rtcp.append((publisher.sink, rtcp.build_pli(publisher.ssrc, up.ssrc)))
 
     def _report(self, sink: Sink, downs: list[DownTrack], now: float) -> None:
@@ -465,16 +465,16 @@ class LessonMedia:
             and media.publication.participant_id in self._direction.floor
         ]
 
-    def _refill(self, now: float) -> None:
+    def _refill(self, now: float, spacing_s: float = URGENT_SPACING_S) -> None:
         supplies = Supplies(now)
         for receiver in self.receivers.values():
-            self._fill(receiver, supplies)
+            self._fill(receiver, supplies, spacing_s)
 
-    def _fill(self, receiver: Receiver, supplies: Supplies) -> None:
+    def _fill(self, receiver: Receiver, supplies: Supplies, spacing_s: float = URGENT_SPACING_S) -> None:
         assign(receiver, self.publications.values(), self._direction, self._speaking)
-        self._steer(receiver, supplies)
+        self._steer(receiver, supplies, spacing_s)
 
-    def _steer(self, receiver: Receiver, supplies: Supplies) -> None:
+    def _steer(self, receiver: Receiver, supplies: Supplies, spacing_s: float = URGENT_SPACING_S) -> None:
         """Let each slot take the layer that the receiver's link carries."""
         now = supplies.now
         for slot, up in choose_layers(receiver, supplies):
@@ -485,7 +485,7 @@ class LessonMedia:
                 layers = [] if slot.media is None else slot.media.layers
                 if down.up in layers and layers.index(up) < layers.index(down.up):
                     self._forwarding.unplug(down, now)  # the link cannot carry it even until the next keyframe
-                self._forwarding.plug(down, up, now, receiver.catch_up_bytes)
+                self._forwarding.plug(down, up, now, receiver.catch_up_bytes, spacing_s)
 
     def __repr__(self) -> str:
         return (

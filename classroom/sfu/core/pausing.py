@@ -29,7 +29,7 @@ def pause_or_resume(publisher: Publisher, now: float) -> list[bytes]:
             if wanted and encoding.paused:
                 encoding.paused = False
                 encoding.told_at_s = encoding.resumed_at_s = now
-                track.resumes(now)
+                track.resumes(now, publisher.rtt_s)
                 requests.append(_request(publisher, encoding, track.ssrc, PauseType.RESUME))
             elif not wanted and (not encoding.paused or _goes_on(encoding, track.last_received_at_s, now)):
                 if not encoding.paused:

@@ -10,6 +10,7 @@ from classroom.sfu.core.capture_clock import PublisherClock
 from classroom.sfu.core.layers import LayerSelector, Reason
 from classroom.sfu.core.routing import Routes
 from classroom.sfu.core.twcc import Arrivals
+from classroom.sfu.core.up_track import DIRECTED_SPACING_S, SPACING_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -165,6 +166,14 @@ class Receiver:
         if self.downlink is None:
             return float("inf")
         return max(CATCH_UP_BYTES, self.downlink.estimate_bps / 8 * CATCH_UP_S)
+
+    @property
+    def keyframe_spacing_s(self) -> float:
+        """How soon after a keyframe it may have another when it lost a picture.
+
+        Another worker keeps the distance itself: what it asks for, the teacher may have directed there.
+        """
+        return DIRECTED_SPACING_S if self.every_layer else SPACING_S
 
     @property
     def probing_track(self) -> DownTrack | None:

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 # At 2 Mbit/s a second is about 200 packets: five seconds of picture, twenty of sound.
 VIDEO_CACHE_PACKETS, AUDIO_CACHE_PACKETS = 1024, 1024
-KEYFRAME_REQUEST_INTERVAL_S = 0.5  # while none comes
-# After a keyframe: for somebody who has something else to show from now on, and for whoever lost a picture. Keyframes
-# are large: many of them make the picture worse for everybody.
-URGENT_SPACING_S, SPACING_S = 1.0, 2.0
+KEYFRAME_REQUEST_INTERVAL_S = 0.5  # and a round trip, while none comes
+MAX_REQUEST_RTT_S = 1.0  # whatever round trip a publisher claims
+# After a keyframe, before another one is asked for. Keyframes are large: many of them make the picture worse for
+# everybody. The teacher directs, and a class waits for the picture; somebody has something else to show from now on;
+# somebody lost a picture. Browsers answer no request within 0.3 s of the one before.
+DIRECTED_SPACING_S, URGENT_SPACING_S, SPACING_S = 0.3, 1.0, 2.0
 PAUSE_S = 1.0  # a longer silence is no part of its bitrate
 SILENCE_S = 3.0  # without a packet for so long a publication is not live
 
@@ -84,9 +86,9 @@ class UpTrack:
         self._capture_time_ext = capture_time_ext
         self._keyframe_wanted = False
         self._keyframe_wanted_after = -1
-        self._keyframe_asked_at_s = float("-inf")
+        self._keyframe_again_s = float("-inf")  # what was asked for and has not come is asked for again
         self._keyframe_came_at_s = float("-inf")
-        self._urgent = False
+        self._keyframe_spacing_s = SPACING_S
 
     def receive(self, packet: RtpPacket, now: float, ntp_s: float) -> bool:
         """Take a packet; False when it was there before or is too old: see ``restarted`` then."""
@@ -126,7 +128,8 @@ class UpTrack:
             self.keyframe_ts = packet.ts
             self._read_size(packet)
             if ext_seq > self._keyframe_wanted_after:  # not one from before that came late
-                self._keyframe_wanted = self._urgent = False
+                self._forget_keyframe_wish()
+                self._keyframe_again_s = float("-inf")
         if in_order:
             self.stopped = False
             self.highest = ext_seq
@@ -184,15 +187,15 @@ class UpTrack:
             ext_seq -= 1
         return part == NAL_SPS or previous is not None or self.highest < 0
 
-    def want_keyframe(self, *, urgent: bool = False) -> None:
-        """Somebody cannot go on without a keyframe; ``urgent`` when it is by somebody's decision, not by loss."""
+    def want_keyframe(self, spacing_s: float = SPACING_S) -> None:
+        """Somebody cannot go on without a keyframe; of several the shortest distance from the one before counts."""
         self._keyframe_wanted = self.video
         self._keyframe_wanted_after = self.highest
-        self._urgent = self._urgent or urgent
+        self._keyframe_spacing_s = min(self._keyframe_spacing_s, spacing_s)
 
-    def resumes(self, now: float) -> None:
+    def resumes(self, now: float, rtt_s: float = 0.0) -> None:
         """The publisher was told to go on, which it does with a keyframe: none need be asked for."""
-        self._keyframe_asked_at_s = now
+        self._keyframe_again_s = now + KEYFRAME_REQUEST_INTERVAL_S + min(rtt_s, MAX_REQUEST_RTT_S)
 
     @property
     def _needs_keyframe(self) -> bool:
@@ -200,21 +203,24 @@ class UpTrack:
 
     @property
     def _keyframe_due_s(self) -> float:
-        spacing_s = URGENT_SPACING_S if self._urgent else SPACING_S
-        return max(self._keyframe_asked_at_s + KEYFRAME_REQUEST_INTERVAL_S, self._keyframe_came_at_s + spacing_s)
+        return max(self._keyframe_again_s, self._keyframe_came_at_s + self._keyframe_spacing_s)
 
-    def take_keyframe_request(self, now: float) -> bool:
+    def take_keyframe_request(self, now: float, rtt_s: float = 0.0) -> bool:
         """Whether to ask the publisher now: wishes are merged, and repeated until a keyframe comes and nobody waits.
 
-        What is not sent any more is asked for only while somebody waits for it.
+        Not within a round trip: a publisher far away would send several, through the thinnest of links. What is not
+        sent any more is asked for only while somebody waits for it.
         """
         if not self.waiting and now > self.last_received_at_s + SILENCE_S:
-            self._keyframe_wanted = self._urgent = False
+            self._forget_keyframe_wish()
         if not self._needs_keyframe or now < self._keyframe_due_s:
             return False
-        self._keyframe_asked_at_s = now
+        self._keyframe_again_s = now + KEYFRAME_REQUEST_INTERVAL_S + min(rtt_s, MAX_REQUEST_RTT_S)
         self.keyframe_requests += 1
         return True
+
+    def _forget_keyframe_wish(self) -> None:
+        self._keyframe_wanted, self._keyframe_spacing_s = False, SPACING_S
 
     def next_timeout(self) -> float | None:
         """When a NACK or a keyframe request is due."""

@@ -260,10 +260,14 @@ class WorkerPool:
         """Show and let speak what the lesson has decided; raises UnknownLesson."""
         entry = self._entry(lesson)
         entry.direction = direction
-        for worker in tuple(entry.relays):
+        request = messages.Direct(lesson, direction)
+
+        async def relayed(worker: WorkerProcess) -> None:
             with contextlib.suppress(ClassroomError):  # it ends there, or begins again with this
-                await worker.ask(messages.Direct(lesson, direction))
-        await self._ask(entry.worker, messages.Direct(lesson, direction), lesson)
+                await worker.ask(request)
+
+        # All at once: a worker that is slow to answer keeps only its own receivers waiting.
+        await asyncio.gather(self._ask(entry.worker, request, lesson), *map(relayed, entry.relays))
 
     async def patch(self, session: SessionId, fragment: str, if_match: str | None) -> Patched:
         """Take trickled candidates or restart ICE; raises UnknownSession, BadFragment, EtagMismatch."""

@@ -14,7 +14,7 @@ from classroom.sfu.core.peers import RESEND_BURST_BYTES, RESEND_RATE_BPS, Incomi
 from classroom.sfu.core.rtp import build_extensions, build_rtp
 from classroom.sfu.core.send_log import SendLog
 from classroom.sfu.core.twcc import TransportFeedback, build_transport_feedback
-from classroom.sfu.core.up_track import URGENT_SPACING_S
+from classroom.sfu.core.up_track import DIRECTED_SPACING_S, SPACING_S, URGENT_SPACING_S
 from tests.unit.sfu.core.lesson_calls import (
     DOWN,
     IDR,
@@ -75,6 +75,42 @@ def test_a_jump_has_a_keyframe_asked_for():
     assert rtcp.PictureLoss not in [type(p) for p in feedback(media)], "one has just come"
     media.handle_timeout(URGENT_SPACING_S)
     assert rtcp.PictureLoss in [type(p) for p in feedback(media)]
+
+
+@pytest.mark.parametrize(
+    ("every_layer", "spacing_s"),
+    [
+        pytest.param(True, DIRECTED_SPACING_S, id="another worker, which keeps the distance itself"),
+        pytest.param(False, SPACING_S, id="a sink that lost a picture"),
+    ],
+)
+def test_who_follows_all_has_a_keyframe_asked_for(every_layer, spacing_s):
+    media = with_publisher()
+    media.add_receiver(DOWN, ParticipantId(""), SINK, [], 0.0, follow_all=True, every_layer=every_layer)
+    feed(media, frame(1, IDR), frame(2))
+    drained(media)
+    (slot,) = media.receivers[DOWN].slots
+    media.receive(DOWN, rtcp.build_pli(1, slot.down.ssrc), 0.1)
+    media.handle_timeout(spacing_s - 0.01)
+    assert rtcp.PictureLoss not in [type(p) for p in feedback(media)]
+    media.handle_timeout(spacing_s)
+    assert rtcp.PictureLoss in [type(p) for p in feedback(media)]
+
+
+def test_what_the_teacher_directs_does_not_wait_as_long_as_what_a_link_does():
+    """A keyframe of 0.4 s ago is too old for the cache: who is called on is not to wait for the end of a second."""
+    media = with_publisher()
+    down = with_receiver(media)
+    down.realtime = False  # nothing of the past: as if it were too large for the path
+    other = IncomingMedia("0", TrackKind.VIDEO, Label.CAMERA, 96, 90_000, ssrc=78)
+    media.add_publisher(SessionId("east"), ParticipantId("east"), SINK, [other], lambda label: f"{label}-east", 0.0)
+    feed(media, frame(1, IDR))
+    media.receive(SessionId("east"), frame(1, IDR, ssrc=78), 0.0)
+    feed(media, frame(2), now=0.4)
+    feedback(media)
+    media.direct(Direction("camera-east"), 0.4)
+    media.handle_timeout(0.4)
+    assert [p.media_ssrc for p in feedback(media) if isinstance(p, rtcp.PictureLoss)] == [78]
 
 
 def test_reports_are_due_every_second():

@@ -9,7 +9,9 @@ from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.nack import REORDER_GRACE_S
 from classroom.sfu.core.rtp import build_extensions, build_rtp, parse_rtp
 from classroom.sfu.core.up_track import (
+    DIRECTED_SPACING_S,
     KEYFRAME_REQUEST_INTERVAL_S,
+    MAX_REQUEST_RTT_S,
     SILENCE_S,
     SPACING_S,
     URGENT_SPACING_S,
@@ -176,20 +178,50 @@ def test_as_long_as_somebody_waits_a_keyframe_is_wanted():
     assert up.take_keyframe_request(SPACING_S) and up.take_keyframe_request(SPACING_S + 1.0)
 
 
-@pytest.mark.parametrize(("urgent", "spacing_s"), [(True, URGENT_SPACING_S), (False, SPACING_S)])
-def test_keyframes_keep_their_distance(urgent, spacing_s):
+@pytest.mark.parametrize("spacing_s", [DIRECTED_SPACING_S, URGENT_SPACING_S, SPACING_S])
+def test_keyframes_keep_their_distance(spacing_s):
     up = up_track()
     feed(up, packet(1, 0, SPS))
-    up.want_keyframe(urgent=urgent)
+    up.want_keyframe(spacing_s)
     up.want_keyframe()
     assert not up.take_keyframe_request(spacing_s - 0.01) and up.next_timeout() == spacing_s
     assert up.take_keyframe_request(spacing_s)
 
 
+def test_haste_is_over_when_a_keyframe_has_come():
+    up = up_track()
+    feed(up, packet(1, 0, SPS))
+    up.want_keyframe(DIRECTED_SPACING_S)
+    feed(up, packet(2, 3000, SPS), now=1.0)
+    up.want_keyframe()
+    assert up.next_timeout() == 1.0 + SPACING_S
+
+
+def test_what_was_answered_holds_up_no_other_request():
+    up = up_track()
+    feed(up, packet(1))
+    up.want_keyframe(DIRECTED_SPACING_S)
+    assert up.take_keyframe_request(1.0)
+    feed(up, packet(2, 3000, SPS), now=1.05)
+    up.want_keyframe(DIRECTED_SPACING_S)
+    assert up.next_timeout() == 1.05 + DIRECTED_SPACING_S < 1.0 + KEYFRAME_REQUEST_INTERVAL_S
+
+
+@pytest.mark.parametrize(("rtt_s", "counted_s"), [(0.6, 0.6), (3600.0, MAX_REQUEST_RTT_S)])
+def test_a_publisher_far_away_is_not_asked_again_before_it_can_have_answered(rtt_s, counted_s):
+    up = up_track()
+    feed(up, packet(1))
+    up.want_keyframe()
+    assert up.take_keyframe_request(1.0, rtt_s)
+    again_s = 1.0 + KEYFRAME_REQUEST_INTERVAL_S + counted_s
+    assert not up.take_keyframe_request(again_s - 0.01, rtt_s) and up.next_timeout() == again_s
+    assert up.take_keyframe_request(again_s, rtt_s)
+
+
 def test_who_resumes_sends_a_keyframe_unasked():
     up = up_track()
     up.waiting.append(DownTrack(None, ssrc=1, pt=96, clock_rate_hz=90_000))
-    up.want_keyframe(urgent=True)
+    up.want_keyframe(URGENT_SPACING_S)
     up.resumes(5.0)
     assert not up.take_keyframe_request(5.0 + KEYFRAME_REQUEST_INTERVAL_S - 0.01)
     assert up.take_keyframe_request(5.0 + KEYFRAME_REQUEST_INTERVAL_S)
