@@ -35,7 +35,7 @@ class KnownBrowsers:
         """Where somebody signs in from: this browser if it is known for the login, else its network."""
         name, marks = _read(request)
         is_known = any(hmac.compare_digest(self._mark(name, login), mark) for mark in marks)
-        return Client(f"browser {name}", is_known=True) if is_known else Client(network_of(request))
+        return Client(f"browser {name}", is_known=True) if is_known else Client(network_of(request)[:64])
 
     def remember(self, request: web.Request, response: web.StreamResponse, login: str) -> None:
         """Let the browser be known for a login that has signed in."""

@@ -113,7 +113,11 @@ async def change_password(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     body = await read_body(request, _NewPassword)
     spend(context.sign_ins_of_login, f"account {principal.account_id}")
-    await context.signing_in.change_password(principal.account_id, body.old, body.new, datetime.now(UTC))
+    try:
+        await context.signing_in.change_password(principal.account_id, body.old, body.new, datetime.now(UTC))
+    except NotSignedIn as error:
+        await context.audit.note_refusal(request, principal.login, error)
+        raise
     await context.withdrawn.look()
     await context.audit.note(request, "session.password", principal.login)
     cookie = await context.sessions.begin(principal.account_id, address_of(request), datetime.now(UTC))

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MIN_CHARS, MAX_CHARS = 10, 200
-AT_ONCE = 2  # hashes; each takes 64 MiB and some 100 ms of a core
-MAX_WAITING = 30  # some seconds of work; who comes then is told to come again
+AT_ONCE = 2  # hashes for strangers, and one for those we know; each takes 64 MiB and some 100 ms of a core
+MAX_WAITING = 30  # of either; some seconds of work; who comes then is told to come again
 _FEW_DIFFERENT = 4
 _FIRST_GUESSES = """
     1234567890 0123456789 0987654321 12345678910 123456789a a123456789 123456789q q123456789 abc123456789 123456789abc
@@ -64,21 +64,25 @@ def one_time_password() -> str:
 
 
 class Passwords:
-    """Hashes and checks passwords (argon2id, RFC 9106 §4, second choice), few at once, in threads of its own."""
+    """Hashes and checks passwords (argon2id, RFC 9106 §4, second choice), few at once, in threads of its own.
+
+    Strangers who try without end wait for each other, and not in the way of those who have signed in or are in a
+    browser that is known.
+    """
 
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
-        self._threads = ThreadPoolExecutor(AT_ONCE, "passwords")
-        self._waiting = 0
+        self._strangers, self._known = _Lane(AT_ONCE), _Lane(1)
         self._nobodys: str | None = None
 
     async def hash(self, password: str) -> str:
-        """What is stored of a password. Raises TooManyPasswords."""
-        return await self._do(lambda: self._hasher.hash(_plain(password)))
+        """What is stored of a password that somebody who has signed in has chosen. Raises TooManyPasswords."""
+        return await self._known.do(lambda: self._hasher.hash(_plain(password)))
 
-    async def verify(self, stored: str | None, password: str) -> bool:
+    async def verify(self, stored: str | None, password: str, *, is_known: bool) -> bool:
         """Whether it is the password; takes as long when there is none. Raises TooManyPasswords."""
-        return await self._do(lambda: self._verify(stored, password))
+        lane = self._known if is_known else self._strangers
+        return await lane.do(lambda: self._verify(stored, password))
 
     def is_outdated(self, stored: str) -> bool:
         """Whether it was hashed as it is not done any more."""
@@ -86,7 +90,8 @@ class Passwords:
 
     def close(self) -> None:
         """Let the threads end."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._strangers.close()
+        self._known.close()
 
     def _verify(self, stored: str | None, password: str) -> bool:
         if self._nobodys is None:
@@ -96,8 +101,22 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
 
-    async def _do(self, work: Callable[[], T]) -> T:
-        if self._waiting >= AT_ONCE + MAX_WAITING:
+
+class _Lane:
+    """Threads, and how many wait for them."""
+
+    def __init__(self, at_once: int) -> None:
+        self._threads = ThreadPoolExecutor(at_once, "passwords")
+        self._most = at_once + MAX_WAITING
+        self._waiting = 0
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """Do it when it is its turn. Raises TooManyPasswords."""
+        if self._waiting >= self._most:
             raise TooManyPasswords(
                 "登录的人太多，请稍后再试。 Too many people are signing in at once; try again in a moment."
             )

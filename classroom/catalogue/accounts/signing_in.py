@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 
 from classroom.catalogue.accounts.account import COLUMNS, account_of
-from classroom.catalogue.accounts.lockout import StrangersLocks
+from classroom.catalogue.accounts.lockout import Client, StrangersLocks
 from classroom.catalogue.accounts.locks import keep_locks, locks_between, open_locks
 from classroom.catalogue.accounts.logins import login_of
 from classroom.catalogue.accounts.passwords import BadPassword, TooManyPasswords, require_good
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from classroom.catalogue.accounts.account import Account
-    from classroom.catalogue.accounts.lockout import Client, Locks
+    from classroom.catalogue.accounts.lockout import Locks
     from classroom.catalogue.accounts.passwords import Passwords
     from classroom.catalogue.database import Database
+
+
+_INSIDE = Client("session", is_known=True)  # who has signed in, and is to say the password again
 
 
 class NotSignedIn(ClassroomError):
@@ -102,13 +105,11 @@ class SigningIn:
                 locks = self._strangers.between(login, client).as_of(now)
             else:
                 locks = (await locks_between(connection, account_id, client)).as_of(now)
-            shut = locks.shut(now)
-            if shut is not None and shut.until is not None:
-                raise Locked(max(1, round((shut.until - now).total_seconds())), account_id)
+            _require_open(locks, account_id, now)
             await self._keep(connection, account_id, login, locks.after_a_failure(now), now)
         stored = None if row is None else row.password_hash
         try:
-            right = await self._passwords.verify(stored, password)
+            right = await self._passwords.verify(stored, password, is_known=client.is_known)
         except TooManyPasswords:
             async with self._database.writing() as connection:
                 await self._keep(connection, account_id, login, locks, now)
@@ -158,13 +159,21 @@ class SigningIn:
     async def change_password(self, account_id: int, old: str, new: str, now: datetime) -> None:
         """Somebody's own new password; all sessions of the account end, what it has been given for lessons is void.
 
-        Raises BadLogin, BadPassword, TooManyPasswords.
+        Whoever sits at a computer that somebody has left has as few guesses at the old one as in front of the door.
+
+        Raises BadLogin, Locked, BadPassword, TooManyPasswords.
         """
         is_it = accounts.c.id == account_id
         async with self._database.reading() as connection:
             row = (await connection.execute(select(accounts.c.login, accounts.c.password_hash).where(is_it))).one()
-        if not await self._passwords.verify(row.password_hash, old) or row.password_hash is None:
-            raise BadLogin
+        async with self._database.writing() as connection:
+            locks = (await locks_between(connection, account_id, _INSIDE)).as_of(now)
+            _require_open(locks, account_id, now)
+            await keep_locks(connection, account_id, locks.after_a_failure(now), now)
+        if not await self._passwords.verify(row.password_hash, old, is_known=True) or row.password_hash is None:
+            raise BadLogin(account_id)
+        async with self._database.writing() as connection:
+            await open_locks(connection, account_id, _INSIDE)
         require_good(new, row.login)
         if new == old:
             raise BadPassword("新密码和旧密码相同。 The new password is the old one.")
@@ -173,7 +182,7 @@ class SigningIn:
             unchanged = accounts.c.password_hash == row.password_hash  # while the passwords were looked at
             values = {"password_hash": hashed, "must_change": False}
             if (await connection.execute(update(accounts).where(is_it, unchanged).values(values))).rowcount != 1:
-                raise BadLogin
+                raise BadLogin(account_id)
             await open_locks(connection, account_id)
             await end_sessions(connection, account_id)
             await withdraw(connection, account_id, now)
@@ -185,3 +194,9 @@ class SigningIn:
             self._strangers.keep(login, locks)
         else:
             await keep_locks(connection, account_id, locks, now)
+
+
+def _require_open(locks: Locks, account_id: int | None, now: datetime) -> None:
+    shut = locks.shut(now)
+    if shut is not None and shut.until is not None:
+        raise Locked(max(1, round((shut.until - now).total_seconds())), account_id)

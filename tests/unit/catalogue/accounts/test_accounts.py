@@ -115,6 +115,20 @@ async def test_a_password_is_changed_and_every_session_ends(catalogue):
         await catalogue.signing_in.by_password("wang", first, HERE, NOW)
 
 
+async def test_at_a_computer_that_somebody_has_left_the_old_password_is_not_guessed(catalogue):
+    account_id, first = await catalogue.teacher()
+    told = []
+    for _ in range(6):
+        with pytest.raises((BadLogin, Locked)) as caught:
+            await catalogue.signing_in.change_password(account_id, "wrong", GOOD, NOW)
+        told.append(caught.type)
+    assert told == [BadLogin] * 5 + [Locked]
+    with pytest.raises(Locked):
+        await catalogue.signing_in.change_password(account_id, first, GOOD, NOW)
+    assert (await catalogue.signing_in.by_password("wang", first, HERE, NOW)).id == account_id  # shuts nobody out
+    await catalogue.signing_in.change_password(account_id, first, GOOD, NOW + timedelta(minutes=16))
+
+
 async def wrong(catalogue, login: str, times: int, now=NOW, client=HERE) -> list[type]:
     told = []
     for _ in range(times):
