@@ -251,6 +251,7 @@ class Node:
                 crowd=Crowd(),
                 max_connections=settings.max_connections,
                 proxies=settings.proxies,
+                metrics_from=settings.metrics_from,
                 local_ca=ca_path(root / STATE),
                 media_stats=self.media.stats,
                 observe=self.media.observe,

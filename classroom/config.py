@@ -51,6 +51,10 @@ class Settings(BaseSettings):
         (),
         description="Addresses of TLS proxies in front, with commas between: their X-Forwarded-For and -Proto count.",
     )
+    metrics_from: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")),
+        description="Addresses that may read /metrics, with commas between; else this machine.",
+    )
     media_host: str = Field("0.0.0.0", description="Address on which media listen; 0.0.0.0 is every IPv4 and IPv6 one.")
     media_port: Port = Field(8189, description="First port of media (UDP), one for each worker; 0 takes free ones.")
     media_tcp: bool = Field(True, description="Let media come over TCP, too, for networks that block UDP.")
@@ -116,7 +120,7 @@ class Settings(BaseSettings):
             raise ValueError("two files with a comma between: the certificate, its key")
         return parts
 
-    @field_validator("media_address", "proxies", mode="before")
+    @field_validator("media_address", "proxies", "metrics_from", mode="before")
     @classmethod
     def _split_addresses(cls, value: object) -> object:
         values = [value] if isinstance(value, str) else value

@@ -45,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 30.0
 WATCHING_S = 2.0  # how often somebody who conducts is told how the links are
+MAX_OF_ONE = 32  # media sessions of a participant: one token must not take the places of a whole district
 KEEP_ENDED = timedelta(days=7)  # for so long an ended lesson refuses publishers that were not told
 DRAINING = "draining"
 
@@ -286,8 +287,12 @@ class LessonService:
         for held in self._lessons.values():
             held.streams.expel(participant_id, reason)
             held.tell(held.lesson.dismiss(participant_id, self._wall()))
+        await self._close_sessions(participant_id, reason)
+
+    async def _close_sessions(self, participant_id: ParticipantId, reason: str, but: int = 0) -> None:
+        """End the media sessions of somebody, but for the newest."""
         theirs = [session for session, owner in self._sessions.items() if owner.person.id == participant_id]
-        for session in theirs:
+        for session in theirs[: max(0, len(theirs) - but)]:
             try:
                 await self._media.close_session(session, reason)
             except sfu.UnknownSession:
@@ -343,6 +348,7 @@ class LessonService:
                 await held.open_media(resume=True)
                 session = await accept(held)
             self._sessions[session.id] = owner
+            self._begin(self._close_sessions(owner.person.id, "too many sessions of one participant", but=MAX_OF_ONE))
             held.tell(held.lesson.open_session(session.id, owner.person, owner.publishing, self._wall()))
             return session
 

@@ -159,6 +159,7 @@ class Context:
     crowd: Crowd
     max_connections: int
     proxies: Networks  # whose word about a client's address is taken
+    metrics_from: Networks  # who may read the metrics
     local_ca: Path  # the certificate of this machine's authority, if it has one
     media_stats: Callable[[], Mapping[str, float]]
     observe: Callable[[LessonId], Awaitable[LessonStats]]

@@ -15,6 +15,8 @@ from classroom.model import LessonState, RecordingState
 from classroom.web.context import CONTEXT
 from classroom.web.control import OPEN_SOCKETS
 from classroom.web.media_metrics import MediaFamilies
+from classroom.web.origin import comes_from
+from classroom.web.problem import Refusal
 from classroom.web.stats import observe
 
 if TYPE_CHECKING:
@@ -89,8 +91,12 @@ def set_up(app: web.Application) -> None:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """The scrape."""
+    """The scrape: it costs something, and tells which lessons and devices there are, so it is not for everybody."""
     context = request.app[CONTEXT]
+    if not comes_from(request, context.metrics_from):
+        raise Refusal(
+            403, "forbidden", "监控指标只对 metrics_from 中的地址开放。 Metrics are for the addresses of metrics_from."
+        )
     live = [lesson for lesson in context.service.lessons() if lesson.state is LessonState.LIVE]
     seen = await observe(context, live)
     media = CollectorRegistry()

@@ -27,6 +27,12 @@ def network_of(request: web.BaseRequest) -> str:
     return str(IPv6Network((ip, 64), strict=False)) if isinstance(ip, IPv6Address) else str(ip or address)
 
 
+def comes_from(request: web.BaseRequest, networks: Networks) -> bool:
+    """Whether the client is in one of these networks."""
+    ip = _ip(address_of(request))
+    return ip is not None and any(ip in network for network in networks)
+
+
 def is_secure(request: web.BaseRequest) -> bool:
     """Whether the browser came over TLS."""
     told = _told(request, "X-Forwarded-Proto") if _is_proxy(request, request.remote or "?") else []

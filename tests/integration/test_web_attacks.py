@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import jwt
 import pytest
 
+from classroom.live.service import MAX_OF_ONE
 from classroom.model import LessonId, ParticipantId, Role
 from classroom.web.auth import (
     Claims,
@@ -183,6 +184,21 @@ async def test_after_the_end_nobody_sends_on_but_the_teacher_may_begin_again(doo
     assert (await doors.offer("whep", room, await make_offer())).status == 409
 
 
+async def test_one_token_does_not_take_the_places_of_all(doors):
+    assert (await doors.ask("POST", "/api/lessons/maths/start", doors.token("teacher"))).status == 200
+    greedy, offer = doors.token("classroom", participant="g" * 16), await make_offer()
+    modest = await doors.offer("whep", doors.token("classroom"), offer)
+    answers = [await doors.offer("whep", greedy, offer) for _ in range(MAX_OF_ONE + 8)]
+    assert {answer.status for answer in answers} == {modest.status} == {201}
+    service = doors.node.service
+    async with asyncio.timeout(30):
+        while service.sessions(publishing=False) > MAX_OF_ONE + 1:
+            await asyncio.sleep(0.02)
+    assert service.sessions(publishing=False) == MAX_OF_ONE + 1
+    assert (await doors.ask("DELETE", answers[0].headers["Location"], greedy)).status == 404
+    assert (await doors.ask("DELETE", answers[-1].headers["Location"], greedy)).status == 200
+
+
 async def raw(doors, path: str, *headers: str) -> bytes:
     """An answer to a request that no client would send."""
     reader, writer = await asyncio.open_connection(doors.client.host, doors.client.port)
@@ -244,6 +260,18 @@ async def test_pages_run_no_script_but_ours_and_stand_in_no_frame(doors):
         assert (policy["object-src"], policy["base-uri"], policy["form-action"]) == ("'none'", "'none'", "'self'")
         assert policy["frame-ancestors"] == "'self'"
         assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_metrics_are_for_the_machine_and_whom_it_names(tmp_path):
+    for settings, statuses in (
+        ({"proxies": "127.0.0.1"}, [403, 403]),
+        ({"proxies": "127.0.0.1", "metrics_from": "198.51.100.0/24, 2001:db8::/32"}, [403, 200]),
+        ({}, [200, 200]),
+    ):
+        async with running(tmp_path / str(len(settings)), **settings) as doors:
+            for address, status in zip(("203.0.113.9", "198.51.100.7"), statuses, strict=True):
+                response = await doors.ask("GET", "/metrics", headers={"X-Forwarded-For": address})
+                assert response.status == status, (settings, address)
 
 
 async def test_behind_a_proxy_only_its_word_counts(tmp_path):
