@@ -13,12 +13,11 @@ import pytest
 from aiohttp import ClientSession
 from playwright.async_api import expect
 
+from tests.browser.office import add, choose_password, pick, save, section, sign_in
 from tests.running import chromium, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from playwright.async_api import Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -52,47 +51,6 @@ async def one_time_password(folder: Path) -> str:
     return out.decode().split()[-1]
 
 
-async def section(page: Page, name: str) -> None:
-    await page.get_by_role("navigation").get_by_role("link", name=name).click()
-    await page.get_by_role("heading", name=name, level=1).wait_for()
-
-
-async def pick(page: Page, field: str, words: str, option: str) -> None:
-    """Choose by some words of what a thing is called."""
-    box = page.get_by_role("dialog").get_by_label(field, exact=True)
-    await box.press("Enter")
-    await box.fill(words)
-    # The list of the field before may still be fading away, with the same option in it.
-    mine = page.locator(f"#{await box.get_attribute('aria-controls')}")
-    await mine.get_by_role("option", name=option).click()
-
-
-async def add(
-    page: Page,
-    kind: str,
-    texts: dict[str, str],
-    picks: dict[str, tuple[str, str]] | None = None,
-    switches: tuple[str, ...] = (),
-) -> None:
-    """Add a thing of the region by its form."""
-    await page.get_by_role("group", name="基础数据").get_by_role("button", name=kind).click()
-    await page.get_by_role("button", name=f"添加{kind}", exact=True).click()
-    sheet = page.get_by_role("dialog")
-    for field, (words, option) in (picks or {}).items():
-        await pick(page, field, words, option)
-    for field, text in texts.items():
-        await sheet.get_by_label(re.compile(f"^{field}")).first.fill(text)
-    for field in switches:
-        await sheet.get_by_text(field, exact=True).click()
-    await save(page)
-
-
-async def save(page: Page) -> None:
-    await page.get_by_role("dialog").get_by_role("button", name="保存").click()
-    await page.get_by_text("已保存：").wait_for()
-    await expect(page.get_by_role("dialog")).to_have_count(0)
-
-
 async def test_from_the_first_password_to_a_planned_lesson(tmp_path: Path) -> None:
     password = await one_time_password(tmp_path)
     today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
@@ -103,15 +61,10 @@ async def test_from_the_first_password_to_a_planned_lesson(tmp_path: Path) -> No
         page.set_default_timeout(30_000)
 
         await page.goto(f"{server.url}/admin/region")
-        await page.get_by_label("账号").fill("admin")
-        await page.get_by_label("密码", exact=True).fill("not it")
-        await page.get_by_role("button", name="登录").click()
+        await sign_in(page, "admin", "not it")
         await page.get_by_role("alert").get_by_text("账号或密码不对").wait_for()
-        await page.get_by_label("密码", exact=True).fill(password)
-        await page.get_by_role("button", name="登录").click()
-        await page.get_by_label("新密码", exact=True).fill(PASSWORD)
-        await page.get_by_label("再输一遍新密码").fill(PASSWORD)
-        await page.get_by_role("button", name="保存并进入").click()
+        await sign_in(page, "admin", password)
+        await choose_password(page, PASSWORD)
         await page.wait_for_url(f"{server.url}/admin/region")
 
         await add(page, "区划", {"名称": "大足区", "代码": "500111"})

@@ -243,7 +243,7 @@ export default {
     disabled: "停用这个账号",
     search: "搜账号、姓名",
     you: "您自己",
-    seen: "{when}登录",
+    seen: "上次登录：{when}",
     never: "还没有登录过",
     state: {
       disabled: "已停用",
