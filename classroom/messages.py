@@ -269,7 +269,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Either side may ask whether the other is there; clients do so every 5 s."""
+    """Either side may ask whether the other is there; clients do so every 2 s."""
 
     type: Literal["ping"] = "ping"
 

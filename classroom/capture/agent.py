@@ -362,7 +362,7 @@ class Agent:
             announced.cancel()
             await asyncio.gather(changed, announced, return_exceptions=True)
             self._session = None
-            self._last_time_bps = session.estimate_bps
+            self._last_time_bps = session.path_bps or self._last_time_bps
             for line in session.statistics():
                 logger.info("%s", line)
             await session.close()

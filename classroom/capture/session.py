@@ -82,9 +82,9 @@ class Session:
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
-    def estimate_bps(self) -> int | None:
-        """What the way to the server carries, as far as is known."""
-        return self._uplink.estimate_bps
+    def path_bps(self) -> int | None:
+        """What the way to the server carries, or did until it died, as far as is known."""
+        return self._uplink.path_bps
 
     @property
     def uplink_state(self) -> UplinkState | None:

@@ -121,9 +121,9 @@ class Uplink:
         return UplinkState(max(0.0, estimator.estimate_bps - self._needed_bps), disturbed)
 
     @property
-    def estimate_bps(self) -> int | None:
-        """What the path carries; None while there was no feedback to tell."""
-        return round(self._estimator.estimate_bps) if self._estimator is not None and self._heard else None
+    def path_bps(self) -> int | None:
+        """What the path carries, or did until it died; None while there was no feedback to tell."""
+        return round(self._estimator.path_bps) if self._estimator is not None and self._heard else None
 
     @property
     def idle(self) -> bool:

@@ -49,6 +49,11 @@ class Downlink(Generic[Item]):
         return self.estimator.estimate_bps
 
     @property
+    def path_bps(self) -> float:
+        """What the path was last found to carry, also when it is dead now."""
+        return self.estimator.path_bps
+
+    @property
     def media_bps(self) -> float:
         """What of it is left for media when what the path loses by itself is sent again."""
         return self.estimator.media_bps

@@ -300,7 +300,7 @@ class LessonMedia:
                 self._forwarding.release(downlink, receiver.probing_track, now)
                 if downlink.measured and now >= receiver.next_measure_at_s:
                     receiver.next_measure_at_s = now + MEASURE_INTERVAL_S
-                    self._events.append(LinkMeasured(receiver.participant_id, downlink.estimate_bps))
+                    self._events.append(LinkMeasured(receiver.participant_id, downlink.path_bps))
             if now >= receiver.next_report_at_s:
                 receiver.next_report_at_s = now + REPORT_INTERVAL_S
                 self._report(receiver.sink, [slot.down for slot in receiver.slots], now)

@@ -208,7 +208,7 @@ def test_on_a_good_link_everything_is_sent_from_the_start_and_in_full_soon() -> 
     school = School(GOOD)
     assert school.sent == ALL, "no layer waits for an estimate"
     school.run(10.0)
-    print(f"full after {school.full_since_s():.2f} s, estimate {school.uplink.estimate_bps} bit/s")
+    print(f"full after {school.full_since_s():.2f} s, estimate {school.uplink.path_bps} bit/s")
     assert school.full_since_s() <= 1.5
     assert school.numbers == list(range(school.numbers[0], school.numbers[0] + len(school.numbers)))
     assert school.queue_delay_s(3.0) < 0.02
@@ -231,7 +231,7 @@ def test_far_away_too(rtt_s: float) -> None:
 def test_a_thin_link_carries_slides_and_a_small_face_without_a_queue() -> None:
     school = School(Conditions(delay_s=0.04, rate_bps=600_000, queue_bytes=60_000))
     school.run(30.0)
-    print(school.rates, school.uplink.estimate_bps, f"queue p95 {1000 * school.queue_delay_s(10):.0f} ms")
+    print(school.rates, school.uplink.path_bps, f"queue p95 {1000 * school.queue_delay_s(10):.0f} ms")
     assert {"slides 540", "camera 180"} <= school.sent
     assert "camera 720" not in school.sent
     told = [lane.layer.why for lane in school.lanes.values()]  # type: ignore[attr-defined]
@@ -289,18 +289,28 @@ def test_a_server_that_is_stuck_for_a_moment_is_no_thin_link(stuck_s: float) -> 
 def test_a_computer_that_was_stuck_does_not_blame_the_link() -> None:
     school = School(GOOD)
     school.run(5.0)
-    before_bps = school.uplink.estimate_bps
+    before_bps = school.uplink.path_bps
     school.loop.now_s += 3.0  # nothing is read, sent or timed meanwhile
     school.uplink.tick()
-    assert school.uplink.estimate_bps == before_bps
+    assert school.uplink.path_bps == before_bps
     school.run(3.0)
     assert school.sent == ALL
+
+
+def test_a_server_that_dies_says_nothing_of_the_path() -> None:
+    school = School(GOOD)
+    school.run(5.0)
+    before_bps = school.uplink.path_bps
+    school.feedback = False
+    school.run(5.0)
+    assert school.uplink.path_bps == before_bps, "the next session begins where this one was"
+    assert school.sent != ALL, "though little is sent into the dark"
 
 
 def test_loss_that_is_the_paths_own_takes_nothing_away() -> None:
     school = School(Conditions(delay_s=0.02, rate_bps=20_000_000, queue_bytes=250_000, loss=0.08))
     school.run(20.0)
-    assert school.sent == ALL and (school.uplink.estimate_bps or 0) > 2_500_000
+    assert school.sent == ALL and (school.uplink.path_bps or 0) > 2_500_000
 
 
 def test_what_the_server_pauses_is_not_sent_and_its_share_is_free() -> None:
@@ -326,7 +336,7 @@ def test_without_feedback_everything_is_sent_in_full(numbered: bool, after_s: fl
     school = School(GOOD, numbered=numbered, feedback=False)
     school.run(5.0)
     assert school.full_since_s() <= after_s + 0.15
-    assert school.uplink.estimate_bps is None
+    assert school.uplink.path_bps is None
 
 
 def test_a_session_that_follows_another_begins_below_what_that_one_had() -> None:

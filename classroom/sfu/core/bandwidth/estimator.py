@@ -90,6 +90,11 @@ class BandwidthEstimator:
         return self._control.rate_bps
 
     @property
+    def path_bps(self) -> float:
+        """What the path was last found to carry: silence lowers what may be sent, and tells nothing of that."""
+        return self.estimate_bps if self._silent_since_bps is None else self._silent_since_bps
+
+    @property
     def media_bps(self) -> float:
         """What of it is left for media when what the path loses by itself is to be sent again."""
         return self.estimate_bps * (1 - self._loss.inherent)

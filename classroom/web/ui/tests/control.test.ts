@@ -2,9 +2,11 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { WebSocket as NodeSocket, WebSocketServer, type WebSocket as ServerSocket } from "ws";
-import { CommandFailed, ControlClient, type ControlTiming, type Refusal } from "../src/protocol/control";
+import { ControlClient, type ControlTiming, type Refusal } from "../src/protocol/control";
+import { Door } from "../src/protocol/door";
 import type { LessonSnapshot } from "../src/protocol/lesson_state";
 import type { ClientMessage, ServerMessage } from "../src/protocol/messages.gen";
+import { CommandFailed } from "../src/protocol/pending";
 import { Problem } from "../src/protocol/problem";
 import { Inbox } from "./inbox";
 import { lesson, participant, snapshot } from "./messages";
@@ -13,6 +15,7 @@ const QUICK: Partial<ControlTiming> = {
   backoff: { first_ms: 5, max_ms: 20 },
   ping_ms: 60_000,
   dead_ms: 60_000,
+  opening_ms: 60_000,
   refused_ms: 5,
   command_ms: 60_000,
 };
@@ -61,6 +64,7 @@ function makeClient(timing: Partial<ControlTiming> = {}): ControlClient {
       volume: (volume) => volumes.put(volume),
     },
     socket: (url) => new NodeSocket(url) as unknown as WebSocket,
+    door: new Door(() => Promise.resolve(true)),
     timing: { ...QUICK, ...timing },
   });
   client.start();
@@ -177,6 +181,13 @@ describe("ControlClient", () => {
     expect(await quiet.inbox.take()).toEqual({ type: "ping" });
     await quiet.closed;
     expect(await (await peers.take()).inbox.take()).toMatchObject({ type: "hello" });
+  });
+
+  it("takes no silence for death that it has not asked about: in the background its timers come late", async () => {
+    const peer = await connected({ dead_ms: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    peer.send({ type: "lesson_changed", seq: 2, lesson: lesson({ page: 2 }) });
+    expect(await states.take()).toMatchObject({ lesson: { page: 2 } });
   });
 
   it("tells why it was refused, and asks again", async () => {

@@ -3,11 +3,13 @@ import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket as NodeSocket, WebSocketServer, type WebSocket as ServerSocket } from "ws";
 import { DeviceClient, type DeviceStatus, type DeviceTiming } from "../src/protocol/device";
+import { Door } from "../src/protocol/door";
 import type { Agenda, DeviceReport, DeviceServerMessage } from "../src/protocol/device_messages.gen";
 import { Inbox } from "./inbox";
 
 const QUICK: Partial<DeviceTiming> = {
   backoff: { first_ms: 5, max_ms: 20 },
+  spread_ms: 5,
   ping_ms: 60_000,
   dead_ms: 60_000,
   doubt_ms: 60_000,
@@ -66,6 +68,7 @@ function makeClient(timing: Partial<DeviceTiming> = {}): DeviceClient {
       clockOffset: (offset_ms) => offsets.put(offset_ms),
     },
     socket: (url) => new NodeSocket(url) as unknown as WebSocket,
+    door: new Door(() => Promise.resolve(true)),
     timing: { ...QUICK, ...timing },
   });
   client.start();

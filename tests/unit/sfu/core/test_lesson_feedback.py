@@ -271,6 +271,13 @@ def test_a_link_that_was_measured_is_told_now_and_then():
     assert measured == LinkMeasured(ParticipantId("v"), downlink.estimate_bps)
     media.handle_timeout(10.6)
     assert not [e for e in media.take_events() if isinstance(e, LinkMeasured)]
+    before_bps = downlink.estimate_bps
+    log.add(10.6, 1000)
+    for n in range(40):  # the link is dead
+        media.handle_timeout(11.0 + n / 4)
+    measured = [e for e in media.take_events() if isinstance(e, LinkMeasured)]
+    assert measured and {e.estimate_bps for e in measured} == {before_bps}, "what it carried, not that it is dead"
+    assert downlink.estimate_bps < before_bps / 4
 
 
 def test_arrivals_that_nobody_asked_for_are_ignored():

@@ -2,7 +2,7 @@
 
 import { computed, onScopeDispose, ref, shallowRef, type Ref } from "vue";
 import { useI18n } from "vue-i18n";
-import { CommandFailed } from "../protocol/control";
+import { CommandFailed } from "../protocol/pending";
 import type { ListenerView } from "../protocol/device_messages.gen";
 import { useNow } from "../state/clock";
 import type { Lesson } from "../state/lesson";

@@ -1,17 +1,11 @@
 /** The control WebSocket of one participant: connects, stays connected, keeps the lesson's state (docs/protocol.md §4). */
 
 import { retryDelay_ms, type Backoff } from "./backoff";
+import { door, type Door } from "./door";
 import { applyMessage, SequenceGap, type LessonSnapshot } from "./lesson_state";
+import { CommandFailed, PendingCommands, type Command } from "./pending";
 import { Problem } from "./problem";
-import type {
-  ClientMessage,
-  ErrorMessage,
-  FloorMode,
-  Hello,
-  Note,
-  Report,
-  ServerMessage,
-} from "./messages.gen";
+import type { ClientMessage, ErrorMessage, FloorMode, Note, Report, ServerMessage } from "./messages.gen";
 import type { TokenSource } from "./token";
 
 export type ControlStatus = "connecting" | "connected" | "lost" | "refused";
@@ -45,14 +39,17 @@ export interface ControlOptions {
   events: ControlEvents;
   /** The WebSocket to use; tests and programs outside a browser bring their own. */
   socket?: (url: string) => WebSocket;
+  door?: Door;
   timing?: Partial<ControlTiming>;
 }
 
 export interface ControlTiming {
   backoff: Backoff;
   ping_ms: number;
-  /** Without any message for so long the connection is dead. */
+  /** Without any message for so long after a ping the connection is dead. */
   dead_ms: number;
+  /** The same while it is being made: it may have to wait for a token. */
+  opening_ms: number;
   /** A refused terminal asks again: the clock or the key of the server may have been put right. */
   refused_ms: number;
   /** Who fights for a place that another has taken throws that one out, and so on. */
@@ -62,8 +59,9 @@ export interface ControlTiming {
 
 const TIMING: ControlTiming = {
   backoff: { first_ms: 500, max_ms: 1500 },
-  ping_ms: 5_000,
-  dead_ms: 10_000,
+  ping_ms: 2_000,
+  dead_ms: 4_000,
+  opening_ms: 10_000,
   refused_ms: 10_000,
   replaced_ms: 60_000,
   command_ms: 20_000,
@@ -77,28 +75,7 @@ const REFUSALS: Record<number, RefusalCode> = {
   4409: "replaced",
 };
 
-/** More than a person can have pressed while the connection was away. */
-const MAX_PENDING = 64;
-
-/** A command was refused; `timeout`: no answer came, `lost`: there never was a connection, or we have stopped. */
-export class CommandFailed extends Error {
-  constructor(
-    readonly code: ErrorMessage["code"] | "lost" | "timeout",
-    readonly detail: string,
-  ) {
-    super(detail || code);
-  }
-}
-
-type Command = Exclude<Extract<ClientMessage, { id: string }>, Hello>;
 type WithoutId<C> = C extends Command ? Omit<C, "id"> : never;
-
-interface PendingCommand {
-  command: Command;
-  resolve: () => void;
-  reject: (failure: CommandFailed) => void;
-  timer: ReturnType<typeof setTimeout>;
-}
 
 /**
  * Commands survive a connection: what is not answered when it breaks is said again, under the same id, as soon as there
@@ -107,7 +84,7 @@ interface PendingCommand {
 export class ControlClient {
   readonly #options: ControlOptions;
   readonly #timing: ControlTiming;
-  readonly #pending = new Map<string, PendingCommand>();
+  readonly #pending = new PendingCommands();
   /** Ids must be new after a reload, too: the server remembers those of the page before. */
   readonly #ids = Math.random().toString(36).slice(2, 10);
   #nextId = 1;
@@ -124,6 +101,7 @@ export class ControlClient {
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
   #deadTimer: ReturnType<typeof setTimeout> | undefined;
+  #leaveDoor: () => void = () => undefined;
   #stopped = true;
 
   constructor(options: ControlOptions) {
@@ -141,16 +119,16 @@ export class ControlClient {
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#retryTimer);
+    this.#leaveDoor();
     this.#drop();
     this.#state = this.#stream = null;
-    for (const id of [...this.#pending.keys()]) this.#settle(id)?.reject(new CommandFailed("lost", ""));
+    this.#pending.abandon();
   }
 
   /** Something changed (the network came back): try at once instead of waiting for the back-off. */
   retryNow(): void {
     if (this.#stopped || this.#socket !== null) return;
-    clearTimeout(this.#retryTimer);
-    this.#connect();
+    this.#reconnect();
   }
 
   // --- what a teacher may do ---------------------------------------------------------------------------------
@@ -227,24 +205,17 @@ export class ControlClient {
   }
 
   #command(fields: WithoutId<Command>): Promise<void> {
-    const id = `${this.#ids}-${this.#nextId++}`;
-    const command = { ...fields, id };
-    return new Promise((resolve, reject) => {
-      if (this.#state === null) {
-        reject(new CommandFailed("lost", ""));
-        return;
-      }
-      if (this.#pending.size >= MAX_PENDING) {
-        reject(new CommandFailed("busy", ""));
-        return;
-      }
-      const timer = setTimeout(() => {
-        this.#pending.delete(id);
-        reject(new CommandFailed("timeout", ""));
-      }, this.#timing.command_ms);
-      this.#pending.set(id, { command, resolve, reject, timer });
-      if (this.#greeted) this.#send(command);
-    });
+    if (this.#state === null) return Promise.reject(new CommandFailed("lost", ""));
+    const command = { ...fields, id: `${this.#ids}-${this.#nextId++}` };
+    const answered = this.#pending.add(command, this.#timing.command_ms);
+    if (this.#greeted) this.#send(command);
+    return answered;
+  }
+
+  #reconnect(): void {
+    clearTimeout(this.#retryTimer);
+    this.#leaveDoor();
+    this.#leaveDoor = (this.#options.door ?? door).whenOpen(() => this.#connect());
   }
 
   #connect(): void {
@@ -252,7 +223,7 @@ export class ControlClient {
     this.#socket = socket;
     this.#lastError = null;
     // A path that swallows packets never says so: the handshake has a deadline like everything after it.
-    this.#heard(socket);
+    this.#expectWithin(socket, this.#timing.opening_ms);
     // Asked while the socket opens: neither waits for the other.
     const token = this.#options.token(this.#tokenRefused ? (this.#token ?? undefined) : undefined);
     token.catch((error: unknown) => {
@@ -266,7 +237,8 @@ export class ControlClient {
       );
     };
     socket.onmessage = (event) => {
-      this.#heard(socket);
+      clearTimeout(this.#deadTimer);
+      this.#deadTimer = undefined;
       this.#receive(socket, String(event.data));
     };
     socket.onclose = (event) => this.#closed(socket, event.code, event.reason);
@@ -279,12 +251,18 @@ export class ControlClient {
     const known =
       this.#state === null || this.#stream === null ? {} : { stream: this.#stream, seq: this.#state.seq };
     this.#send({ type: "hello", token, name: this.#options.name, ...known });
-    this.#pingTimer = setInterval(() => this.#send({ type: "ping" }), this.#timing.ping_ms);
+    this.#pingTimer = setInterval(() => this.#ask(socket), this.#timing.ping_ms);
   }
 
-  #heard(socket: WebSocket): void {
+  /** What counts is the time after a question: in a page in the background timers come late, and answers do not. */
+  #ask(socket: WebSocket): void {
+    this.#send({ type: "ping" });
+    if (this.#deadTimer === undefined) this.#expectWithin(socket, this.#timing.dead_ms);
+  }
+
+  #expectWithin(socket: WebSocket, within_ms: number): void {
     clearTimeout(this.#deadTimer);
-    this.#deadTimer = setTimeout(() => this.#closed(socket, 0, ""), this.#timing.dead_ms);
+    this.#deadTimer = setTimeout(() => this.#closed(socket, 0, ""), within_ms);
   }
 
   #receive(socket: WebSocket, text: string): void {
@@ -294,11 +272,11 @@ export class ControlClient {
         this.#send({ type: "ping" });
         return;
       case "ack":
-        this.#settle(message.id)?.resolve();
+        this.#pending.resolve(message.id);
         return;
       case "error":
         if (message.id === null) this.#lastError = message;
-        else this.#settle(message.id)?.reject(new CommandFailed(message.code, message.detail));
+        else this.#pending.reject(message.id, new CommandFailed(message.code, message.detail));
         return;
       case "snapshot":
         this.#stream = message.stream;
@@ -330,7 +308,7 @@ export class ControlClient {
     this.#failures = 0;
     this.#options.events.status("connected", null);
     if (this.#report !== null) this.#send({ type: "report", ...this.#report });
-    for (const { command } of this.#pending.values()) this.#send(command);
+    for (const command of this.#pending.commands) this.#send(command);
   }
 
   /** Whether the message follows on from what we know. */
@@ -348,13 +326,6 @@ export class ControlClient {
       this.#closed(socket, 0, "");
       return false;
     }
-  }
-
-  #settle(id: string): PendingCommand | undefined {
-    const command = this.#pending.get(id);
-    if (command !== undefined) clearTimeout(command.timer);
-    this.#pending.delete(id);
-    return command;
   }
 
   #closed(socket: WebSocket, code: number, reason: string): void {
@@ -377,13 +348,14 @@ export class ControlClient {
           ? retryDelay_ms(this.#failures, backoff, Math.random())
           : refused_ms;
     this.#failures += 1;
-    this.#retryTimer = setTimeout(() => this.#connect(), delay_ms);
+    this.#retryTimer = setTimeout(() => this.#reconnect(), delay_ms);
   }
 
   /** Forget the connection; what we know of the lesson and what we have commanded outlives it. */
   #drop(): void {
     clearInterval(this.#pingTimer);
     clearTimeout(this.#deadTimer);
+    this.#deadTimer = undefined;
     const socket = this.#socket;
     this.#socket = null;
     this.#greeted = false;

@@ -1,6 +1,7 @@
 /** The WebSocket of a paired device: connects, stays connected, keeps its agenda (docs/protocol.md §7). */
 
 import { retryDelay_ms, type Backoff } from "./backoff";
+import { door, type Door } from "./door";
 import type { Agenda, DeviceClientMessage, DeviceReport, DeviceServerMessage } from "./device_messages.gen";
 
 /**
@@ -24,12 +25,14 @@ export interface DeviceOptions {
   events: DeviceEvents;
   /** The WebSocket to use; tests and programs outside a browser bring their own. */
   socket?: (url: string) => WebSocket;
+  door?: Door;
   timing?: Partial<DeviceTiming>;
 }
 
 export interface DeviceTiming {
-  /** A server that comes back finds all its devices within the longest of these delays. */
   backoff: Backoff;
+  /** A server that comes back finds all its devices within so long, one after the other. */
+  spread_ms: number;
   ping_ms: number;
   /** Who fights for a place that another has taken throws that one out, and so on. */
   replaced_ms: number;
@@ -44,7 +47,8 @@ export interface DeviceTiming {
 }
 
 const TIMING: DeviceTiming = {
-  backoff: { first_ms: 500, max_ms: 3_000 },
+  backoff: { first_ms: 500, max_ms: 1_500 },
+  spread_ms: 2_000,
   ping_ms: 15_000,
   replaced_ms: 60_000,
   dead_ms: 25_000,
@@ -66,6 +70,7 @@ export class DeviceClient {
   #reportTimer: ReturnType<typeof setTimeout> | undefined;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
   #deadTimer: ReturnType<typeof setTimeout> | undefined;
+  #leaveDoor: () => void = () => undefined;
   #stopped = true;
 
   constructor(options: DeviceOptions) {
@@ -85,6 +90,7 @@ export class DeviceClient {
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#retryTimer);
+    this.#leaveDoor();
     this.#drop();
   }
 
@@ -92,8 +98,7 @@ export class DeviceClient {
   retryNow(): void {
     if (this.#stopped) return;
     if (this.#socket === null) {
-      clearTimeout(this.#retryTimer);
-      this.#connect();
+      this.#reconnect();
     } else {
       this.#send({ type: "ping" });
       this.#expectWithin(this.#socket, this.#timing.doubt_ms);
@@ -107,6 +112,14 @@ export class DeviceClient {
       this.#reportTimer = undefined;
       this.#sendReport();
     }, this.#timing.report_ms);
+  }
+
+  #reconnect(): void {
+    clearTimeout(this.#retryTimer);
+    this.#leaveDoor();
+    this.#leaveDoor = (this.#options.door ?? door).whenOpen(() => {
+      this.#retryTimer = setTimeout(() => this.#connect(), this.#timing.spread_ms * Math.random());
+    });
   }
 
   #connect(): void {
@@ -167,7 +180,7 @@ export class DeviceClient {
       ? retryDelay_ms(0, { first_ms: replaced_ms, max_ms: replaced_ms }, Math.random())
       : retryDelay_ms(this.#failures, backoff, Math.random());
     this.#failures += 1;
-    this.#retryTimer = setTimeout(() => this.#connect(), delay_ms);
+    this.#retryTimer = setTimeout(() => this.#reconnect(), delay_ms);
   }
 
   /** Forget the connection and everything that belongs to it. */

@@ -17,6 +17,8 @@ const LOOK_MS = 500;
 /** Reports come each second or so; without any for so long another path is looked for, then another session. */
 const DOUBT_MS = 2_500;
 const STALL_MS = 5_000;
+/** The same when the server was out of reach: it may have been started anew, and know nothing of a session. */
+const SUSPECT_MS = 2_000;
 const REFUSED_MS = 10_000;
 
 export class WhipClient {
@@ -65,10 +67,11 @@ export class WhipClient {
     this.#report("idle");
   }
 
-  /** The server can be reached again: do not wait for the back-off. */
+  /** The server can be reached again: do not wait for the back-off, nor for a session that it may have forgotten. */
   retryNow(): void {
     if (this.#target === null) return;
-    if (this.#session !== null && this.#status === "sending") return;
+    const heard = Date.now() - this.#reportedAt_ms <= SUSPECT_MS;
+    if (this.#session !== null && this.#status === "sending" && heard) return;
     clearTimeout(this.#retryTimer);
     this.#failures = 0;
     this.#drop();
