@@ -50,6 +50,13 @@ def state_of(plan: Plan, held: Held) -> AgendaState:
     return AgendaState.ENDED if held.state is LessonState.ENDED else AgendaState.PLANNED
 
 
+def bell(plan: Plan, started_at: datetime | None) -> datetime:
+    """When the lesson is to end: as planned, or, begun only after that, when it has lasted as long as planned."""
+    if started_at is None or started_at < plan.ends_at:
+        return plan.ends_at
+    return started_at + (plan.ends_at - plan.starts_at)
+
+
 def role_of(plan: Plan, classroom_id: int) -> RoomRole | None:
     """What a room is in a lesson; None when it has no part in it."""
     if plan.main.classroom_id == classroom_id:

@@ -9,18 +9,19 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from classroom.catalogue.database import CatalogueUnavailable
+from classroom.catalogue.region.errors import NotFound
 from classroom.catalogue.region.plans import PlanState
 from classroom.live.errors import UnknownLesson
 from classroom.live.instant import iso
 from classroom.model import ClassroomError, LessonState
-from classroom.schoolday.agenda import NOT_HELD, Held, Moment, moment, next_change, role_of, rooms_of
+from classroom.schoolday.agenda import NOT_HELD, Held, Moment, bell, moment, next_change, role_of, rooms_of
 from classroom.schoolday.feed import DeviceFeed
 from classroom.schoolday.messages import Agenda, AgendaLesson, ClassroomView, Phase, RoomRole
 from classroom.schoolday.presence import Presence
 from classroom.schoolday.view import lesson_view
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
     from datetime import date
     from zoneinfo import ZoneInfo
 
@@ -133,7 +134,19 @@ class SchoolDay:
                 raise
         await self.presence.load()
         midnight = datetime.combine(today + timedelta(days=1), time(), self._zone)
-        self._adopt(await self._stored.plans_of_classrooms(None, now - _OVERRUN, midnight))
+        plans = await self._stored.plans_of_classrooms(None, now - _OVERRUN, midnight)
+        self._adopt([*plans, *await self._of_other_days({plan.lesson_id for plan in plans})])
+
+    async def _of_other_days(self, known: Collection[LessonId]) -> list[Plan]:
+        """The plans of lessons that are held today though their day or hour was another one."""
+        found: list[Plan] = []
+        for lesson in self._lessons.lessons():
+            if lesson.state is LessonState.LIVE and lesson.id not in known:
+                try:
+                    found.append(await self._stored.plan(lesson.id))
+                except NotFound:
+                    pass  # it is in no timetable
+        return found
 
     # --- what changes --------------------------------------------------------------------------------------------
 
@@ -162,8 +175,13 @@ class SchoolDay:
         self._ready.set()
         for plan in self._plans.values():
             if before.get(plan.lesson_id) != plan and self._is_ahead(plan):
-                title = plan.title or plan.subject
-                self._lessons.plan(plan.lesson_id, title, plan.ends_at, plan.interactive)
+                self._announce(plan)
+
+    def _announce(self, plan: Plan) -> None:
+        """Tell whoever holds the lesson what the timetable says of it."""
+        is_live = self._held_of(plan).state is LessonState.LIVE
+        started_at = self._lessons.find(plan.lesson_id).started_at if is_live else None
+        self._lessons.plan(plan.lesson_id, plan.title or plan.subject, bell(plan, started_at), plan.interactive)
 
     def _is_ahead(self, plan: Plan) -> bool:
         """Whether somebody may still hold this lesson, or does."""
@@ -178,7 +196,11 @@ class SchoolDay:
             return
         self._held[lesson.id] = held
         plan = self._plans.get(lesson.id)
+        if plan is None and held.state is LessonState.LIVE:
+            self._changed.set()  # it may be planned for another day
         if plan is not None:
+            if held.state is LessonState.LIVE:
+                self._announce(plan)  # begun long after its end it is not waited for any more
             rooms = rooms_of(plan)
             self._look(rooms)
             self._tell(rooms | self._shown_in.get(lesson.id, set()))

@@ -101,6 +101,12 @@ class Presence:
         self._learn(paired)
         self._on_change(paired.room.id)
 
+    def replaced_by(self, device_id: ParticipantId) -> list[ParticipantId]:
+        """The devices that this one stands in for: of its room and kind, and away."""
+        place = self._known[device_id].stored
+        others = self._rooms[place.room.id, place.device.kind]
+        return [other for other, known in others.items() if other != device_id and not known.online]
+
     def revoke(self, device_id: ParticipantId, at: datetime) -> None:
         """A device may act no more: its connections are told so, its tokens are void."""
         self._forget(device_id, at)

@@ -242,6 +242,9 @@ async def assign(request: web.Request) -> web.Response:
         raise
     context.day.presence.add(paired)
     pairing.credential = credential  # and not before: the device comes with it at once
+    for replaced in context.day.presence.replaced_by(paired.device.id):
+        # Not revoked, it may come back; but until then nobody waits for it beside the one that stands in its room now.
+        await context.service.expel(replaced, "another device was paired for its room")
     logger.info("device=%s %s paired for classroom %d", paired.device.id, paired.device.kind, room.id)
     detail = {"kind": paired.device.kind, "classroom_id": room.id, "name": name}
     await context.audit.note(request, "device.pair", paired.device.id, detail)

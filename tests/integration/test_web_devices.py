@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import WSMsgType
@@ -163,6 +163,23 @@ async def test_a_change_of_the_plan_is_told_at_once(doors):
     assert (await device.agenda_with(lambda agenda: agenda["next"]))["next"]["id"] == "art"
 
 
+@pytest.mark.parametrize("days_ago", [0.1, 3])
+async def test_a_lesson_that_is_held_long_after_its_end_has_its_title_and_a_bell(doors, days_ago):
+    await plan_lesson(doors.node.database, "art", -days_ago * 86_400, title="剪纸")
+    doors.node.day.plans_changed()
+    terminal = await connect(doors, await pair(doors, await operator(doors), HAMLET))
+    token = doors.token("teacher", "art")
+    await start(doors, "art")
+    async with asyncio.timeout(30):
+        while (told := (await (await doors.ask("GET", "/api/lessons/art", token)).json())["lesson"])["title"] != "剪纸":
+            await asyncio.sleep(0.05)
+        agenda = await terminal.phase("live")
+    lasts = datetime.fromisoformat(told["ends_at"]) - datetime.fromisoformat(told["started_at"])
+    assert lasts == timedelta(minutes=40)
+    assert agenda["lesson"]["id"] == "art"
+    await end(doors, "art")
+
+
 async def test_the_clock_alone_leads_into_standby(tmp_path):
     async with running(tmp_path) as doors:
         await fill(doors, starts_in_s=600 + 2.0)
@@ -201,6 +218,33 @@ async def test_who_is_revoked_is_out_at_once(doors):
     assert (await control.receive_json())["code"] == "unauthorized"
     left = (await (await by.ask("GET", "/api/terminals")).json())["terminals"]
     assert [known["id"] for known in left] == [capture["id"]]
+
+
+async def test_a_terminal_that_another_stands_in_for_leaves_the_lesson_at_once(doors):
+    by = await operator(doors)
+    gone, stays = await pair(doors, by, VILLAGE), await pair(doors, by, HAMLET)
+    await start(doors)
+    device = await connect(doors, gone)
+    for terminal in (gone, stays):
+        control = await doors.client.ws_connect(f"/ws/{LESSON}")
+        token = (await (await media_token(doors, terminal)).json())["token"]
+        await control.send_json({"type": "hello", "token": token, "name": ""})
+        assert (await control.receive_json())["type"] == "snapshot"
+        await control.close()
+
+    async def shown() -> set[str]:
+        told = await (await doors.ask("GET", f"/api/lessons/{LESSON}", doors.token("teacher"))).json()
+        return {participant["id"] for participant in told["participants"]}
+
+    second = await pair(doors, by, VILLAGE)
+    assert await shown() == {gone["id"], stays["id"]}, "a room may have two that are there"
+    assert (await by.ask("DELETE", f"/api/terminals/{second['id']}")).status == 204
+    await device.socket.close()
+    async with asyncio.timeout(30):
+        while doors.node.day.presence.find(gone["id"]).online:
+            await asyncio.sleep(0.05)
+    await pair(doors, by, VILLAGE)
+    assert await shown() == {stays["id"]}
 
 
 async def test_what_was_revoked_stays_so_when_the_server_starts_anew(tmp_path):

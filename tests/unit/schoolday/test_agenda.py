@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from classroom.catalogue.region.plans import PlanState
 from classroom.model import LessonState
-from classroom.schoolday.agenda import OVER, STANDBY, Held, moment, next_change, role_of, rooms_of, state_of
+from classroom.schoolday.agenda import OVER, STANDBY, Held, bell, moment, next_change, role_of, rooms_of, state_of
 from classroom.schoolday.messages import AgendaState, Phase, RoomRole
 from tests.unit.schoolday.planning import NINE, plan
 
@@ -51,6 +51,13 @@ def test_a_day_on_which_nobody_teaches(minutes, expected):
 @pytest.mark.parametrize("minutes", [-30, -5, 20, 60, 300])
 def test_a_live_lesson_is_live_early_and_late(minutes):
     assert seen([ONE], {"one": LIVE}, minutes)[:2] == ("live", "one")
+
+
+@pytest.mark.parametrize(("started", "rings"), [(None, 40), (-5, 40), (39, 40), (40, 80), (75, 115)])
+def test_a_lesson_ends_as_planned_and_one_that_began_after_that_lasts_as_long(started, rings):
+    one = plan("a")
+    started_at = None if started is None else one.starts_at + timedelta(minutes=started)
+    assert bell(one, started_at) == one.starts_at + timedelta(minutes=rings)
 
 
 def test_a_lesson_that_overruns_keeps_its_room_until_the_next_is_started():

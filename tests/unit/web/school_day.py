@@ -65,7 +65,12 @@ async def fill_database(database: Database, starts_in_s: float = 300, **columns:
 
 
 async def plan_lesson(
-    database: Database, lesson: str, starts_in_s: float, listening: tuple[int, ...] = (VILLAGE, HAMLET), **columns: Any
+    database: Database,
+    lesson: str,
+    starts_in_s: float,
+    listening: tuple[int, ...] = (VILLAGE, HAMLET),
+    title: str = "分数的初步认识",
+    **columns: Any,
 ) -> None:
     """Another lesson of 40 minutes."""
     starts_at = datetime.now(UTC) + timedelta(seconds=starts_in_s)
@@ -82,7 +87,7 @@ async def plan_lesson(
         "changed": False,
     }
     async with database.writing() as connection:
-        about = {"id": lesson, "title": "分数的初步认识", "grade": "三年级", "subject": "数学", "keywords": []}
+        about = {"id": lesson, "title": title, "grade": "三年级", "subject": "数学", "keywords": []}
         await connection.execute(insert(lessons), [about])
         await connection.execute(insert(schema.lesson_plans), [{**values, **columns}])
         rooms = [
