@@ -19,6 +19,7 @@ from tests.browser.district import TITLE, TOWN, VILLAGES, District, district
 from tests.browser.terminals import paired
 from tests.browser.test_class_page import PRESSES
 from tests.browser.test_lesson import until_moving, until_phase
+from tests.browser.voice import voice
 from tests.integration.test_capture_device import Agent
 from tests.running import CLASSROOM, chromium
 
@@ -32,7 +33,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 SCREEN = {"width": 1366, "height": 768}
 PATIENT_MS = 60_000
-# The made-up microphone beeps whatever is played, so the chime of the self-test may be heard or not.
+# The made-up microphone says the same whatever is played, so the chime of the self-test may be heard or not.
 READY = re.compile("已就绪|没有听到提示音")
 # Looks at what is shown in a slot and listens to those who speak, from now on.
 WATCH = """slot => {
@@ -135,7 +136,7 @@ async def test_a_school_day(tmp_path: Path) -> None:
     async with contextlib.AsyncExitStack() as stack:
         with times.of("server, accounts, a district from a spreadsheet"):
             place = await stack.enter_async_context(district(tmp_path / "data"))
-        browser = await stack.enter_async_context(chromium(*CAMERA))
+        browser = await stack.enter_async_context(chromium(*CAMERA, voice(tmp_path)))
         with times.of("three terminals and the capture computer paired by their codes"):
             lines = [await stack.enter_async_context(cable(place.server)) for _ in VILLAGES]
             terminals = [
