@@ -235,10 +235,14 @@ class SendNote:
 
 @dataclass(frozen=True, slots=True)
 class TurnPage:
-    """Teacher or capture agent: page ``page`` of the slides is shown now, counted from 1."""
+    """Teacher or capture agent: page ``page`` of the slides is shown, counted from 1, since ``ago_s`` seconds.
+
+    One that is shown since the same moment as the one before puts that right.
+    """
 
     id: CommandId
     page: Annotated[int, Field(ge=1, le=10_000)]
+    ago_s: Annotated[float, Field(ge=0, le=86_400)] = 0.0
     type: Literal["turn_page"] = "turn_page"
 
 

@@ -18,6 +18,7 @@ from classroom.capture.clock import CaptureClock
 from classroom.capture.copy.lesson_copy import LessonCopy
 from classroom.capture.frames import SourceError
 from classroom.capture.ladder import MAX_LAYERS
+from classroom.capture.page_watch import PageWatch
 from classroom.capture.sdp import BadAnswer
 from classroom.capture.session import Session
 from classroom.capture.sources.choose import Assignment, assign
@@ -25,6 +26,7 @@ from classroom.capture.sources.source import Outputs
 from classroom.capture.threads import Threads
 from classroom.capture.tokens import GivenToken, Tokens
 from classroom.capture.tracks import AudioTrack, VideoTrack
+from classroom.capture.turn_link import TurnLink
 from classroom.capture.video_encoder import Content
 from classroom.capture.whip import LessonEnded, LessonNotOpen, Refused, WhipClient, WhipError
 from classroom.model import InvalidLessonId, Label, parse_lesson_id
@@ -155,6 +157,8 @@ class Agent:
         self._session: Session | None = None
         self._last_time_bps: int | None = None  # what the uplink carried in the session before
         self._copy: LessonCopy | None = None
+        self._turns = TurnLink(settings.server, lesson, tokens)
+        self._watch: PageWatch | None = None
         if not standby:
             self._live.set()
 
@@ -227,7 +231,10 @@ class Agent:
         for assignment in self._assignments:
             if assignment.video is not None:
                 content = Content.PAGES if assignment.video is Label.SLIDES else Content.MOTION
-                self._add(VideoTrack(assignment.video, self._loop, content, settings.layers))
+                track = VideoTrack(assignment.video, self._loop, content, settings.layers)
+                self._add(track)
+                if content is Content.PAGES:
+                    self._watch_pages(track)
             if assignment.sound_is_certain:
                 self._add(AudioTrack(Label.MIC, self._loop))
         probes = await asyncio.gather(*(self._probe(assignment) for assignment in self._assignments))
@@ -240,6 +247,11 @@ class Agent:
         self._tracks[track.label] = track
         if self._copy is not None:
             self._copy.add(track)
+
+    def _watch_pages(self, track: VideoTrack) -> None:
+        self._watch = PageWatch(self._loop, self._turns.turned)
+        self._turns.on_joined = self._watch.begin
+        track.on_picture = self._watch.picture
 
     def _uplink_state(self) -> UplinkState | None:
         return self._session.uplink_state if self._session is not None else None
@@ -324,7 +336,7 @@ class Agent:
                 except (BadAnswer, TransportError) as error:
                     text = f"媒体连接失败 / no media connection: {error}"
                 else:
-                    text, told = await self._use(session, whip.token), ""
+                    text, told = await self._use(session, whip.token, http), ""
                     wait_s = backoff_s = FIRST_BACKOFF_S
                 if text != told:
                     logger.warning("%s", text)
@@ -340,7 +352,7 @@ class Agent:
     def _offered(self) -> list[Track]:
         return [self._tracks[label] for label in _ORDER if label in self._tracks]
 
-    async def _use(self, session: Session, token: str) -> str:
+    async def _use(self, session: Session, token: str, http: ClientSession) -> str:
         """Send over a session while it lasts; returns why it is over, empty when a new one is wanted at once."""
         self._session = session
         if self._copy is not None:
@@ -350,7 +362,9 @@ class Agent:
             self._connected_once.set()
         logger.info("已连接 %s / connected, lesson %s", self._settings.server, self._lesson)
         changed = self._loop.create_task(self._tracks_changed.wait(), name="tracks changed")
-        announced = self._loop.create_task(self._announce(), name="announce")
+        beside = [self._loop.create_task(self._announce(), name="announce")]
+        if self._watch is not None:
+            beside.append(self._loop.create_task(self._turns.run(http), name="page turns"))
         try:
             watched: set[asyncio.Future[Any]] = {session.closed, changed}
             await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
@@ -358,9 +372,9 @@ class Agent:
                 return f"连接中断，正在重连 / the connection was lost, reconnecting: {session.closed.result()}"
             return ""
         finally:
-            changed.cancel()
-            announced.cancel()
-            await asyncio.gather(changed, announced, return_exceptions=True)
+            for task in (changed, *beside):
+                task.cancel()
+            await asyncio.gather(changed, *beside, return_exceptions=True)
             self._session = None
             self._last_time_bps = session.path_bps or self._last_time_bps
             for line in session.statistics():
@@ -406,4 +420,5 @@ class Agent:
 
     async def _close_tracks(self) -> None:
         """Let the encoders finish what waits; their last frames have been handed over afterwards."""
-        await asyncio.gather(*(self._threads.run("close track", track.close) for track in self._tracks.values()))
+        ending = [*self._tracks.values(), *([self._watch] if self._watch is not None else [])]
+        await asyncio.gather(*(self._threads.run("close track", each.close) for each in ending))

@@ -38,12 +38,14 @@ class VideoTrack:
     """Pictures in (raw, or H.264 that is passed through), H.264 access units out, in up to three layers.
 
     A picture goes down the ladder layer by layer, each in a thread of its own. All layers of a picture have the same
-    instant of capture, so that a receiver can go from one to another without a seam.
+    instant of capture, so that a receiver can go from one to another without a seam. ``on_picture`` gets every picture
+    in the thread that brings it.
     """
 
     def __init__(self, label: Label, loop: asyncio.AbstractEventLoop, content: Content, layers: int = 1) -> None:
         self.label = label
         self.content = content
+        self.on_picture: Callable[[av.VideoFrame, float], None] | None = None
         names = rids(content, layers)
         below: VideoLayer | None = None
         made: list[VideoLayer] = []
@@ -77,9 +79,9 @@ class VideoTrack:
         return sum(layer.pictures_dropped for layer in self.streams)
 
     @property
-    def wants_smaller(self) -> bool:
-        """Whether pictures of a passed-through stream are wanted too, for the layers below it."""
-        return len(self._rungs) > 1 and self.streams[1].wanted
+    def wants_pictures(self) -> bool:
+        """Whether pictures of a passed-through stream are wanted too: for the layers below it, or to be looked at."""
+        return self.on_picture is not None or self._wants_smaller
 
     def picture(self, frame: av.VideoFrame, capture_s: float, fps: float) -> None:
         """Take a picture from any thread. Above 30 fps some are left out."""
@@ -89,6 +91,8 @@ class VideoTrack:
             if capture_s > self._next_picture_s + 1 / MAX_FPS:
                 self._next_picture_s = capture_s
             self._next_picture_s += 1 / MAX_FPS
+        if self.on_picture is not None:
+            self.on_picture(frame, capture_s)
         self._shape(VideoFormat(frame.width, frame.height, fps, self.content).fitted())
         self.streams[0].picture(Picture(frame, self._instants.distinct(capture_s), self._rungs))
 
@@ -97,15 +101,21 @@ class VideoTrack:
         self._shape(form)
         self.streams[0].coded(replace(frame, capture_s=self._instants.distinct(frame.capture_s)), description)
 
-    def smaller(self, frame: av.VideoFrame, capture_s: float) -> None:
-        """Take a picture of a stream that is passed through, for the layers below it."""
-        if self.wants_smaller:
+    def decoded(self, frame: av.VideoFrame, capture_s: float) -> None:
+        """Take a picture of a stream that is passed through."""
+        if self.on_picture is not None:
+            self.on_picture(frame, capture_s)
+        if self._wants_smaller:
             self.streams[1].picture(Picture(frame, capture_s, self._rungs))
 
     def close(self) -> None:
         """Encode what waits and end the threads, from the top down; blocks."""
         for layer in self.streams:
             layer.close()
+
+    @property
+    def _wants_smaller(self) -> bool:
+        return len(self._rungs) > 1 and self.streams[1].wanted
 
     def _shape(self, form: VideoFormat) -> None:
         if form != self._format:

@@ -153,8 +153,8 @@ class Commands:
                 await service.change(lesson, lambda live, _: live.raise_hand(hand, raised))
             case SendNote(_, text, to):
                 service.send_note(lesson, text, _id(to))
-            case TurnPage(_, page):
-                await service.change(lesson, lambda live, _: live.turn_page(page))
+            case TurnPage(_, page, ago_s):
+                await service.change(lesson, lambda live, _: live.turn_page(page, ago_s))
             case SetVolume(_, who, volume):
                 service.set_volume(lesson, ParticipantId(who), volume)
 

@@ -74,6 +74,7 @@ class LiveLesson:
         self.interactive = True
         self.floor = floor or Floor()
         self.page = page
+        self.page_ago_s = 0.0  # how long it had been shown when that was told
         self._participants: dict[ParticipantId, Participant] = {}
         self._published: dict[PublicationId, Published] = {}
         self._company_at: datetime | None = None  # when somebody was last there whom the lesson is held for
@@ -128,9 +129,9 @@ class LiveLesson:
         self.recording, self.recording_detail = state, detail
         return self._lesson_news()
 
-    def turn_page(self, page: int) -> list[Delta]:
-        """Another page of the slides is shown."""
-        self.page = page
+    def turn_page(self, page: int, ago_s: float = 0.0) -> list[Delta]:
+        """Another page of the slides is shown, for so long already: that is for the record."""
+        self.page, self.page_ago_s = page, ago_s
         return self._lesson_news()
 
     # --- the floor ---------------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ class Minutes:
         if lesson.page != self._page:
             self._page = lesson.page
             if lesson.page is not None:
-                yield "page", {"page": lesson.page}
+                yield "page", {"page": lesson.page, "ago_s": lesson.page_ago_s}
 
 
 def _named(lesson: LiveLesson, who: ParticipantId) -> dict[str, str]:

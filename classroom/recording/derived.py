@@ -20,6 +20,7 @@ class Chapter(TypedDict):
     thumbnail: str | None
     text: str
     title: str
+    page: int | None
 
 
 class Strip(TypedDict):
@@ -94,7 +95,12 @@ def derived(record: IndexRecord | None, shift_s: float, sound: str, folders: Map
     return Derived(
         chapters=[
             Chapter(
-                start_s=at(it.start_s), end_s=at(it.end_s), thumbnail=_path(it.thumbnail), text=it.text, title=it.title
+                start_s=at(it.start_s),
+                end_s=at(it.end_s),
+                thumbnail=_path(it.thumbnail),
+                text=it.text,
+                title=it.title,
+                page=it.page,
             )
             for it in record.chapters
         ],

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from classroom.recording.event_log import EVENTS_FILE
+from classroom.recording.page_turns import PageTurn, page_turn, settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,7 @@ def read_events(folder: Path, shift_s: float) -> list[dict[str, Any]]:
     ``shift_s`` is added to all times. Lines that cannot be read are left out.
     """
     found: list[dict[str, Any]] = []
+    turns: list[PageTurn] = []
     online: dict[str, bool] = {}
     for line in _lines(folder):
         kind, data = str(line["event"]), {key: value for key, value in line.items() if key not in _HEAD}
@@ -34,13 +36,18 @@ def read_events(folder: Path, shift_s: float) -> list[dict[str, Any]]:
                 continue
             online[who] = is_online
             data = {"name": str(data.get("name", "")), "role": str(data.get("role", "")), "online": is_online}
+        elif kind == "page":
+            turns += filter(None, [page_turn(line)])
+            continue
         elif (told := _told(kind, data)) is not None:
             data = told
         else:
             continue
         found.append({**data, "kind": kind, "at_s": round(max(0.0, line["at_s"] + shift_s), 3)})
-        if len(found) == MAX_EVENTS:
+        if len(found) + len(turns) >= MAX_EVENTS:
             break
+    for at_s, page in settled(turns):
+        found.append({"page": page, "kind": "page", "at_s": round(max(0.0, at_s + shift_s), 3)})
     return sorted(found, key=lambda event: float(event["at_s"]))
 
 
@@ -55,11 +62,14 @@ def _told(kind: str, data: dict[str, Any]) -> dict[str, Any] | None:
             return {"name": str(data.get("name", ""))}
         case "mode":
             return {"name": str(data.get("mode", ""))}
-        case "page":
-            return {"page": data.get("page")}
         case "note":
             return {"name": "、".join(_names(data.get("to"))), "text": str(data.get("text", ""))}
     return None
+
+
+def read_page_turns(folder: Path) -> list[PageTurn]:
+    """The page turns of a recording, on its axis. Blocks."""
+    return settled(filter(None, (page_turn(line) for line in _lines(folder) if line["event"] == "page")))
 
 
 def people(events: list[dict[str, Any]]) -> list[str]:

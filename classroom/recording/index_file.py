@@ -52,13 +52,17 @@ class Speaker(StrEnum):
 
 @dataclass(slots=True)
 class Chapter:
-    """A page of the slides while it was shown. ``thumbnail`` is empty until there is one, ``text`` without OCR."""
+    """A page of the slides while it was shown. ``thumbnail`` is empty until there is one, ``text`` without OCR.
+
+    ``page`` is its number, by first appearance, where somebody has told it.
+    """
 
     start_s: _Seconds
     end_s: _Seconds
     thumbnail: _NameOrNone = ""
     text: str = ""
     title: str = ""
+    page: Annotated[int, Field(ge=1)] | None = None
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import av
 from rich.console import Console
 
 from classroom.recording.index.media import luma
-from classroom.recording.index.pages import INTERVAL_S, PageDetector, small_grey
+from classroom.slides.changes import INTERVAL_S, PageDetector, small_grey
 from tests import deck
 from tests.bench.figures import make_table
 

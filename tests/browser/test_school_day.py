@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,6 +36,7 @@ SCREEN = {"width": 1366, "height": 768}
 PATIENT_MS = 60_000
 # The made-up microphone says the same whatever is played, so the chime of the self-test may be heard or not.
 READY = re.compile("已就绪|没有听到提示音")
+PAGE = re.compile("第 [1-9] 页")
 # Looks at what is shown in a slot and listens to those who speak, from now on.
 WATCH = """slot => {
   window.note(document.querySelector(`[data-slot="${slot}"] video`));
@@ -47,6 +49,11 @@ SINCE = "([green, since]) => window.shown.find(([at, seen]) => at >= since && (s
 LOUD_SINCE = "since => window.loud.find(([at, is]) => at >= since && is)?.[0]"
 HEARS_THE_TEACHER = """() => { const audio = document.querySelector('audio[data-slot="mic"]');
   return !audio.paused && !audio.muted && audio.currentTime > 1; }"""
+PAGES_TOLD = """async () => {
+  const lesson = location.pathname.split("/")[2];
+  const recording = await (await fetch(`/api/lessons/${lesson}/recording`)).json();
+  return recording.events.filter(event => event.kind === "page").map(event => event.page);
+}"""
 TILE_MOVES = 'device => document.querySelector(`[data-room="${device}"] video`)?.currentTime > 0.5'
 
 
@@ -176,6 +183,7 @@ async def a_lesson_begins_by_one_press(times: Times, place: District, desk: Desk
             await teacher.locator('.desk[data-state="live"]').wait_for(timeout=PATIENT_MS)
             await expect(teacher.get_by_text("录制中")).to_be_visible(timeout=PATIENT_MS)
         await asyncio.gather(*(sees_and_hears(terminal) for terminal in terminals), until_moving(teacher, "programme"))
+    await expect(teacher.locator('[data-source="slides"]')).to_contain_text(PAGE, timeout=PATIENT_MS)
     with times.of("the pictures of all classrooms on the wall"):
         for terminal in terminals:
             await teacher.wait_for_function(TILE_MOVES, arg=terminal.device, timeout=PATIENT_MS)
@@ -289,6 +297,9 @@ async def it_ends_and_is_replayed(times: Times, desk: Desk, terminals: list[Term
         moments = teacher.get_by_role("tabpanel")
         for words in (f"{asking} 举手", f"{asking} 发言", "开始讨论", "讨论结束", f"{speaking} 发言"):
             await expect(moments).to_contain_text(words, timeout=PATIENT_MS)
+    told = await teacher.evaluate(PAGES_TOLD)
+    assert told[:2] == [1, 2]
+    assert all(page != following for page, following in pairwise(told)), told
 
 
 def pages(desk: Desk, terminals: list[Terminal]) -> list[Page]:

@@ -275,7 +275,7 @@ async def test_the_manifest_tells_all_that_is_known(doors, tmp_path):
     assert manifest["tracks"][0]["gaps"] == [{"start_s": 0.5, "end_s": 1.0, "reason": "outage"}]
     [chapter] = manifest["chapters"]
     assert chapter.pop("thumbnail") == f"{media}/index/chapter-0001.webp{key}"
-    assert chapter == {"start_s": 0.0, "end_s": 2.0, "text": "分月饼", "title": ""}
+    assert chapter == {"start_s": 0.0, "end_s": 2.0, "text": "分月饼", "title": "", "page": None}
     assert manifest["strip"] == {**told_of_index["strip"], "sheets": [f"{media}/index/strip-0001.webp{key}"]}
     assert manifest["loudness"] == {"gain_db": 4.1}
     assert manifest["voice"]["spans"] == [[0.0, 1.0, "teacher"]]

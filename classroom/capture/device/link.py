@@ -7,12 +7,12 @@ import logging
 import random
 from dataclasses import replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+from websockets.exceptions import ConnectionClosed
 
+from classroom.capture.reconnecting import FIRST_BACKOFF_S, delays, worth_trying
 from classroom.schoolday.messages import (
     Agenda,
     Checks,
@@ -24,15 +24,11 @@ from classroom.schoolday.messages import (
     Revoked,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
 logger = logging.getLogger(__name__)
 
 PING_S = 15.0
 REPORT_EVERY_S = 60.0  # also when nothing has changed: how far the server is
 REPORT_APART_S = 1.0
-FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.3, 3.0
 UNAUTHORIZED, REPLACED = 4401, 4409
 REPLACED_S = 60.0  # another has our place: an agent that fought for it would only throw the other out
 
@@ -74,8 +70,8 @@ class DeviceLink:
             ping_interval=PING_S,
             ping_timeout=PING_S,
             close_timeout=1,
-            process_exception=_worth_trying,
-            reconnect_delays=_delays,
+            process_exception=worth_trying,
+            reconnect_delays=delays,
         )
         async for socket in connections:
             try:
@@ -131,15 +127,3 @@ class DeviceLink:
             await socket.send(_TO_SERVER.dump_json(report).decode())
             next_report_s = loop.time() + REPORT_EVERY_S
             await asyncio.sleep(REPORT_APART_S)
-
-
-def _worth_trying(error: Exception) -> Exception | None:
-    """Every server may come back, and whatever stands in front of it: only 4401 is for good, and that is no failure."""
-    return None if isinstance(error, OSError | TimeoutError | InvalidHandshake | InvalidMessage | EOFError) else error
-
-
-def _delays() -> Generator[float]:
-    delay_s = FIRST_BACKOFF_S
-    while True:
-        yield delay_s * random.uniform(0.8, 1.2)
-        delay_s = min(2 * delay_s, LAST_BACKOFF_S)

@@ -45,7 +45,7 @@ class Route(Protocol):
 
 
 class DecodedPicture:
-    """Decodes; the track encodes again. With ``passed`` only its smaller layers: the stream itself is the largest."""
+    """Decodes; the track encodes again. With ``passed`` only smaller layers: the stream itself is the largest."""
 
     def __init__(self, stream: av.VideoStream, track: VideoTrack, *, passed: bool = False) -> None:
         stream.codec_context.thread_type = "SLICE"  # frame threads would hold pictures back
@@ -75,7 +75,7 @@ class DecodedPicture:
 
     def _deliver(self, frame: av.VideoFrame, capture_s: float) -> None:
         if self._passed:
-            self._track.smaller(frame, capture_s)
+            self._track.decoded(frame, capture_s)
         else:
             self._track.picture(frame, capture_s, self._fps)
 
@@ -197,7 +197,7 @@ class FitCheck:
 
 
 class PassedPicture:
-    """H.264 as it is, decoded beside that only while somebody wants smaller layers of it.
+    """H.264 as it is, decoded beside that only while somebody wants its pictures.
 
     When it turns out not to fit it is decoded and encoded anew from then on, from its last keyframe.
     """
@@ -225,10 +225,10 @@ class PassedPicture:
             return self._fall_back(packet, reason)
         if frame is None:
             return []
-        smaller = self._smaller(packet)
+        pictures = self._pictures(packet)
         self._keep(packet, frame.keyframe)
         self._started = self._started or frame.keyframe
-        return [(frame.capture_s, partial(self._deliver, frame)), *smaller] if self._started else []
+        return [(frame.capture_s, partial(self._deliver, frame)), *pictures] if self._started else []
 
     def finish(self) -> list[Delivery]:
         """Nothing of the stream itself is held back while passing through."""
@@ -238,8 +238,8 @@ class PassedPicture:
     def _deliver(self, frame: CodedFrame, capture_s: float) -> None:
         self._track.coded(CodedFrame(capture_s, frame.units, frame.keyframe), self._format, self._description)
 
-    def _smaller(self, packet: Packet) -> list[Delivery]:
-        if not self._track.wants_smaller:
+    def _pictures(self, packet: Packet) -> list[Delivery]:
+        if not self._track.wants_pictures:
             self._beside = None
             return []
         if self._beside is None:

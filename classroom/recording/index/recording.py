@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classroom.model import Label, RecordingState, TrackKind
+from classroom.recording.happenings import read_page_turns
+from classroom.recording.index import chapters
 from classroom.recording.index.attempt import ATTEMPT_FILE, Attempt
 from classroom.recording.index.captions import store_captions, supplied_captions
 from classroom.recording.index.dictation import LANGUAGE
 from classroom.recording.index.media import DamagedMedia, load_segment, segments_after
-from classroom.recording.index.pages import PageDetector
 from classroom.recording.index.screen import Screen
 from classroom.recording.index.speakers import SoundTrack, loudness_of, voice_of
 from classroom.recording.index.state import (
@@ -38,6 +39,7 @@ from classroom.recording.index_file import (
 )
 from classroom.recording.lesson_file import LESSON_FILE, read_lesson
 from classroom.recording.master import MIC
+from classroom.slides.changes import PageDetector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +86,7 @@ class RecordingIndex:
         self._dictation = dictation
         self._transcript: Transcript | None = None
         self._lesson = read_lesson(folder)
+        self._turns = read_page_turns(folder)
         # The record of a lesson that goes on is written all the time: that is no change.
         self._attempt = Attempt(self._index, (folder / LESSON_FILE).stat().st_mtime_ns if self.ended else 0)
         self._attempt.at("open")
@@ -120,6 +123,8 @@ class RecordingIndex:
             progress.starts.append((file.number, segment.start_s))
             track.part.add(segment)
             progress.end_s = segment.end_s
+            if isinstance(track.part, Screen):
+                track.part.settle(self._turns, segment.end_s - chapters.SETTLED_S)
             self._write_down(ended=False)
         except DamagedMedia as error:
             if track.name not in self._damaged:
@@ -138,6 +143,7 @@ class RecordingIndex:
     def look(self) -> bool:
         """Read ``lesson.json`` again; returns whether this index can go on with what the recording is made of now."""
         self._lesson = read_lesson(self._folder)
+        self._turns = read_page_turns(self._folder)
         ended = self.ended
         for track in self._tracks.values():
             track.waiting = segments_after(self._folder / track.progress.folder, track.progress.done, ended)
@@ -153,6 +159,7 @@ class RecordingIndex:
         self._attempt.at("finish")
         for track in self._open_tracks():
             if isinstance(track.part, Screen):
+                track.part.settle(self._turns, math.inf)
                 track.part.finish()
         self._memory.cover = self._cover()
         self._write_down(ended=True)

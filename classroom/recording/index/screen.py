@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from classroom.recording.files import replace_file
+from classroom.recording.index.chapters import settle
 from classroom.recording.index.images import COVER_PX, THUMBNAIL_PX, fit, webp
 from classroom.recording.index.media import bgr, load_segment, luma, picture_at, pictures
-from classroom.recording.index.pages import INTERVAL_S, PageDetector, ink_share, small_grey
 from classroom.recording.index_file import Chapter
+from classroom.slides.changes import INTERVAL_S, PageDetector, ink_share, small_grey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from classroom.recording.index.images import Image
     from classroom.recording.index.media import MediaSegment, SegmentFile
     from classroom.recording.index.strip import StripWriter
+    from classroom.recording.page_turns import PageTurn
 
     FindSegment = Callable[[float], SegmentFile | None]
 
@@ -73,6 +75,12 @@ class Screen:
         chapter.end_s = round(segment.end_s, 3)
         if not chapter.thumbnail and chapter.end_s - chapter.start_s >= FIRST_PICTURE_S:
             self._picture(chapter)
+
+    def settle(self, turns: list[PageTurn], until_s: float) -> None:
+        """Let the page turns count that were told of the lesson up to a time."""
+        for index in settle(self.chapters, turns, until_s):
+            self._picture(self.chapters[index - 1], read=True)
+            self._picture(self.chapters[index], read=index < len(self.chapters) - 1)
 
     def finish(self) -> None:
         """The track has ended: picture its last page. It may go on all the same."""

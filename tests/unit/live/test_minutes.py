@@ -64,4 +64,4 @@ def test_after_a_restart_nothing_is_said_again():
     hold(lesson, Minutes())
     minutes = Minutes()
     assert {event for event, _ in minutes.begin(lesson, resume=True)} == {"participant"}
-    assert list(minutes.follow(lesson, lesson.turn_page(3))) == [("page", {"page": 3})]
+    assert list(minutes.follow(lesson, lesson.turn_page(3))) == [("page", {"page": 3, "ago_s": 0.0})]

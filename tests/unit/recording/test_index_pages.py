@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from classroom.recording.index.pages import HEIGHT_PX, INTERVAL_S, WIDTH_PX, PageDetector, small_grey
+from classroom.slides.changes import HEIGHT_PX, INTERVAL_S, WIDTH_PX, PageDetector, small_grey
 from tests import deck
 from tests.bench.chapters import ENCODINGS, TOLERANCE_S, changes, score, seen
 

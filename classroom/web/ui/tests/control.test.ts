@@ -293,7 +293,7 @@ describe("ControlClient", () => {
       [() => client.lowerHand("east"), { type: "raise_hand", raised: false, participant_id: "east" }],
       [() => client.raiseHand(true), { type: "raise_hand", raised: true }],
       [() => client.sendNote("请检查麦克风"), { type: "send_note", text: "请检查麦克风" }],
-      [() => client.turnPage(7), { type: "turn_page", page: 7 }],
+      [() => client.turnPage(7), { type: "turn_page", page: 7, ago_s: 0 }],
       [() => client.setVolume("east", 40), { type: "set_volume", participant_id: "east", volume: 40 }],
     ];
     for (const [command, fields] of said) {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Chapter, LessonEvent, RecordingTrack, Strip } from "../src/protocol/recording";
 import { completed } from "../src/protocol/recording";
 import { momentOf, replayPath, withMoment } from "../src/replay/address";
-import { chapterAt, chapterName, nextChapter, previousChapter } from "../src/replay/chapters";
+import { chapterAt, chapterName, nextChapter, pageNumber, previousChapter } from "../src/replay/chapters";
 import { commandOf, KEY_SHEET } from "../src/replay/keyboard";
 import { nearestCorner, possibleLayout } from "../src/replay/layout";
 import { bendCurve, fromDb } from "../src/replay/loudness";
@@ -41,6 +41,7 @@ const chapters: Chapter[] = [0, 30, 60].map((start_s, i) => ({
   thumbnail: null,
   text: `\n 第${i}页 \n其余`,
   title: i === 2 ? "小结" : "",
+  page: null,
 }));
 
 describe("chapters", () => {
@@ -63,6 +64,12 @@ describe("chapters", () => {
 
   it("is called by its title, else by the first words of its slide", () => {
     expect(chapters.map(chapterName)).toEqual(["第0页", "第1页", "小结"]);
+  });
+
+  it("has the number of its page as it was told, or its place where none was told", () => {
+    expect(chapters.map((_, i) => pageNumber(chapters, i))).toEqual([1, 2, 3]);
+    const told = chapters.map((chapter, i) => ({ ...chapter, page: [4, null, 4][i] ?? null }));
+    expect(told.map((_, i) => pageNumber(told, i))).toEqual([4, null, 4]);
   });
 });
 

@@ -8,6 +8,7 @@ const chapter = (start_s: number, text: string, title = ""): Chapter => ({
   thumbnail: null,
   text,
   title,
+  page: null,
 });
 const slides = [chapter(0, "分数的意义"), chapter(30, "ＡＢＣ 练习\n真分数"), chapter(60, "小结")];
 const cues = [

@@ -183,7 +183,7 @@ export class ControlClient {
 
   /** A page of the slides is shown, counted from 1. A capture agent may say so, too. */
   turnPage(page: number): Promise<void> {
-    return this.#command({ type: "turn_page", page });
+    return this.#command({ type: "turn_page", page, ago_s: 0 });
   }
 
   /** How loud the loudspeakers of a classroom are, 0 to 100. */

@@ -149,6 +149,7 @@ export interface SendNote {
 export interface TurnPage {
   id: string;
   page: number;
+  ago_s?: number;
   type: "turn_page";
 }
 

@@ -34,6 +34,8 @@ export interface Chapter {
   /** What is written on the slide, as far as it could be read. */
   text: string;
   title: string;
+  /** By first appearance, from 1; null where nobody told it. */
+  page: number | null;
 }
 
 /** Small pictures at equal intervals, several to a sheet, row by row. */

@@ -35,3 +35,9 @@ export function chapterName({ title, text }: Chapter): string {
       "")
   );
 }
+
+/** The number of its page; where no pages were told, its place. Null for what came between: a screen that was black. */
+export function pageNumber(chapters: Chapter[], index: number): number | null {
+  const told = chapters.some(({ page }) => page !== null);
+  return told ? (chapters[index]?.page ?? null) : index + 1;
+}

@@ -158,6 +158,7 @@ const en: StaffTexts = {
     chapters: {
       none: "This lesson has no chapters.",
       running: "Chapters are being made from the slides; they appear in a moment.",
+      other: "Another picture",
     },
     panel: {
       label: "In this lesson",

@@ -142,6 +142,7 @@ export default {
     chapters: {
       none: "这堂课没有分章。",
       running: "正在按课件翻页分章，稍后就有。",
+      other: "其他画面",
     },
     panel: { label: "课堂内容", chapters: "章节", search: "查找", moments: "互动", about: "简介" },
     search: {

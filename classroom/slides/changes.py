@@ -38,6 +38,7 @@ _REST_S = 0.8  # what has not changed for so long has come to rest
 _LOST_SHARE = 0.25  # of a page's ink, then it is another page
 _LOST_LEAST_PX = 40
 _GROUND_SHARE = 0.5  # of all pixels: another background
+_CUT_REST_S = 0.09  # a page that went from one picture to the next, when pictures come 10 times a second
 _SMALL_S = 2.5  # how long one number must be another
 _SMALL_WINDOW_PX, _SMALL_LOST_PX, _SMALL_INK_PX = 17, 9, 5
 _POINTER_PX = 20  # a place where one pointer may have been
@@ -111,6 +112,27 @@ class PageDetector:
         state.moving = np.array(moves)
         return [began_s]
 
+    @property
+    def page(self) -> Grey | None:
+        """The page as it is by now, at rest; it is not written to any more once another has begun."""
+        return None if self._state is None else self._state.page
+
+    def cut_s(self) -> float | None:
+        """When the page went, if most of it is gone and what came instead has rested for one picture.
+
+        That is likely another page, told half a second before ``add`` is sure of it.
+        """
+        state = self._state
+        if state is None or state.moving or state.video.mean() >= _VIDEO_PAGE_SHARE:
+            return None
+        now = np.float32(state.at)
+        rests = (now - state.rests_since >= _CUT_REST_S) & ~_pixels(state.video)
+        lost = (now - state.lost_since >= _CUT_REST_S) & rests
+        if _count(lost) >= max(_LOST_LEAST_PX, _LOST_SHARE * _count(state.ink)):
+            return None if _is_as_it_began(state, rests) else _onset(state.lost_since[lost])
+        ground = (now - state.ground_since >= _CUT_REST_S) & rests
+        return _onset(state.ground_since[ground]) if _share(ground) >= _GROUND_SHARE else None
+
     def save(self) -> dict[str, np.ndarray[Any, Any]]:
         """The state as arrays by name; empty before the first picture."""
         state = self._state
@@ -135,14 +157,14 @@ def small_grey(picture: Grey) -> Grey:
 
 def ink_share(picture: Grey) -> float:
     """How much of a picture of that size is ink, 0..1: nearly nothing for a blank one."""
-    return float(_ink(picture).mean())
+    return float(ink_of(picture).mean())
 
 
 def _begin(at_s: float, picture: Grey) -> _State:
     def times(shape: tuple[int, ...], value: float | np.float32) -> Seconds:
         return np.full(shape, value, np.float32)
 
-    ink = _ink(picture)
+    ink = ink_of(picture)
     shape = picture.shape
     return _State(
         at=times((), at_s), latest=picture, rest=picture.copy(), base=picture, page=picture.copy(),
@@ -156,7 +178,7 @@ def _begin(at_s: float, picture: Grey) -> _State:
 def _take_page(state: _State, now: np.float32, picture: Grey, scrolled: bool = False) -> None:
     """From now on the page is what is there."""
     state.at, state.latest, state.base, state.page = np.array(now), picture, picture, picture.copy()
-    state.ink = _ink(picture)
+    state.ink = ink_of(picture)
     state.lost_since[:], state.ground_since[:] = _NEVER, _NEVER
     state.rest = picture.copy()
     if scrolled:
@@ -172,7 +194,8 @@ def _contrast(picture: Grey) -> Grey:
     return np.asarray(cv2.morphologyEx(picture, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), np.uint8)
 
 
-def _ink(picture: Grey) -> Mask:
+def ink_of(picture: Grey) -> Mask:
+    """What of a picture is print, lines and edges."""
     return _contrast(picture) > _INK_CONTRAST
 
 
@@ -252,13 +275,14 @@ def _shift(before: Grey, after: Grey) -> float:
 
 
 def _compare(state: _State, now: np.float32, picture: Grey) -> None:
-    changed = _differs(picture, state.page)
+    changed = differs(picture, state.page)
     for since, mask in ((state.lost_since, changed & state.ink), (state.ground_since, changed)):
         since[~mask] = _NEVER
         np.minimum(since, now, out=since, where=mask)
 
 
-def _differs(picture: Grey, page: Grey) -> Mask:
+def differs(picture: Grey, page: Grey) -> Mask:
+    """Where a picture shows something else than a page: by more than half of the contrast that the page has there."""
     least = np.maximum(_contrast(page) * np.float32(_CHANGED_SHARE), _CHANGED_LEAST)
     return np.asarray(cv2.absdiff(picture, page) > least)
 
@@ -277,7 +301,7 @@ def _other_page(state: _State, now: np.float32) -> float | None:
     if lost_px >= max(_LOST_LEAST_PX, _LOST_SHARE * ink_px) and not _is_as_it_began(state, rests):
         return _onset(state.lost_since[lost])
     # What was added and is wiped away was never the page's.
-    wiped = lost & (now - state.lost_since >= _SMALL_S) & ~_differs(state.latest, state.base)
+    wiped = lost & (now - state.lost_since >= _SMALL_S) & ~differs(state.latest, state.base)
     state.page[wiped] = state.latest[wiped]
     state.ink[wiped] = False
     state.lost_since[wiped] = _NEVER
@@ -290,7 +314,7 @@ def _other_page(state: _State, now: np.float32) -> float | None:
 def _is_as_it_began(state: _State, rests: Mask) -> bool:
     """Whether nothing is there but what the page began with: what was added has been wiped away."""
     first_lost = (state.lost_since < _NEVER) & state.first
-    other = _ink(state.latest) & ~_widen(state.first, 3)
+    other = ink_of(state.latest) & ~_widen(state.first, 3)
     few = 0.03 * max(int(state.first.sum()), 1)
     return bool(first_lost.sum() <= few and (other & rests).sum() <= few)
 
@@ -361,4 +385,4 @@ def _learn(state: _State, now: np.float32, picture: Grey) -> None:
     if gained.any():
         state.page[gained] = picture[gained]
         state.ground_since[gained] = _NEVER
-        state.ink |= _ink(state.page) & _widen(gained, 3)
+        state.ink |= ink_of(state.page) & _widen(gained, 3)
