@@ -1,4 +1,4 @@
-"""``classroom account add | list | passwd | disable | enable``. What they do is loaded when it is done."""
+"""``classroom account add | list | passwd | sso | disable | enable``. What they do is loaded when it is done."""
 
 import asyncio
 import sys
@@ -35,11 +35,16 @@ def add(
     district: Annotated[
         str | None, typer.Option(metavar="CODE", help="区县代码 Code of the district: an operator's scope [all]")
     ] = None,
+    sso: Annotated[bool, typer.Option("--sso", help="只用统一身份认证登录 For single sign-on: no password")] = False,
     recordings: Recordings = None,
     config: Config = None,
 ) -> None:
     """新建账号，显示一次性密码。 Make an account and print its one-time password."""
-    _say(_at_the_desk(recordings, config, lambda desk: desk.add(login, name, role, school, district)))
+    password = _at_the_desk(
+        recordings, config, lambda desk: desk.add(login, name, role, school, district, with_password=not sso)
+    )
+    if password is not None:
+        _say(password)
 
 
 @app.command("list")
@@ -57,6 +62,12 @@ def list_(recordings: Recordings = None, config: Config = None) -> None:
 def passwd(login: Login, recordings: Recordings = None, config: Config = None) -> None:
     """重置密码，显示一次性密码。 Print a new one-time password; a lock opens, sessions end."""
     _say(_at_the_desk(recordings, config, lambda desk: desk.reset_password(login)))
+
+
+@app.command()
+def sso(login: Login, recordings: Recordings = None, config: Config = None) -> None:
+    """允许绑定统一身份认证。 Let whoever is called so at the OpenID provider sign in next have the account."""
+    _at_the_desk(recordings, config, lambda desk: desk.allow_binding(login))
 
 
 @app.command()

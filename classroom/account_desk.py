@@ -30,14 +30,23 @@ class Desk:
         self._log = log
 
     async def add(
-        self, login: str, name: str, role: AccountRole, school_code: str | None, district_code: str | None
-    ) -> str:
-        """Make an account and return its one-time password."""
+        self,
+        login: str,
+        name: str,
+        role: AccountRole,
+        school_code: str | None,
+        district_code: str | None,
+        *,
+        with_password: bool = True,
+    ) -> str | None:
+        """Make an account and return its one-time password; without one it is for single sign-on."""
         school_id, district_id = await self._accounts.place(school_code, district_code)
         values = AccountValues(name, role, district_id=district_id, school_id=school_id)
-        account, password = await self._accounts.add(ROOT, login, values, datetime.now(UTC))
+        account, password = await self._accounts.add(
+            ROOT, login, values, datetime.now(UTC), with_password=with_password
+        )
         await self._note("account.add", account)
-        return str(password)
+        return password
 
     async def all(self) -> list[Account]:
         """Every account, by login."""
@@ -54,6 +63,12 @@ class Desk:
         _, password = await self._accounts.reset_password(ROOT, account.id, datetime.now(UTC))
         await self._note("account.reset_password", account)
         return password
+
+    async def allow_binding(self, login: str) -> None:
+        """Let the next whom the OpenID provider calls so have the account."""
+        account = await self._accounts.named(login)
+        await self._accounts.allow_binding(ROOT, account.id, datetime.now(UTC))
+        await self._note("account.allow_binding", account)
 
     async def set_disabled(self, login: str, *, disabled: bool) -> None:
         """Whether the account may not be used."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from classroom.web.crowd import OF_DEVICE
 from tests.browser.narrow import narrow_link
 from tests.browser.terminals import kiosk, paired, school_day, teaching
 from tests.browser.test_lesson import SAMPLE, until_moving, until_phase
@@ -289,3 +290,20 @@ async def test_the_second_screen_opens_by_itself(tmp_path: Path) -> None:
         async with context.expect_page() as opened_again:
             await slides.close()
         await until_moving(await opened_again.value, "slides")
+
+
+async def test_of_too_many_pages_of_one_terminal_the_oldest_says_so_and_does_not_fight(tmp_path: Path) -> None:
+    async with school_day(tmp_path, starts_in_s=7200) as (server, operator), kiosk() as browser:
+        context = await browser.new_context(viewport=SCREEN)
+        pages = [await paired(operator, context)]
+        await until_phase(pages[0], "idle")
+        for _ in range(OF_DEVICE):
+            pages.append(await context.new_page())
+            await pages[-1].goto(f"{server.url}/terminal")
+            await until_phase(pages[-1], "idle")
+        await pages[0].get_by_text("这里打开的页面太多").wait_for()
+        for page in pages[1:]:
+            await until_phase(page, "idle")
+        await pages[1].close()
+        await pages[0].reload()
+        await until_phase(pages[0], "idle")

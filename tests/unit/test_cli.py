@@ -121,6 +121,9 @@ def test_accounts_are_looked_after_from_the_machine(tmp_path):
     assert account("disable", "root").returncode == 0
     assert account("list").stdout.endswith("disabled\n")
     assert account("enable", "root").returncode == 0
+    assert account("sso", "root").returncode == 0
+    elsewhere = account("add", "li", "--name", "李", "--role", "operator", "--sso")
+    assert (elsewhere.returncode, elsewhere.stdout) == (0, "")
     done = account("add", "wang", "--name", "x", "--role", "teacher", "--school", "9999999999")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
 
