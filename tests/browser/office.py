@@ -46,10 +46,10 @@ async def section(page: Page, name: str) -> None:
     await page.get_by_role("heading", name=name, level=1).wait_for()
 
 
-async def sections(page: Page) -> list[str]:
+async def sections(page: Page) -> set[str]:
     """What the navigation offers."""
     await page.get_by_role("navigation").get_by_role("link").first.wait_for()
-    return [text.strip() for text in await page.get_by_role("navigation").get_by_role("link").all_inner_texts()]
+    return {text.strip() for text in await page.get_by_role("navigation").get_by_role("link").all_inner_texts()}
 
 
 async def pick(page: Page, field: str, words: str, option: str) -> None:

@@ -32,13 +32,14 @@ def file(name: str, data: bytes) -> FilePayload:
 def with_mistakes() -> bytes:
     """A spreadsheet as it comes from a school: a short code, a district that nobody knows, a name that is missing."""
     book = Workbook()
-    sheet = book.active
-    assert sheet is not None
-    sheet.title = "学校"
-    sheet.append("学校代码 学校名称 简称 区划代码".split())
-    sheet.append(["50011", "大足区一小", "一小", "500111"])
-    sheet.append(["5001110077", "大足区二小", "二小", "999999"])
-    sheet.append(["5001110078", "", "三小", "500111"])
+    book.remove(book.worksheets[0])
+    districts, schools = book.create_sheet("区划"), book.create_sheet("学校")
+    districts.append(["区划代码", "名称"])
+    districts.append(["500111", "大足区"])
+    schools.append(["学校代码", "学校名称", "简称", "区划代码"])
+    schools.append(["50011", "大足区一小", "一小", "500111"])
+    schools.append(["5001110077", "大足区二小", "二小", "999999"])
+    schools.append(["5001110078", "", "三小", "500111"])
     made = io.BytesIO()
     book.save(made)
     return made.getvalue()

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { fitting, isWhole, rolesFor, stateOfAccount } from "../src/admin/accounts";
-import { addressOf, detailOf, partsOf } from "../src/admin/audit";
+import { addressOf, detailOf, objectOf, partsOf } from "../src/admin/audit";
 import { blank, bodyOf, isFilled, KINDS, rightTo, shownFields, TABLE_KINDS } from "../src/admin/kinds";
 import { asSaid, choicesOf, matchingPlans } from "../src/admin/plans";
 import { sectionsOf } from "../src/admin/sections";
@@ -272,9 +272,16 @@ describe("the administration", () => {
     expect(partsOf("account.reset_password")).toEqual({ thing: "account", verb: "reset_password" });
     const detail = { role: "teacher", school_id: 3, title: "", class_id: null };
     const entry = { ...ENTRY, detail };
-    expect(detailOf(entry, (field) => (field === "school_id" ? "学校" : field))).toBe(
-      "role teacher · 学校 3",
-    );
+    const called = (field: string) => (field === "school_id" ? "学校" : field);
+    const named = (field: string, id: number) => (field === "school_id" && id === 3 ? "山坪小学" : `#${id}`);
+    expect(detailOf(entry, called, named)).toBe("role teacher · 学校 山坪小学");
+    const imported = {
+      ...ENTRY,
+      detail: { schools: [4, 0], terms: [0, 0], bells: [{}, {}, {}], leads: true },
+    };
+    expect(detailOf(imported, called, named)).toBe("schools +4 ±0 · bells × 3 · leads ✓");
+    expect(objectOf({ ...ENTRY, object: "学校 3", detail: { name: "山坪小学" } })).toBe("山坪小学");
+    expect(objectOf({ ...ENTRY, object: "zhao01", detail: { name: "赵明" } })).toBe("zhao01");
     expect(addressOf(entry)).toBe("192.0.2.7");
   });
 });

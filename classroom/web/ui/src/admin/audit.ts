@@ -30,10 +30,49 @@ export function partsOf(action: string): { thing: string; verb: string } {
 /** Where somebody was; an address of the old kind as everybody knows it. */
 export const addressOf = ({ address }: AuditEntry) => address.replace(/^::ffff:(?=\d+\.)/, "");
 
-/** What was said in the change, in a line; what is empty is left out. `called` names a field for people. */
-export function detailOf({ detail }: AuditEntry, called: (field: string) => string): string {
+/** Which kind a field of a change refers to; of people there are too many to know them all here. */
+export const REFERENCES = {
+  district_id: "districts",
+  parent_id: "districts",
+  school_id: "schools",
+  classroom_id: "classrooms",
+  class_id: "classes",
+  main_class_id: "classes",
+  term_id: "terms",
+} as const;
+
+const isNumber = (value: unknown) => typeof value === "number";
+
+/** What is called by a number in the log is called by its name, if the change says it: 学校 12. */
+export function objectOf({ object, detail }: AuditEntry): string {
+  if (!/^\S+ \d+$/.test(object)) return object;
+  const name = [detail.short_name, detail.name, detail.subject].find(
+    (value) => typeof value === "string" && value !== "",
+  );
+  return typeof name === "string" ? name : object;
+}
+
+/**
+ * What was said in the change, in a line; what is empty is left out. `called` names a field for people, `named` what it
+ * refers to.
+ */
+export function detailOf(
+  { detail }: AuditEntry,
+  called: (field: string) => string,
+  named: (field: string, id: number) => string,
+): string {
+  const said = (name: string, value: unknown): string => {
+    if (value === true) return "✓";
+    if (isNumber(value)) return name.endsWith("_id") ? named(name, value as number) : String(value);
+    if (typeof value === "string") return value;
+    if (!Array.isArray(value)) return JSON.stringify(value);
+    // An import tells how many are new and how many were changed; else it is a list of parts.
+    return value.length === 2 && value.every(isNumber)
+      ? `+${String(value[0])} ±${String(value[1])}`
+      : `× ${value.length}`;
+  };
   return Object.entries(detail)
-    .filter(([, value]) => value !== null && value !== "" && value !== false)
-    .map(([name, value]) => `${called(name)} ${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .filter(([, value]) => value !== null && value !== "" && value !== false && String(value) !== "0,0")
+    .map(([name, value]) => `${called(name)} ${said(name, value)}`)
     .join(" · ");
 }
