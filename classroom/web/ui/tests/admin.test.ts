@@ -264,7 +264,7 @@ const ENTRY = {
 
 describe("the administration", () => {
   it("shows what one may open", () => {
-    expect(sectionsOf(["region.read"]).map(({ name }) => name)).toEqual(["timetable", "plans"]);
+    expect(sectionsOf(["region.read"]).map(({ name }) => name)).toEqual(["timetable", "plans", "calendar"]);
     expect(sectionsOf([])).toEqual([]);
   });
 

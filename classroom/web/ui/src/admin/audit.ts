@@ -16,6 +16,7 @@ export const AUDIT_THINGS = [
   "classes",
   "people",
   "terms",
+  "calendar",
   "bells",
   "subscriptions",
 ] as const;

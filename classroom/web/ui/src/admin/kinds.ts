@@ -2,7 +2,7 @@
 
 import type { ThingKind } from "../protocol/region";
 
-export type TableKind = Exclude<ThingKind, "timetable">;
+export type TableKind = Exclude<ThingKind, "timetable" | "calendar">;
 
 interface FieldBase {
   name: string;

@@ -6,6 +6,7 @@ export const SECTIONS = [
   { name: "terminals", right: "terminals.manage", icon: "classroom" },
   { name: "timetable", right: "region.read", icon: "list" },
   { name: "plans", right: "region.read", icon: "clock" },
+  { name: "calendar", right: "region.read", icon: "calendar" },
   { name: "region", right: "region.write", icon: "school" },
   { name: "exchange", right: "region.write", icon: "swap" },
   { name: "accounts", right: "accounts.write", icon: "people" },

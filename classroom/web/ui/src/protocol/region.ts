@@ -9,6 +9,7 @@ export type ThingKind =
   | "classes"
   | "people"
   | "terms"
+  | "calendar"
   | "bells"
   | "subscriptions"
   | "timetable";

@@ -1,3 +1,4 @@
+import calendar from "./calendar.en";
 import type { AdminTexts } from "./index";
 
 const en: AdminTexts = {
@@ -6,6 +7,7 @@ const en: AdminTexts = {
       terminals: "Terminals",
       timetable: "Timetable",
       plans: "Day by day",
+      calendar: "Calendar",
       region: "Region",
       exchange: "Import, export",
       accounts: "Accounts",
@@ -100,6 +102,7 @@ const en: AdminTexts = {
     ends: "Ends at",
     ends_on: "Last day",
     first_week: "First week",
+    follows: "Lessons of which day",
     grade: "Grade",
     kind: "Kind",
     last_week: "Last week",
@@ -230,6 +233,7 @@ const en: AdminTexts = {
     cancelled: "Cancelled: {name}",
     restored: "Restored: {name}",
   },
+  calendar,
   accounts: {
     lead: "One account for each person. A one-time password is shown once, and has to be changed when it is first used.",
     add: "Add an account",
@@ -305,6 +309,7 @@ const en: AdminTexts = {
       classes: "class",
       people: "person",
       terms: "term",
+      calendar: "calendar day",
       bells: "bells",
       subscriptions: "subscription",
     },
@@ -368,6 +373,7 @@ const en: AdminTexts = {
       staff: "Staff",
       students: "Students",
       terms: "Terms",
+      calendar: "Calendar",
       bells: "Bells",
       subscriptions: "Subscriptions",
       timetable: "Timetable",

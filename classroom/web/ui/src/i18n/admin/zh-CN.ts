@@ -1,3 +1,5 @@
+import calendar from "./calendar.zh-CN";
+
 /** The texts of the administration. */
 export default {
   admin: {
@@ -5,6 +7,7 @@ export default {
       terminals: "教室终端",
       timetable: "课表",
       plans: "每日安排",
+      calendar: "校历",
       region: "基础数据",
       exchange: "导入导出",
       accounts: "账号",
@@ -96,6 +99,7 @@ export default {
     ends: "下课时间",
     ends_on: "结束日期",
     first_week: "起始周",
+    follows: "按哪天的课表",
     grade: "年级",
     kind: "类别",
     last_week: "结束周",
@@ -224,6 +228,7 @@ export default {
     cancelled: "已停课：{name}",
     restored: "已恢复：{name}",
   },
+  calendar,
   accounts: {
     lead: "一个人一个账号。一次性密码只显示一次，本人第一次登录时必须换掉。",
     add: "添加账号",
@@ -297,6 +302,7 @@ export default {
       classes: "班级",
       people: "人员",
       terms: "学期",
+      calendar: "校历",
       bells: "作息",
       subscriptions: "订阅",
     },
@@ -354,6 +360,7 @@ export default {
       staff: "教职工",
       students: "学生",
       terms: "学期",
+      calendar: "校历",
       bells: "作息",
       subscriptions: "订阅",
       timetable: "课表",
