@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -196,11 +197,9 @@ async def terminals(place: Place, browser: Browser) -> Faces:
         yield face, page
         await page.context.close()
 
-    link, device = await narrow_link(place.server), place.credentials[3][0]
+    device = place.credentials[3][0]
     page = await (await place.context(browser, room=3)).new_page()
     slides = await page.context.new_page()
-    answers = lambda route: change_answer(route, lambda lines: without("tcp")(through(link)(lines)))  # noqa: E731
-    await page.route("**/whep/**", answers)
     async with capturing(place.server, *SAMPLE), teaching(place.server) as teacher:
         await teacher.command("start_lesson")
         await page.goto(f"{place.server.url}/terminal")
@@ -225,11 +224,8 @@ async def terminals(place: Place, browser: Browser) -> Faces:
         yield "two screens, teacher", slides
         await slides.close()
         await teacher.command("return_floor", participant_id=None)
-        link.narrow = True
-        await page.wait_for_selector('[data-phase="weak"] [data-strip="weak"]', timeout=60_000)
-        yield "6 weak", page
-        link.narrow = False
-        await page.wait_for_selector('[data-phase="live"]', timeout=90_000)
+        async with weakly_linked(place, browser) as weak:
+            yield "6 weak", weak
         await place.server.kill()
         await until_phase(page, "reconnecting")
         yield "7 reconnecting", page
@@ -246,6 +242,20 @@ async def terminals(place: Place, browser: Browser) -> Faces:
     await until_phase(page, "offline")
     yield "9 offline", page
     await place.server.start()
+
+
+@contextlib.asynccontextmanager
+async def weakly_linked(place: Place, browser: Browser) -> AsyncIterator[Page]:
+    """A terminal in the lesson whose link takes less than all of it, while somebody looks."""
+    link = await narrow_link(place.server)
+    page = await (await place.context(browser)).new_page()
+    await page.route("**/whep/**", lambda route: change_answer(route, lambda sdp: without("tcp")(through(link)(sdp))))
+    await page.goto(await place.server.page("/terminal", "classroom", "宝峰小学"))
+    await asyncio.gather(until_moving(page, "camera"), until_moving(page, "slides"))
+    link.narrow = True
+    await page.wait_for_selector('[data-phase="weak"] [data-strip="weak"]', timeout=60_000)
+    yield page
+    await page.context.close()
     link.close()
 
 
@@ -265,14 +275,18 @@ async def shelf(page: Page, url: str, token: str) -> Faces:
     await page.get_by_role("heading", name="没有找到").wait_for()
     yield "library, nothing found", page
     await page.goto(f"{url}/library")
-    await page.get_by_role("button", name="更多操作").first.click()
+    more = page.get_by_role("button", name="更多操作").first
+    await more.click()
     await page.get_by_role("menuitem").first.wait_for()
     yield "library, menu", page
+    await page.reload()  # whatever closed it
+    await more.click()
     await page.get_by_role("menuitem", name="修改信息").click()
     await page.get_by_role("dialog").get_by_label("课题").wait_for()
     yield "library, editor", page
     await page.keyboard.press("Escape")
-    await page.get_by_role("button", name="更多操作").first.click()
+    await page.get_by_role("dialog").wait_for(state="detached")
+    await more.click()
     await page.get_by_role("menuitem", name="复制分享链接").click()
     await page.get_by_text("链接有效到").wait_for()
     yield "library, share", page
