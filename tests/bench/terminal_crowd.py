@@ -16,7 +16,8 @@ from tests.bench.process import Answers, run
 
 PING_S = 15.0
 REPORT_S = 60.0
-FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.5, 3.0  # as ui/src/protocol/device.ts
+FIRST_BACKOFF_S, LAST_BACKOFF_S, SPREAD_S = 0.5, 1.5, 2.0  # as ui/src/protocol/device.ts
+KNOCK_S = 1.0  # as ui/src/protocol/door.ts
 WITHIN_S = 120.0
 
 
@@ -55,6 +56,18 @@ class Terminal:
             delay_s = min(LAST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(failures, 8))
             failures += 1
             await asyncio.sleep(delay_s * random.uniform(0.8, 1.2))
+            await self._knock(http)
+            await asyncio.sleep(SPREAD_S * random.random())
+
+    @staticmethod
+    async def _knock(http: ClientSession) -> None:
+        """Ask whether the server is there until it answers."""
+        while True:
+            with contextlib.suppress(ClientError, OSError):
+                async with http.get("/healthz") as response:
+                    if response.status == 200:
+                        return
+            await asyncio.sleep(KNOCK_S * random.uniform(0.8, 1.2))
 
     async def _talk(self, socket: Any) -> None:
         checks = {"camera": {"ok": True}, "microphone": {"ok": True}, "loudspeaker": {"ok": True}}

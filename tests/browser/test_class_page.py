@@ -16,7 +16,7 @@ from tests.unit.web.school_day import HAMLET, VILLAGE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.async_api import Page
+    from playwright.async_api import Page, Route
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -163,6 +163,40 @@ async def test_an_extra_lesson_takes_two_presses(tmp_path: Path) -> None:
         await teacher.wait_for_selector('.desk[data-state="live"]')
         await teacher.goto(f"{lesson.server.url}/class/nowhere")
         await expect(teacher.get_by_role("heading", name="没有找到这堂课")).to_be_visible()
+
+
+async def test_whose_session_ends_in_class_signs_in_again_and_the_lesson_goes_on(tmp_path: Path) -> None:
+    async with teaching(tmp_path / "recordings") as lesson, chromium() as browser:
+        context = await lesson.teacher(browser, viewport={"width": 1366, "height": 768})
+        teacher = await context.new_page()
+        await teacher.goto(lesson.server.url)
+
+        async def swallow(_: Route) -> None:
+            """As a server that never answers."""
+
+        await teacher.route("**/api/lessons/*/start", swallow)
+        start = teacher.get_by_role("button", name="开始上课")
+        await start.first.click()
+        await expect(teacher.get_by_text("服务器没有回答，不知道课开了没有")).to_be_visible(timeout=30_000)
+        await teacher.unroute("**/api/lessons/*/start")
+        await start.first.click()
+        desk = teacher.locator('.desk[data-state="live"]')
+        await desk.wait_for()
+
+        cookies = await context.cookies()
+        await context.clear_cookies()
+        again = teacher.get_by_role("link", name="重新登录")
+        await expect(again).to_have_attribute("href", f"/signin?next=%2Fclass%2F{LESSON}", timeout=30_000)
+        await expect(teacher.get_by_text("课还在上")).to_be_visible()
+        await expect(desk).to_be_visible()
+        await teacher.keyboard.press("t")  # the connection that stands is still the teacher's
+        await teacher.wait_for_selector('.desk[data-mode="discuss"]')
+        await again.click()
+        await teacher.wait_for_url("**/signin?next=*")
+        await context.add_cookies(cookies)
+        await teacher.goto(f"{lesson.server.url}/class/{LESSON}")
+        await teacher.wait_for_selector('.desk[data-state="live"][data-mode="discuss"]')
+        await expect(again).to_have_count(0)
 
 
 async def test_a_stranger_finds_the_doors_and_is_led_to_sign_in(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ const QUICK: Partial<ControlTiming> = {
   opening_ms: 60_000,
   refused_ms: 5,
   command_ms: 60_000,
+  start_ms: 60_000,
 };
 
 /** One accepted connection, seen from the server. */

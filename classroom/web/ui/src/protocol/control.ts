@@ -55,6 +55,8 @@ export interface ControlTiming {
   /** Who fights for a place that another has taken throws that one out, and so on. */
   replaced_ms: number;
   command_ms: number;
+  /** A lesson is live within 5 s, or something is wrong; its end waits for the recording. */
+  start_ms: number;
 }
 
 const TIMING: ControlTiming = {
@@ -65,6 +67,7 @@ const TIMING: ControlTiming = {
   refused_ms: 10_000,
   replaced_ms: 60_000,
   command_ms: 20_000,
+  start_ms: 8_000,
 };
 
 /** By the code of the closing, which is 4000 more than the status of HTTP that says the same. */
@@ -134,7 +137,7 @@ export class ControlClient {
   // --- what a teacher may do ---------------------------------------------------------------------------------
 
   startLesson(): Promise<void> {
-    return this.#command({ type: "start_lesson" });
+    return this.#command({ type: "start_lesson" }, this.#timing.start_ms);
   }
 
   /** For everybody. */
@@ -204,10 +207,10 @@ export class ControlClient {
     if (this.#greeted) this.#send({ type: "report", ...report });
   }
 
-  #command(fields: WithoutId<Command>): Promise<void> {
+  #command(fields: WithoutId<Command>, within_ms = this.#timing.command_ms): Promise<void> {
     if (this.#state === null) return Promise.reject(new CommandFailed("lost", ""));
     const command = { ...fields, id: `${this.#ids}-${this.#nextId++}` };
-    const answered = this.#pending.add(command, this.#timing.command_ms);
+    const answered = this.#pending.add(command, within_ms);
     if (this.#greeted) this.#send(command);
     return answered;
   }

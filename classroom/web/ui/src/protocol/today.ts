@@ -2,6 +2,7 @@
 
 import type { AgendaLesson } from "./device_messages.gen";
 import { ask } from "./http";
+import { Problem } from "./problem";
 import { askSigned } from "./session";
 
 export interface Today {
@@ -18,9 +19,17 @@ export function readToday(signal?: AbortSignal): Promise<Today> {
   return askSigned("/api/today", { as: "account", signal });
 }
 
-/** Begin a lesson, recorded, with a token of its teacher. Throws Problem. */
-export async function startLesson(lesson: string, token: string): Promise<void> {
-  await ask(`/api/lessons/${encodeURIComponent(lesson)}/start`, { token, method: "POST" });
+/** A lesson is live within 5 s, or something is wrong of which the teacher must be told. */
+const START_MS = 8_000;
+
+/** Begin a lesson, recorded, with a token of its teacher. Throws Problem: status 0 when nobody has answered in time. */
+export async function startLesson(lesson: string, token: string, within_ms = START_MS): Promise<void> {
+  const signal = AbortSignal.timeout(within_ms);
+  try {
+    await ask(`/api/lessons/${encodeURIComponent(lesson)}/start`, { token, method: "POST", signal });
+  } catch (error) {
+    throw error instanceof Problem ? error : new Problem(0, "unanswered", "");
+  }
 }
 
 /** A lesson that is in no timetable, as it could be held now: with whom its teacher usually is. */

@@ -57,6 +57,8 @@ const en: ClassTexts = {
     },
     children: "{count} children",
     failed: "Could not start: {detail}",
+    unanswered:
+      "The server did not answer: whether the lesson has begun is not known. Press again, it begins only once; if that does not help, check the network cable, then ask the operator to look at the server.",
     unreachable: "The server cannot be reached, trying again. This is how things were at {time}.",
     unreachableNow: "The server cannot be reached, trying again…",
     loading: "Reading today's lessons…",
@@ -110,6 +112,11 @@ const en: ClassTexts = {
     recordingFailed: "Recording failed! From here on nothing is being recorded",
     recordingFailedText: "The lesson itself goes on. Please tell your operator at once.",
     recordingInterrupted: "The recording was interrupted; what came before is kept",
+    signedOut: {
+      title: "You are signed out, please sign in again",
+      text: "The lesson goes on, with its pictures and its recording; you come back here.",
+      action: "Sign in again",
+    },
     failed: {
       title: "That did not work",
       lost: "The connection to the server is lost. Press again when it is back.",

@@ -49,6 +49,8 @@ export default {
     room: { ready: "已就绪", here: "在课堂", off: "没有开机", fault: "需要检查", none: "还没有绑定终端" },
     children: "{count} 人",
     failed: "没有开成：{detail}",
+    unanswered:
+      "服务器没有回答，不知道课开了没有。请再按一次，不会重复开课；还不行就检查网线，再请管理员看服务器。",
     unreachable: "连不上服务器，正在重试。下面是 {time} 的情况。",
     unreachableNow: "连不上服务器，正在重试…",
     loading: "正在取今天的课…",
@@ -99,6 +101,11 @@ export default {
     recordingFailed: "录制失败！从这时起没有录下来",
     recordingFailedText: "上课不受影响。请马上联系管理员。",
     recordingInterrupted: "录制曾经中断，中断前的内容已经保存",
+    signedOut: {
+      title: "登录已失效，请重新登录",
+      text: "课还在上，画面和录制不受影响；登录后回到这里接着操作。",
+      action: "重新登录",
+    },
     failed: {
       title: "没有成功",
       lost: "和服务器的连接断了，请等连接恢复后再按一次。",
