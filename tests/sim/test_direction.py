@@ -120,6 +120,46 @@ def test_through_a_satellite_it_takes_the_way_and_a_keyframe(links, bound_s):
     assert max(took_s) <= bound_s + 0.15, "a picture, and what the slides and the voice take of the line"
 
 
+def sharp_after(reception, stream: int, since_s: float) -> float:
+    """When the first keyframe of the best layer of a camera is all there."""
+    later = [p for p in reception.in_order if p.arrived_s >= since_s and p.identity.stream == stream]
+    parts = [p for p in later if p.identity.keyframe and p.identity.total == 30]
+    return max(p.arrived_s for p in parts if p.identity.frame == parts[0].identity.frame)
+
+
+@pytest.mark.parametrize(
+    ("watching", "bound_s"),
+    [
+        pytest.param(LINK, 0.15, id="by a village"),
+        pytest.param(SATELLITE, 0.3 + 0.2, id="through another satellite"),
+    ],
+)
+def test_who_is_far_away_is_seen_at_once_in_the_picture_of_the_wall(watching, bound_s):
+    """The small layer that the wall shows bridges the way to the classroom and back, until the best one begins."""
+    world = World(6)
+    world.publish(*layers(keyframe_every=50), mic(), up=UP)
+    world.publish(
+        *layers(4100, number=11, keyframe_every=100), participant=EAST,
+        up=SATELLITE, down=Conditions(delay_s=0.3), name_for=lambda label: f"{label}-east",
+    )  # fmt: skip
+    wall = world.receive(SlotWish.TILE, twcc=True)
+    wall.slots[0].named = "camera-east"
+    receiver = world.receive(SlotWish.PROGRAMME, up=Conditions(delay_s=watching.delay_s), down=watching, twcc=True)
+    world.run(12.0)
+    shown = receiver.receptions[0]
+    for wait_s in (3.1, 4.3, 3.7):
+        at_s = world.now
+        world.media.direct(floor(EAST, programme="camera-east"), at_s)
+        world.drain()
+        world.run(3.0)
+        assert first_of(shown, 11, at_s) - at_s <= bound_s
+        assert sharp_after(shown, 11, at_s) - at_s <= 0.6 + KEYFRAME_S + watching.delay_s + 0.15, "as without it"
+        world.media.direct(floor(), world.now)
+        world.run(wait_s)
+    check_numbers(receiver)
+    assert receiver.plis == 0 and shown.conflicts == []
+
+
 def test_lips_stay_in_sync_whoever_has_the_floor():
     """Sound and picture of the floor leave on the same clock: the same moment, the same time in sender reports."""
     world = World(3)

@@ -60,6 +60,12 @@ def assign(
         slot.down.priority = _priority(slot)
 
 
+def microphones(publications: Collection[IncomingMedia], direction: Direction) -> list[PublicationId]:
+    """Of those who have the floor, in the order in which they came."""
+    there = [media.publication for media in publications if media.publication is not None]
+    return [p.id for p in there if p.kind is TrackKind.AUDIO and p.participant_id in direction.floor]
+
+
 def _by_wish(
     slot: Slot, there: dict[PublicationId, IncomingMedia], direction: Direction, you: ParticipantId
 ) -> IncomingMedia | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from classroom.sfu.core.down_track import DownTrack
+from classroom.sfu.core.down_track import STALE_S, DownTrack
 from classroom.sfu.core.pacer import Priority
 from classroom.sfu.core.red import redundant
 from classroom.sfu.core.sink import Burst
 from classroom.sfu.core.up_track import URGENT_SPACING_S
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from classroom.sfu.core.downlink import Downlink
     from classroom.sfu.core.red import Distances
     from classroom.sfu.core.rtp import RtpPacket
@@ -205,6 +207,20 @@ class Forwarding:
         if down.next_up is not None:
             up.want_keyframe(spacing_s)
 
+    def bridge(self, down: DownTrack, layers: Sequence[UpTrack], now: float, catch_up_bytes: float) -> None:
+        """Let a DownTrack that waits for a keyframe show the best of these smaller layers that can begin at once.
+
+        It is one that comes now, and of which its path takes all since the last keyframe in little time: a classroom
+        that is called on is seen as soon as those who look on can be reached, however far away it is itself.
+        """
+        awaited = down.next_up
+        for up in reversed(layers if awaited is not None else []):
+            cached = up.cache.since_keyframe(CATCH_UP_PACKETS) if now - up.last_received_at_s < STALE_S else []
+            fits = sum(len(packet.data) for packet in cached) <= catch_up_bytes
+            if cached and fits and down.realtime:
+                self._start(down, up, cached, now, catch_up=True, next_up=awaited)
+                return
+
     def unplug(self, down: DownTrack, now: float) -> None:
         """Let a DownTrack take nothing from now on."""
         self.plan()
@@ -268,10 +284,17 @@ class Forwarding:
                 self._start(down, up, cached, now, catch_up=True)
 
     def _start(
-        self, down: DownTrack, up: UpTrack, packets: list[RtpPacket], now: float, *, catch_up: bool = False
+        self,
+        down: DownTrack,
+        up: UpTrack,
+        packets: list[RtpPacket],
+        now: float,
+        *,
+        catch_up: bool = False,
+        next_up: UpTrack | None = None,
     ) -> None:
         self._leave(down, now)
-        down.next_up = None
+        down.next_up = next_up
         bursts = down.start(up, packets, now, catch_up=catch_up)
         up.downs.append(down)
         self._started.append(down)

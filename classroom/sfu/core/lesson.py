@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from classroom.model import Publication, PublicationId, SlotWish, TrackKind
+from classroom.model import Publication, PublicationId, SlotWish
 from classroom.sfu.core import rtcp
-from classroom.sfu.core.assignment import Direction, assign, unique_name
+from classroom.sfu.core.assignment import Direction, assign, microphones, unique_name
 from classroom.sfu.core.capture_clock import CaptureClock
 from classroom.sfu.core.down_track import DownTrack
 from classroom.sfu.core.events import (
@@ -340,7 +340,7 @@ class LessonMedia:
             if media.live and sending and silent:
                 media.live = False
                 self._events.append(PublicationLive(_id(media), False))
-        speaking = self._speakers.order(self._microphones_on_the_floor(), now)
+        speaking = self._speakers.order(microphones(self.publications.values(), self._direction), now)
         if speaking != self._speaking:
             self._speaking = speaking
             self._refill(now)
@@ -456,15 +456,6 @@ class LessonMedia:
 
     # --- what flows where --------------------------------------------------------------------------------------
 
-    def _microphones_on_the_floor(self) -> list[PublicationId]:
-        return [
-            publication_id
-            for publication_id, media in self.publications.items()
-            if media.kind is TrackKind.AUDIO
-            and media.publication is not None
-            and media.publication.participant_id in self._direction.floor
-        ]
-
     def _refill(self, now: float, spacing_s: float = URGENT_SPACING_S) -> None:
         supplies = Supplies(now)
         for receiver in self.receivers.values():
@@ -485,7 +476,10 @@ class LessonMedia:
                 layers = [] if slot.media is None else slot.media.layers
                 if down.up in layers and layers.index(up) < layers.index(down.up):
                     self._forwarding.unplug(down, now)  # the link cannot carry it even until the next keyframe
+                another = down.up is not None and down.up not in layers
                 self._forwarding.plug(down, up, now, receiver.catch_up_bytes, spacing_s)
+                if another:
+                    self._forwarding.bridge(down, layers[: layers.index(up)], now, receiver.bridge_bytes)
 
     def __repr__(self) -> str:
         return (

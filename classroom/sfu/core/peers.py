@@ -168,6 +168,11 @@ class Receiver:
         return max(CATCH_UP_BYTES, self.downlink.estimate_bps / 8 * CATCH_UP_S)
 
     @property
+    def bridge_bytes(self) -> float:
+        """What it may get of a smaller layer while it waits for a larger one, which comes behind it."""
+        return 0.0 if self.downlink is None else min(CATCH_UP_BYTES, self.downlink.estimate_bps / 8 * CATCH_UP_S)
+
+    @property
     def keyframe_spacing_s(self) -> float:
         """How soon after a keyframe it may have another when it lost a picture.
 

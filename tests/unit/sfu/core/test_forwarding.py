@@ -250,6 +250,54 @@ def test_a_joiner_gets_from_the_cache_what_its_path_takes():
     assert [seq for _, _, seq in path.left] == list(range(20))
 
 
+def bridged(age_s: float, count: int, limit_bytes: float = 64_000, **options) -> tuple[Path, Path, Path]:
+    """A path that showed something, was to show something else, and has the small layer of that to begin with."""
+    path, large, small = (Path(None, **options) for _ in range(3))
+    for other in (large, small):
+        other.forwarding, other.left = path.forwarding, path.left
+    path.plug()
+    path.comes(0.0, 0, keyframe=True)
+    small.comes(1.0 - age_s, *range(count), keyframe=True)
+    path.forwarding.plug(path.down, large.up, 1.0)
+    path.forwarding.bridge(path.down, [small.up], 1.0, limit_bytes)
+    path.take(1.0)
+    return path, large, small
+
+
+def test_a_small_layer_is_shown_from_the_cache_until_the_large_one_begins():
+    path, large, small = bridged(0.02, 10)
+    assert path.down.up is small.up and path.down.next_up is large.up and len(path.left) == 1 + 10
+    small.comes(1.04, 10)
+    assert len(path.left) == 1 + 11
+    large.comes(1.08, 0, keyframe=True)
+    small.comes(1.09, 11)
+    assert path.down.up is large.up and path.down.next_up is None
+    assert len(path.left) == 1 + 11 + 1 and small.up.downs == small.up.waiting == large.up.waiting == []
+    assert path.numbers == list(range(path.numbers[0], path.numbers[0] + 13))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"age_s": 0.6, "count": 10}, id="comes no more"),
+        pytest.param({"age_s": 0.02, "count": 10, "limit_bytes": 9_000}, id="would take the path too long"),
+        pytest.param({"age_s": 0.02, "count": 10, "realtime": False}, id="a recorder has true times"),
+        pytest.param({"age_s": 0.02, "count": 0}, id="has no keyframe"),
+    ],
+)
+def test_no_bridge_of_what_cannot_begin(options):
+    path, large, _ = bridged(**options)
+    assert path.down.up is path.up and path.down.next_up is large.up and len(path.left) == 1
+
+
+def test_a_bridge_that_stalls_leaves_the_large_layer_awaited():
+    path, large, small = bridged(0.02, 10)
+    path.forwarding._stall(path.down, 1.01)
+    assert path.down.up is None and path.down.next_up is large.up and small.up.downs == small.up.waiting == []
+    large.comes(1.1, 0, keyframe=True)
+    assert path.down.up is large.up
+
+
 def test_plugging_what_flows_changes_nothing():
     path = Path(None)
     path.plug()
