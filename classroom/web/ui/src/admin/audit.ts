@@ -42,7 +42,11 @@ export const REFERENCES = {
   term_id: "terms",
 } as const;
 
-const isNumber = (value: unknown) => typeof value === "number";
+const isNumber = (value: unknown): value is number => typeof value === "number";
+
+/** An import of nothing new and nothing changed. */
+const isNothingDone = (value: unknown) =>
+  Array.isArray(value) && value.length === 2 && value.every((count) => count === 0);
 
 /** What is called by a number in the log is called by its name, if the change says it: 学校 12. */
 export function objectOf({ object, detail }: AuditEntry): string {
@@ -64,7 +68,7 @@ export function detailOf(
 ): string {
   const said = (name: string, value: unknown): string => {
     if (value === true) return "✓";
-    if (isNumber(value)) return name.endsWith("_id") ? named(name, value as number) : String(value);
+    if (isNumber(value)) return name.endsWith("_id") ? named(name, value) : String(value);
     if (typeof value === "string") return value;
     if (!Array.isArray(value)) return JSON.stringify(value);
     // An import tells how many are new and how many were changed; else it is a list of parts.
@@ -73,7 +77,7 @@ export function detailOf(
       : `× ${value.length}`;
   };
   return Object.entries(detail)
-    .filter(([, value]) => value !== null && value !== "" && value !== false && String(value) !== "0,0")
+    .filter(([, value]) => value !== null && value !== "" && value !== false && !isNothingDone(value))
     .map(([name, value]) => `${called(name)} ${said(name, value)}`)
     .join(" · ");
 }
