@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import insert, select, update
 
+from classroom.catalogue.accounts.audit import AuditLog, Entry
 from classroom.catalogue.accounts.schema import account_sessions, audit, sign_in_locks
 from classroom.catalogue.region.schema import districts, schools
 from tests.unit.catalogue.entries import DATABASES, new_url
@@ -240,6 +241,23 @@ async def test_strangers_do_not_fill_the_log_nor_is_kept_what_they_type(tmp_path
             ("-", "-", 3)
         ] * 2
         assert "my password" not in json.dumps(log)
+
+
+@pytest.mark.parametrize("kind", DATABASES)
+async def test_what_is_older_than_it_is_to_be_kept_is_forgotten_by_the_server(tmp_path, kind):
+    url = new_url(kind)
+    settings = {"audit_days": 200} | ({} if url is None else {"database_url": url})
+    async with running(tmp_path, **settings) as doors:
+        await filled(doors)
+        log, now = AuditLog(doors.node.database), datetime.now(UTC)
+        for days in (1, 199, 201, 400):
+            await log.put(Entry(now - timedelta(days=days), None, "-", f"was.{days}", "-", {}, ""))
+    async with running(tmp_path, **settings) as doors:
+        await opened(doors)
+        async with asyncio.timeout(30):
+            while len(left := await actions(doors)) > 2:
+                await asyncio.sleep(0.05)
+        assert left == ["was.1", "was.199"]
 
 
 async def test_who_tries_too_often_waits(here):
