@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SESSION_S = 12 * 3600  # from when it was last seen
 MAX_SESSIONS = 20  # of one account; the oldest ends
+LONGEST = timedelta(days=7)  # from its beginning: a page that was left open asks every minute, and is nobody
 _TTL = timedelta(seconds=SESSION_S)
 _SEEN_EVERY = timedelta(minutes=10)  # a request need not write
 
@@ -72,13 +73,15 @@ class Sessions:
         if not is_credential(cookie):
             return None
         async with self._database.reading() as connection:
+            began = account_sessions.c.created_at.label("began_at")  # accounts have a created_at, too
             query = (
-                select(account_sessions.c.seen_at, account_sessions.c.expires_at, *COLUMNS)
+                select(account_sessions.c.seen_at, account_sessions.c.expires_at, began, *COLUMNS)
                 .select_from(account_sessions.join(accounts))
                 .where(
                     and_(
                         account_sessions.c.id_hash == hash_of(cookie),
                         account_sessions.c.expires_at > now,
+                        account_sessions.c.created_at > now - LONGEST,
                         ~accounts.c.disabled,
                     )
                 )
@@ -86,8 +89,8 @@ class Sessions:
             row = (await connection.execute(query)).one_or_none()
             if row is None:
                 return None
-            account = account_of(row)
-            return Session(account, await scope_of(connection, account), row.seen_at, row.expires_at)
+            account, expires_at = account_of(row), min(row.expires_at, row.began_at + LONGEST)
+            return Session(account, await scope_of(connection, account), row.seen_at, expires_at)
 
     async def see(self, cookie: str, now: datetime) -> None:
         """Let the session last from now on."""

@@ -25,7 +25,7 @@ from classroom.catalogue.accounts.lockout import OF_ACCOUNT, Client
 from classroom.catalogue.accounts.logins import BadAccount
 from classroom.catalogue.accounts.passwords import BadPassword, Passwords
 from classroom.catalogue.accounts.schema import account_sessions, accounts, devices, sign_in_locks
-from classroom.catalogue.accounts.sessions import MAX_SESSIONS, SESSION_S, Sessions
+from classroom.catalogue.accounts.sessions import LONGEST, MAX_SESSIONS, SESSION_S, Sessions
 from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, Locked, SigningIn, UnknownPerson
 from classroom.catalogue.accounts.withdrawals import Withdrawals
 from classroom.catalogue.database import Database, database_url
@@ -286,6 +286,16 @@ async def test_a_session_slides_and_ends(catalogue):
     assert await catalogue.sessions.find(cookie, NOW) is None
     async with catalogue.database.reading() as connection:
         assert (await connection.scalars(select(account_sessions.c.id_hash))).all() == []
+
+
+async def test_a_session_that_is_used_all_the_time_ends_after_a_week(catalogue):
+    account_id, _ = await catalogue.teacher()
+    cookie = await catalogue.sessions.begin(account_id, "192.0.2.1", NOW)
+    for hour in range(10, int(LONGEST.total_seconds()) // 3600, 10):
+        await catalogue.sessions.see(cookie, NOW + timedelta(hours=hour))
+    last = await catalogue.sessions.find(cookie, NOW + LONGEST - timedelta(seconds=1))
+    assert last is not None and last.expires_at == NOW + LONGEST
+    assert await catalogue.sessions.find(cookie, NOW + LONGEST) is None
 
 
 async def test_an_account_has_so_many_sessions_and_no_more(catalogue):
