@@ -38,8 +38,9 @@ _CONNECT = """async (door, token, labels, add) => {
   await pc.setRemoteDescription({ type: "answer", sdp: await response.text() });
   return pc;
 }"""
-# Which colour each new picture of a video has, with the time at which it was shown; and when a sound was heard. Of a
-# picture four pixels are read as they were decoded: to draw it would take more of a busy computer than to show it.
+# Which colour each new picture of a video has, with the time at which it was shown, and how wide it is; and when a
+# sound was heard. Of a picture four pixels are read as they were decoded: to draw it would take more of a busy computer
+# than to show it.
 NOTING = """
 window.shown = []; window.loud = [];
 const rect = { x: 16, y: 16, width: 2, height: 2 };
@@ -52,8 +53,8 @@ const colourOf = async frame => {
   return r > 100 && g < 80 ? "red" : g > r + 40 ? "green" : "other";
 };
 window.note = element => {
-  const look = now => {
-    const note = [performance.timeOrigin + now, ""];
+  const look = (now, { width }) => {
+    const note = [performance.timeOrigin + now, "", width];
     colourOf(new VideoFrame(element)).then(colour => { note[1] = colour; window.shown.push(note); });
     element.requestVideoFrameCallback(look);
   };

@@ -46,6 +46,11 @@ WATCH = """slot => {
 }"""
 # The picture of a linked classroom is green, as Chromium's made-up camera is; the teacher's is not.
 SINCE = "([green, since]) => window.shown.find(([at, seen]) => at >= since && (seen === 'green') === green)?.[0]"
+WIDEST_SINCE = """since => {
+  const seen = window.shown.filter(([at, colour]) => at >= since && colour === "green");
+  const most = Math.max(...seen.map(([, , width]) => width));
+  return [seen.find(([, , width]) => width === most)[0], most];
+}"""
 LOUD_SINCE = "since => window.loud.find(([at, is]) => at >= since && is)?.[0]"
 HEARS_THE_TEACHER = """() => { const audio = document.querySelector('audio[data-slot="mic"]');
   return !audio.paused && !audio.muted && audio.currentTime > 1; }"""
@@ -89,6 +94,12 @@ async def heard_after_ms(page: Page, since_ms: float) -> float:
     """How long after a moment a classroom was heard."""
     handle = await page.wait_for_function(LOUD_SINCE, arg=since_ms, timeout=PATIENT_MS)
     return float(await handle.json_value()) - since_ms
+
+
+async def sharp_after(page: Page, since_ms: float) -> str:
+    """How long after a moment the widest picture of a classroom so far was shown first, and how wide that is."""
+    at_ms, width_px = await page.evaluate(WIDEST_SINCE, since_ms)
+    return f"{at_ms - since_ms:.0f} ({width_px} px)"
 
 
 @contextlib.asynccontextmanager
@@ -219,6 +230,8 @@ async def a_hand_is_raised_and_called_on(times: Times, desk: Desk, terminals: li
     await until_phase(asking.page, "called")
     await asking.page.wait_for_selector('[data-mic="open"]', timeout=PATIENT_MS)
     await expect(queue).to_have_count(0)  # who is called on has no hand up
+    await asyncio.sleep(1)
+    print("called on: best picture ms", [await sharp_after(page, at_ms) for page in pages(desk, others)])
 
     at_ms = await desk.press_tile(asking)
     gone_ms = await asyncio.gather(*(shown_after_ms(page, False, at_ms) for page in pages(desk, others)))
