@@ -16,7 +16,7 @@ from tests.bench.process import Answers, run
 
 PING_S = 15.0
 REPORT_S = 60.0
-FIRST_BACKOFF_S, LAST_BACKOFF_S, SPREAD_S = 0.5, 1.5, 2.0  # as ui/src/protocol/device.ts
+FIRST_BACKOFF_S, LAST_BACKOFF_S, SPREAD_S = 0.5, 1.5, 1.0  # as ui/src/protocol/device.ts
 KNOCK_S = 1.0  # as ui/src/protocol/door.ts
 WITHIN_S = 120.0
 

@@ -48,7 +48,7 @@ export interface DeviceTiming {
 
 const TIMING: DeviceTiming = {
   backoff: { first_ms: 500, max_ms: 1_500 },
-  spread_ms: 2_000,
+  spread_ms: 1_000,
   ping_ms: 15_000,
   replaced_ms: 60_000,
   dead_ms: 25_000,
