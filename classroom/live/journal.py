@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -148,22 +148,22 @@ class Journal:
     async def _save(self, entries: Callable[[], Iterable[Entry]]) -> None:
         self._changed = False
         self._written_s = asyncio.get_running_loop().time()
-        # Put into words anew is only what has changed: beside one lesson that is live lie those of a week.
-        self._words = {entry.id: self._in_words(entry) for entry in entries()}
-        text = ",\n".join(text for _, text in self._words.values())
-        await asyncio.to_thread(self._write, f'{{"lessons": [\n{text}\n]}}\n')
+        await asyncio.to_thread(self._write, list(entries()))
 
     def _in_words(self, entry: Entry) -> tuple[Entry, str]:
         known = self._words.get(entry.id)
         if known is not None and known[0] == entry:
             return known
-        return entry, json.dumps(asdict(entry), default=_jsonable, ensure_ascii=False)
+        return entry, json.dumps(entry, default=_jsonable, ensure_ascii=False)
 
-    def _write(self, text: str) -> None:
+    def _write(self, entries: list[Entry]) -> None:
+        # Put into words anew is only what has changed: beside one lesson that is live lie those of a week.
+        self._words = {entry.id: self._in_words(entry) for entry in entries}
+        text = ",\n".join(text for _, text in self._words.values())
         self._path.parent.mkdir(parents=True, exist_ok=True)
         part = self._path.with_suffix(".part")
         with part.open("w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(f'{{"lessons": [\n{text}\n]}}\n')
             file.flush()
             os.fsync(file.fileno())
         part.replace(self._path)
@@ -174,9 +174,11 @@ class Journal:
             os.close(folder)
 
 
-def _jsonable(value: object) -> str:
+def _jsonable(value: object) -> str | dict[str, Any]:
     if isinstance(value, datetime):
         return value.isoformat()
+    if is_dataclass(value):  # not asdict: it copies all that is below, each time that one of two hundred rooms moves
+        return {field.name: getattr(value, field.name) for field in fields(value)}
     raise TypeError(type(value).__name__)
 
 
