@@ -48,9 +48,12 @@ const isNumber = (value: unknown): value is number => typeof value === "number";
 const isNothingDone = (value: unknown) =>
   Array.isArray(value) && value.length === 2 && value.every((count) => count === 0);
 
-/** What is called by a number in the log is called by its name, if the change says it: 学校 12. */
+/** How the log names a thing, a lesson, a device: 学校 12, d20261126-3, 233c103e961c3e7f. */
+const BY_NUMBER = /^\S+ \d+$|^[a-z]\d{8}-\d+$|^[0-9a-f]{16,}$/;
+
+/** What an entry is about; what the log has by its number is called by its name, if the change says it. */
 export function objectOf({ object, detail }: AuditEntry): string {
-  if (!/^\S+ \d+$/.test(object)) return object;
+  if (!BY_NUMBER.test(object)) return object;
   const name = [detail.short_name, detail.name, detail.subject].find(
     (value) => typeof value === "string" && value !== "",
   );
