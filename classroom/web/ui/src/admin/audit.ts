@@ -16,7 +16,6 @@ export const AUDIT_THINGS = [
   "classes",
   "people",
   "terms",
-  "calendar",
   "bells",
   "subscriptions",
 ] as const;
@@ -42,11 +41,9 @@ export const REFERENCES = {
   term_id: "terms",
 } as const;
 
+/** What need not be told, as JSON: an import tells of sheets, too, with which it had nothing to do. */
+const NOTHING = ["null", '""', "false", "[0,0]"];
 const isNumber = (value: unknown): value is number => typeof value === "number";
-
-/** An import of nothing new and nothing changed. */
-const isNothingDone = (value: unknown) =>
-  Array.isArray(value) && value.length === 2 && value.every((count) => count === 0);
 
 /** How the log names a thing, a lesson, a device: 学校 12, d20261126-3, 233c103e961c3e7f. */
 const BY_NUMBER = /^\S+ \d+$|^[a-z]\d{8}-\d+$|^[0-9a-f]{16,}$/;
@@ -80,7 +77,7 @@ export function detailOf(
       : `× ${value.length}`;
   };
   return Object.entries(detail)
-    .filter(([, value]) => value !== null && value !== "" && value !== false && !isNothingDone(value))
+    .filter(([, value]) => !NOTHING.includes(JSON.stringify(value)))
     .map(([name, value]) => `${called(name)} ${said(name, value)}`)
     .join(" · ");
 }
