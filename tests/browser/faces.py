@@ -238,6 +238,8 @@ async def terminals(place: Place, browser: Browser) -> Faces:
     await page.context.close()
     page = await switched_on(LATER)
     await until_phase(page, "idle")
+    for language in reversed(LANGUAGES):  # whose words it has to have by then
+        await speak(page, language)
     await place.server.kill()
     await until_phase(page, "offline")
     yield "9 offline", page

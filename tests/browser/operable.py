@@ -28,7 +28,12 @@ _BEGIN = f"""() => {{
     const {{ outlineStyle, outlineWidth }} = getComputedStyle(one);
     return outlineStyle !== "none" && parseFloat(outlineWidth) >= 2;
   }};
-  const seen = one => [one, one.parentElement, one.parentElement?.parentElement].some(near => near && rings(near));
+  const seen = one => {{
+    for (let near = one, depth = 0; near !== null && depth < 4; near = near.parentElement, depth++) {{
+      if (rings(near)) return true;
+    }}
+    return false;
+  }};
   window.walk = {{ reached: new Set(), unseen: [] }};
   window.walk.note = ({{ target }}) => {{
     if (!walk.reached.has(target) && !seen(target)) walk.unseen.push(({_TOLD})(target));
