@@ -67,11 +67,12 @@ class Passwords:
     """Hashes and checks passwords (argon2id, RFC 9106 §4, second choice), few at once, in threads of its own.
 
     Strangers who try without end wait for each other, and not in the way of those who have signed in or are in a
-    browser that is known.
+    browser that is known. Another ``hasher`` may cost more, as machines become faster, and what was hashed for less is
+    hashed again.
     """
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher()
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher()
         self._strangers, self._known = _Lane(AT_ONCE), _Lane(1)
         self._nobodys: str | None = None
 

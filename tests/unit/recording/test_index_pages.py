@@ -1,5 +1,7 @@
 """Page changes in a deck that makes finding them hard, through a real encoder and decoder."""
 
+import functools
+
 import cv2
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ def test_page_changes_are_found_and_nothing_else_is():
     assert found.recall >= LEAST, found
 
 
+@functools.cache
 def drawn(*names):
     """Scenes of the deck as they are drawn, with the detector's times."""
     pictures = deck.frames(1 / INTERVAL_S, shown=deck.chosen(*names))

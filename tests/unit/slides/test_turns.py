@@ -8,7 +8,7 @@ from classroom.slides.changes import HEIGHT_PX, WIDTH_PX, small_grey
 from classroom.slides.pages import MAX_PAGES, Pages
 from classroom.slides.turns import PageTurns, Turn
 from tests import deck
-from tests.bench.turns import clean, deck_shown, deck_true, fading, fading_true, noisy, score, told
+from tests.bench.turns import deck_shown, deck_true, fading, fading_true, noisy, score, told
 
 SOON_S = 0.21  # one more picture, 5 a second
 
@@ -29,9 +29,8 @@ def pages_told(pictures):
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("seen_as", [clean, noisy(12.0)], ids=["clean", "noisy"])
-def test_every_page_of_the_deck_is_told_with_its_number_and_nothing_else(seen_as):
-    found = score(told(deck_shown(5.0, seen_as)), deck_true())
+def test_every_page_of_the_deck_is_told_with_its_number_and_nothing_else():
+    found = score(told(deck_shown(5.0, noisy(12.0))), deck_true())  # without noise: python -m tests.bench.turns
     assert (found.f1, found.numbers) == (1.0, 1.0), found
     assert found.late_s[len(found.late_s) // 2] < SOON_S
 
@@ -70,9 +69,9 @@ def test_pages_that_are_leafed_through_are_all_told():
 def test_what_never_comes_to_rest_was_no_page():
     """A film that cuts from one shot to the next: its first cut looks like a turn, and is put right."""
     cover = grey(deck.page("cover"))
-    shots = [grey(deck.photograph(seed)) for seed in range(30)]
+    shots = [grey(deck.photograph(seed)) for seed in range(5)]
     still = [(index / 5, cover) for index in range(25)]
-    cuts = [(5.0 + index / 5, shots[index // 2 % 30]) for index in range(10)]
+    cuts = [(5.0 + index / 5, shots[index // 2]) for index in range(10)]
     back = [(7.0 + index / 5, cover) for index in range(30)]
     turns = PageTurns()
     said = [turn for at_s, picture in still + cuts + back for turn in turns.add(at_s, picture)]

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from argon2 import PasswordHasher, extract_parameters
+from argon2.profiles import RFC_9106_LOW_MEMORY
 from sqlalchemy import insert, select, update
 
 from classroom.catalogue.accounts.accounts import (
@@ -38,6 +40,7 @@ NOW = datetime(2026, 9, 1, 0, 0, tzinfo=UTC)
 HERE = Client("192.0.2.1")
 GOOD = "山坪 小学 的 桂花树"
 ISSUER = "https://id.example"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # what a hash costs is tested once
 
 
 class Catalogue:
@@ -45,7 +48,7 @@ class Catalogue:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.passwords = Passwords()
+        self.passwords = Passwords(CHEAP)
         self.accounts = Accounts(database, self.passwords)
         self.signing_in = SigningIn(database, self.passwords)
         self.sessions = Sessions(database)
@@ -97,6 +100,18 @@ async def test_the_first_account_is_made_once(catalogue):
     async with catalogue.database.reading() as connection:
         stored = await connection.scalar(select(accounts.c.password_hash))
     assert stored.startswith("$argon2id$") and password not in stored
+
+
+async def test_a_hash_costs_what_it_should_and_one_that_was_cheaper_is_made_anew(catalogue):
+    account_id, password = await catalogue.teacher()
+    passwords = Passwords()
+    signing_in = SigningIn(catalogue.database, passwords)
+    assert (await signing_in.by_password("wang", password, NOW)).id == account_id
+    async with catalogue.database.reading() as connection:
+        stored = await connection.scalar(select(accounts.c.password_hash).where(accounts.c.id == account_id))
+    assert extract_parameters(stored) == RFC_9106_LOW_MEMORY
+    assert await passwords.verify(stored, password)
+    passwords.close()
 
 
 async def test_a_password_is_changed_and_every_session_ends(catalogue):
