@@ -106,7 +106,7 @@ async def test_a_hash_costs_what_it_should_and_one_that_was_cheaper_is_made_anew
     account_id, password = await catalogue.teacher()
     passwords = Passwords()
     signing_in = SigningIn(catalogue.database, passwords)
-    assert (await signing_in.by_password("wang", password, NOW)).id == account_id
+    assert (await signing_in.by_password("wang", password, HERE, NOW)).id == account_id
     async with catalogue.database.reading() as connection:
         stored = await connection.scalar(select(accounts.c.password_hash).where(accounts.c.id == account_id))
     assert extract_parameters(stored) == RFC_9106_LOW_MEMORY
