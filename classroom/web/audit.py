@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -12,9 +12,11 @@ from pydantic import Field
 
 from classroom.catalogue.accounts.audit import AuditQuery, Entry
 from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, Locked, UnknownPerson
+from classroom.catalogue.region.audit_names import names_in
 from classroom.live.instant import iso
 from classroom.web.bodies import Query, read_query
 from classroom.web.context import CONTEXT
+from classroom.web.days import midnight
 from classroom.web.origin import address_of, network_of
 from classroom.web.principal import PRINCIPAL, AccountPrincipal, DevicePrincipal, account_of
 from classroom.web.refusals import Refusals, Refused
@@ -22,7 +24,6 @@ from classroom.web.responses import json_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from zoneinfo import ZoneInfo
 
     from classroom.catalogue.accounts.audit import AuditLog
     from classroom.catalogue.accounts.signing_in import NotSignedIn
@@ -119,18 +120,21 @@ def routes() -> list[web.RouteDef]:
 
 
 async def entries(request: web.Request) -> web.Response:
-    """What was done by the accounts within reach, the latest first; days are the schools' own, ``to`` included."""
-    asked = read_query(request, _Asked)
-    zone = request.app[CONTEXT].region.zone
+    """What was done by the accounts within reach, the latest first; days are the schools', ``to`` included.
+
+    Each entry has in ``names`` what its ids are called.
+    """
+    asked, context = read_query(request, _Asked), request.app[CONTEXT]
     query = AuditQuery(
         actor=asked.actor,
         action=asked.action,
-        since=None if asked.since is None else _midnight(asked.since, zone),
-        until=None if asked.until is None else _midnight(asked.until, zone) + timedelta(days=1),
+        since=None if asked.since is None else midnight(asked.since, context.region.zone),
+        until=None if asked.until is None else midnight(_after(asked.until), context.region.zone),
         page=asked.page,
         page_size=asked.page_size,
     )
-    found = await request.app[CONTEXT].audit.log.page(query, account_of(request).scope)
+    found = await context.audit.log.page(query, account_of(request).scope)
+    names = await names_in(context.region.database, found.items)
     return json_response(
         {
             "total": found.total,
@@ -145,12 +149,13 @@ async def entries(request: web.Request) -> web.Response:
                     "object": entry.object,
                     "detail": entry.detail,
                     "address": entry.address,
+                    "names": called,
                 }
-                for entry in found.items
+                for entry, called in zip(found.items, names, strict=True)
             ],
         }
     )
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(min(max(day, date(1970, 1, 2)), date(9998, 12, 31)), time(), zone)
+def _after(day: date) -> date:
+    return day if day == date.max else day + timedelta(days=1)

@@ -15,12 +15,14 @@ from classroom.catalogue.passages import storable
 from classroom.live.instant import iso
 from classroom.model import LessonId, parse_lesson_id
 from classroom.web.context import CONTEXT, admit_editor, admit_operator, admit_reader, read_text
+from classroom.web.days import midnight
 from classroom.web.problem import Refusal
 from classroom.web.replay import media_key
 from classroom.web.responses import json_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from zoneinfo import ZoneInfo
 
 MAX_QUERY_CHARS = 200
 MAX_PAGE = 100_000
@@ -52,7 +54,7 @@ async def library(request: web.Request) -> web.Response:
     """One page of the recordings that are wanted."""
     operator = admit_operator(request)
     context = request.app[CONTEXT]
-    query = parse_query(dict(request.query))
+    query = parse_query(dict(request.query), context.region.zone)
     page = await context.catalogue.library(query)
 
     def key(lesson: LessonId) -> str:
@@ -72,23 +74,19 @@ async def library(request: web.Request) -> web.Response:
     )
 
 
-def parse_query(asked: dict[str, str]) -> LibraryQuery:
-    """What a query string asks for; days are those of the server, ``to`` included. Raises Refusal (400)."""
+def parse_query(asked: dict[str, str], zone: ZoneInfo) -> LibraryQuery:
+    """What a query string asks for; days are those of the schools' ``zone``, ``to`` included. Raises Refusal (400)."""
     filters = {facet: storable(value) for facet in FACETS if (value := asked.pop(facet, "")) != ""}
     try:
         told = _Asked.model_validate({name: value for name, value in asked.items() if value != ""})
-        since = None if told.since is None else _midnight(told.since)
-        until = None if told.until is None else _midnight(told.until + timedelta(days=1))
+        since = None if told.since is None else midnight(told.since, zone)
+        until = None if told.until is None else midnight(told.until + timedelta(days=1), zone)
     except ValidationError as error:
         name = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))
         raise _bad_query(name) from None
     except (OverflowError, ValueError):
         raise _bad_query("from, to") from None
     return LibraryQuery(filters, since, until, told.q, told.sort, told.page, told.page_size)
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day).astimezone()
 
 
 def _bad_query(name: str) -> Refusal:

@@ -133,8 +133,11 @@ class District:
 
 
 @contextlib.asynccontextmanager
-async def district(folder: Path) -> AsyncIterator[District]:
-    """A server that starts with an account for the office, which then imports its spreadsheet."""
+async def district(folder: Path, ahead: timedelta = timedelta()) -> AsyncIterator[District]:
+    """A server that starts with an account for the office, which then imports its spreadsheet.
+
+    ``ahead``: how much later than a minute ago the first lesson begins.
+    """
     zone = noon_somewhere(datetime.now(UTC))
     add = [*CLASSROOM, "account", "add", "wang", "--name", "王管理员", "--role", "operator"]
     made = await asyncio.create_subprocess_exec(*add, "--recordings", str(folder), stdout=subprocess.PIPE)
@@ -143,5 +146,5 @@ async def district(folder: Path) -> AsyncIterator[District]:
     async with serving(folder, CLASSROOM_TIMEZONE=zone) as server:
         cookie = await signed_in(server, "wang", out.decode().strip())
         found = District(server, Operator(server, cookie))
-        await found.take_in(workbook(datetime.now(ZoneInfo(zone))))
+        await found.take_in(workbook(datetime.now(ZoneInfo(zone)) + ahead))
         yield found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
@@ -18,6 +19,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from classroom.web.region.openapi import document
 from classroom.web.rights import ROUTES
 from tests.unit.catalogue.entries import DATABASES, new_url
+from tests.unit.catalogue.entries import entry as recording
 from tests.unit.web.people import Visitor, opened, signed_in
 from tests.unit.web.running_node import running
 
@@ -267,6 +269,58 @@ async def test_a_large_timetable_is_narrowed_and_paged(operator):
     assert await asked("with_school=999") == (0, [])
     wrong = await operator.ask("GET", "/api/region/timetable?with_school=far")
     assert await refused(wrong) == (400, "bad_query", None)
+
+
+async def test_the_audit_log_says_what_its_ids_are_called(operator):
+    ids = await town(operator)
+    entry = await add(operator, "timetable", **lesson(ids))
+    day = str(operator.doors.node.region.planning.today + timedelta(days=1))
+    await add(operator, "calendar", on_date=day, name="运动会", school_id=ids["far"])
+    gone = await add(operator, "classrooms", school_id=ids["far"], name="旧教室")
+    assert (await operator.ask("DELETE", f"/api/region/classrooms/{gone}")).status == 204
+    log = (await told(await operator.ask("GET", "/api/audit?page_size=4")))["items"]
+    assert [(each["action"], each["object"]) for each in log] == [
+        ("classrooms.remove", f"教室 {gone}"), ("classrooms.add", f"教室 {gone}"),
+        ("calendar.add", log[2]["object"]), ("timetable.add", f"课表 {entry}"),
+    ]  # fmt: skip
+    assert log[0]["names"] == {"school_id": "山坪小学"}, "it is gone; what is said of it stays"
+    assert log[2]["names"] == {"object": "运动会", "school_id": "山坪小学"}
+    assert log[3]["names"] == {
+        "object": "周三第1节数学", "term_id": "本学期", "classroom_id": "龙岗一小 同步教室",
+        "class_id": "龙岗一小 三年级1班", "teacher_id": "王秀英", "listeners.0.classroom_id": "山坪小学 同步教室",
+        "listeners.0.class_id": "山坪小学 三年级1班",
+    }  # fmt: skip
+    said = {
+        key: value for key, value in lesson(ids, listeners=[]).items() if key not in ("term_id", "weekday", "period")
+    }
+    plan = {**said, "on_date": day, "starts": "14:00", "ends": "14:40", "title": "公开课"}
+    made = await told(await operator.ask("POST", "/api/plans", json=plan), 201)
+    (newest,) = (await told(await operator.ask("GET", "/api/audit?page_size=1")))["items"]
+    assert (newest["object"], newest["names"]) == (made["lesson_id"], {"object": "公开课"})
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+async def test_days_are_those_of_the_schools_in_the_log_and_in_the_library(tmp_path, zone):
+    """In these zones, 25 hours apart, it is never the same day."""
+    async with running(tmp_path, timezone=zone) as doors:
+        await opened(doors)
+        visitor = await signed_in(doors, "operator")
+        await add(visitor, "districts", code="500000", name="重庆市")
+        today = datetime.now(ZoneInfo(zone)).date()
+        assert doors.node.region.planning.today == today
+        for query, total in [
+            (f"from={today}&to={today}", 1),
+            (f"to={today - timedelta(days=1)}", 0),
+            (f"from={today + timedelta(days=1)}", 0),
+        ]:
+            log = await told(await visitor.ask("GET", f"/api/audit?action=districts.add&{query}"))
+            assert log["total"] == total, query
+        far = f"from={date.min}&to={date.max}&action=districts"
+        assert (await told(await visitor.ask("GET", f"/api/audit?{far}")))["total"] == 1
+        began = datetime.combine(today, time(0, 30), ZoneInfo(zone))
+        await doors.node.catalogue.put(recording("lesson", started_at=began))
+        for query, total in [(f"from={today}&to={today}", 1), (f"to={today - timedelta(days=1)}", 0)]:
+            assert (await told(await visitor.ask("GET", f"/api/library?{query}")))["total"] == total, query
 
 
 async def test_everybody_sees_and_changes_what_is_in_reach(here):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import String, cast, func, literal, select
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, ColumnElement, Select, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+Id = TypeVar("Id", int, str)  # lessons and devices have texts
 NAMED = 3  # of those that refer to a thing; the rest are counted
 _WORDS = {
     "accounts": ("账号", "accounts"),
@@ -44,9 +45,9 @@ _BELONGS = {
 _MANY = 500  # ids in one query
 
 
-async def names(connection: AsyncConnection, table: Table, ids: Collection[int]) -> dict[int, str]:
+async def names(connection: AsyncConnection, table: Table, ids: Collection[Id]) -> dict[Id, str]:
     """What the rows of a table with these ids are called."""
-    found: dict[int, str] = {}
+    found: dict[Id, str] = {}
     wanted = sorted(ids)
     for at in range(0, len(wanted), _MANY):
         query = _named(table).where(table.c.id.in_(wanted[at : at + _MANY]))
@@ -115,6 +116,8 @@ def _named(table: Table) -> Select[Any]:
             return select(lessons.c.title.label("label")).select_from(
                 table.join(lessons, lessons.c.id == table.c.lesson_id)
             )
+        case "lessons":
+            return select(table.c.id, table.c.title.label("label"))
         case "accounts":
             return select(accounts.c.id, accounts.c.login.label("label"))
         case "devices":

@@ -260,6 +260,7 @@ const ENTRY = {
   action: "account.add",
   object: "t01",
   address: "::ffff:192.0.2.7",
+  names: {},
 };
 
 describe("the administration", () => {
@@ -273,13 +274,15 @@ describe("the administration", () => {
     const detail = { role: "teacher", school_id: 3, title: "", class_id: null };
     const entry = { ...ENTRY, detail };
     const called = (field: string) => (field === "school_id" ? "学校" : field);
-    const named = (field: string, id: number) => (field === "school_id" && id === 3 ? "山坪小学" : `#${id}`);
-    expect(detailOf(entry, called, named)).toBe("role teacher · 学校 山坪小学");
+    expect(detailOf(entry, called)).toBe("role teacher · 学校 #3");
+    const named = { ...entry, names: { school_id: "山坪小学", object: "山坪小学 多媒体教室" } };
+    expect(detailOf(named, called)).toBe("role teacher · 学校 山坪小学");
+    expect([objectOf(entry), objectOf(named)]).toEqual([ENTRY.object, "山坪小学 多媒体教室"]);
     const imported = {
       ...ENTRY,
       detail: { schools: [4, 0], terms: [0, 0], bells: [{}, {}, {}], leads: true },
     };
-    expect(detailOf(imported, called, named)).toBe("schools +4 ±0 · bells × 3 · leads ✓");
+    expect(detailOf(imported, called)).toBe("schools +4 ±0 · bells × 3 · leads ✓");
     expect(objectOf({ ...ENTRY, object: "学校 3", detail: { name: "山坪小学" } })).toBe("山坪小学");
     expect(objectOf({ ...ENTRY, object: "zhao01", detail: { name: "赵明" } })).toBe("zhao01");
     expect(addressOf(entry)).toBe("192.0.2.7");

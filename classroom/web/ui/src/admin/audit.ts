@@ -30,17 +30,6 @@ export function partsOf(action: string): { thing: string; verb: string } {
 /** Where somebody was; an address of the old kind as everybody knows it. */
 export const addressOf = ({ address }: AuditEntry) => address.replace(/^::ffff:(?=\d+\.)/, "");
 
-/** Which kind a field of a change refers to; of people there are too many to know them all here. */
-export const REFERENCES = {
-  district_id: "districts",
-  parent_id: "districts",
-  school_id: "schools",
-  classroom_id: "classrooms",
-  class_id: "classes",
-  main_class_id: "classes",
-  term_id: "terms",
-} as const;
-
 /** What need not be told, as JSON: an import tells of sheets, too, with which it had nothing to do. */
 const NOTHING = ["null", '""', "false", "[0,0]"];
 const isNumber = (value: unknown): value is number => typeof value === "number";
@@ -48,8 +37,9 @@ const isNumber = (value: unknown): value is number => typeof value === "number";
 /** How the log names a thing, a lesson, a device: 学校 12, d20261126-3, 233c103e961c3e7f. */
 const BY_NUMBER = /^\S+ \d+$|^[a-z]\d{8}-\d+$|^[0-9a-f]{16,}$/;
 
-/** What an entry is about; what the log has by its number is called by its name, if the change says it. */
-export function objectOf({ object, detail }: AuditEntry): string {
+/** What an entry is about; what the log has by its number is called by its name, as long as somebody knows it. */
+export function objectOf({ object, detail, names }: AuditEntry): string {
+  if (names.object !== undefined) return names.object;
   if (!BY_NUMBER.test(object)) return object;
   const name = [detail.short_name, detail.name, detail.subject].find(
     (value) => typeof value === "string" && value !== "",
@@ -57,27 +47,21 @@ export function objectOf({ object, detail }: AuditEntry): string {
   return typeof name === "string" ? name : object;
 }
 
-/**
- * What was said in the change, in a line; what is empty is left out. `called` names a field for people, `named` what it
- * refers to.
- */
-export function detailOf(
-  { detail }: AuditEntry,
-  called: (field: string) => string,
-  named: (field: string, id: number) => string,
-): string {
-  const said = (name: string, value: unknown): string => {
-    if (value === true) return "✓";
-    if (isNumber(value)) return name.endsWith("_id") ? named(name, value) : String(value);
-    if (typeof value === "string") return value;
-    if (!Array.isArray(value)) return JSON.stringify(value);
-    // An import tells how many are new and how many were changed; else it is a list of parts.
-    return value.length === 2 && value.every(isNumber)
-      ? `+${String(value[0])} ±${String(value[1])}`
-      : `× ${value.length}`;
-  };
+/** What was said in the change, in a line; what is empty is left out. `called` names a field for people. */
+export function detailOf({ detail, names }: AuditEntry, called: (field: string) => string): string {
   return Object.entries(detail)
     .filter(([, value]) => !NOTHING.includes(JSON.stringify(value)))
-    .map(([name, value]) => `${called(name)} ${said(name, value)}`)
+    .map(([name, value]) => `${called(name)} ${names[name] ?? textOf(name, value)}`)
     .join(" · ");
+}
+
+function textOf(name: string, value: unknown): string {
+  if (value === true) return "✓";
+  if (isNumber(value)) return name.endsWith("_id") ? `#${value}` : String(value);
+  if (typeof value === "string") return value;
+  if (!Array.isArray(value)) return JSON.stringify(value);
+  // An import tells how many are new and how many were changed; else it is a list of parts.
+  return value.length === 2 && value.every(isNumber)
+    ? `+${String(value[0])} ±${String(value[1])}`
+    : `× ${value.length}`;
 }

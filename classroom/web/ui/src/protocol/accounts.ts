@@ -40,9 +40,9 @@ export interface AuditEntry {
   action: string;
   object: string;
   detail: Record<string, unknown>;
-  /** What the references in `detail` are called, where that was told. */
-  names?: Record<string, string>;
   address: string;
+  /** What its ids are called, by their path in `detail`; what was done something to is under `object`. */
+  names: Record<string, string>;
 }
 
 /** One page of the accounts within reach; throws Problem. */

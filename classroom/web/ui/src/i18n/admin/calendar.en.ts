@@ -7,6 +7,7 @@ const en: CalendarTexts = {
   choose: { district: "Choose a district", school: "Choose a school" },
   chooseText: "Type some of its name above; its calendar is then shown here.",
   week: "Week",
+  turn: { odd: "odd", even: "even" },
   monthBefore: "Previous month",
   monthAfter: "Next month",
   thisMonth: "This month",

@@ -6,6 +6,7 @@ const zhCN = {
   choose: { district: "选一个区县", school: "选一所学校" },
   chooseText: "在上面输入几个字，选出来就能看到它的校历。",
   week: "周次",
+  turn: { odd: "单周", even: "双周" },
   monthBefore: "上个月",
   monthAfter: "下个月",
   thisMonth: "回到本月",
