@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from datetime import date, time
 from pathlib import PurePath
 
 import pytest
-from openpyxl import Workbook, load_workbook
+from openpyxl import load_workbook
 
 from classroom.catalogue.region.calendar import Weeks
 from classroom.catalogue.region.cells import MAX_CELL_CHARS
@@ -22,77 +21,7 @@ from classroom.catalogue.region.workbook import read_tables, write_template
 from classroom.catalogue.scope import Scope, of_school
 from tests.unit.catalogue.entries import DATABASES
 from tests.unit.catalogue.region.town import ZONE, bells, open_region, open_town
-
-NUMBER = "G50011120160101123X"
-REGION = {
-    "区划": [["区划代码", "名称", "上级代码"], ["500111", "大足区", "500000"], ["500000", "重庆市", ""]],
-    "学校": [
-        ["学校代码", "学校名称", "简称", "区划代码"],
-        ["5001110001", "大足区龙岗小学", "龙岗小学", "500111"],
-        ["5001110002", "大足区山坪小学", "山坪小学", "500111"],
-    ],
-    "教室": [
-        ["学校代码", "教室名称", "可主讲"],
-        ["5001110001", "录播教室", "是"],
-        ["5001110002", "多媒体教室", ""],
-    ],
-    "班级": [
-        ["学校代码", "年级", "班级", "人数", "常用教室"],
-        ["5001110001", "三年级", "1班", "45", ""],
-        ["5001110002", "三年级", "1班", "12", "多媒体教室"],
-    ],
-    "教职工": [
-        ["学校代码", "工号", "姓名", "学科"],
-        ["5001110001", "101", "李红梅", "语文"],
-        ["5001110002", "201", "陈志强", ""],
-    ],
-    "学生": [
-        ["学校代码", "学籍号", "姓名", "年级", "班级"],
-        ["5001110002", NUMBER, "张小雨", "三年级", "1班"],
-    ],
-    "学期": [["学期", "开始日期", "结束日期"], ["2026年秋", "2026/9/1", "2027年1月22日"]],
-    "作息": [
-        ["学校代码", "作息名称", "启用日期", "节次", "上课", "下课"],
-        *(["5001110001", "夏季作息", "2026-09-01", f"第{n}节", f"{7 + n}：30", f"{8 + n}:10"] for n in (1, 2, 3)),
-    ],
-    "订阅": [
-        ["学期", "学科", "主讲学校代码", "主讲年级", "主讲班级", "听讲学校代码", "听讲年级", "听讲班级", "听讲教室",
-         "辅助教师工号"],
-        ["2026年秋", "语文", "5001110001", "三年级", "1班", "5001110002", "三年级", "1班", "多媒体教室", "201"],
-    ],
-    "课表": [
-        ["学期", "星期", "节次", "单双周", "学校代码", "主讲教室", "年级", "班级", "教师工号", "学科"],
-        ["2026年秋", "星期三", "2", "", "5001110001", "录播教室", "三年级", "1班", "101", "语文"],
-    ],
-}  # fmt: skip
-
-
-def book(tables, name="大足.xlsx"):
-    workbook = Workbook()
-    workbook.remove(workbook.active)
-    for title, rows in tables.items():
-        page = workbook.create_sheet(title)
-        for row in rows:
-            page.append(row)
-    out = io.BytesIO()
-    workbook.save(out)
-    return PurePath(name), out.getvalue()
-
-
-def sheet(name, rows, encoding="utf-8"):
-    out = io.StringIO()
-    csv.writer(out).writerows(rows)
-    return PurePath(f"{name}.csv"), out.getvalue().encode(encoding)
-
-
-def cells(data):
-    """Everything in a workbook."""
-    found = load_workbook(io.BytesIO(data))
-    return {page.title: [tuple(row) for row in page.iter_rows(values_only=True)] for page in found.worksheets}
-
-
-def faults(outcome):
-    return [(bad.place, bad.row, bad.column) for bad in outcome.bad]
+from tests.unit.catalogue.region.workbooks import NUMBER, REGION, book, cells, faults, sheet
 
 
 @pytest.fixture(params=DATABASES)
@@ -483,79 +412,3 @@ def test_headers_that_are_missing_unknown_or_twice_are_told():
 def test_rows_are_counted_as_people_see_them():
     (raw,) = read_tables([sheet("区划", [[], ["区划代码", "名称"], [], ["500111", "x"], ["", " "]])]).sheets
     assert [(row.number, dict(row.cells)) for row in raw.rows] == [(4, {"code": "500111", "name": "x"})]
-
-
-CALENDAR = [
-    ["日期", "名称", "按哪天的课表", "区划代码", "学校代码"],
-    ["2026/12/2", "放假", "", "", ""],
-    ["2026-12-05", "补课", "2026年12月2日", "500111", ""],
-    ["2026-12-09", "运动会", "", "", "5001110002"],
-]
-
-
-async def test_the_calendar_is_imported_with_the_region_and_exported_again(region, tmp_path):
-    outcome = await region.exchange.take_in([book({**REGION, "校历": CALENDAR})])
-    assert outcome.bad == []
-    days = [(stored.value.on_date, stored.value.name) for stored in (await region.calendar.find()).items]
-    assert days == [(date(2026, 12, 2), "放假"), (date(2026, 12, 5), "补课"), (date(2026, 12, 9), "运动会")]
-    planned = [len(await region.plans.plans_of(day)) for day, _ in days]
-    assert planned == [0, 1, 1]  # the lessons of Wednesday are held on Saturday
-    (held,) = await region.plans.plans_of(date(2026, 12, 9))
-    assert held.listeners == ()  # 山坪小学 has its sports day
-    exported = await region.exchange.give_out()
-    again = await region.exchange.take_in([(PurePath("again.xlsx"), exported)])
-    assert (again.bad, again.changes) == ([], [])
-    changed = await region.exchange.take_in([sheet("校历", [CALENDAR[0], ["2026-12-02", "国庆节", "", "", ""]])])
-    assert [change.fields for change in changed.changes] == [("name",)]
-
-
-@pytest.mark.parametrize(
-    ("row", "column"),
-    [
-        (["昨天", "放假", "", "", ""], "日期"),
-        (["2026-12-02", "", "", "", ""], "名称"),
-        (["2026-12-02", "补课", "2025-12-05", "", ""], "按哪天的课表"),
-        (["2026-12-02", "放假", "", "999999", ""], "区划代码"),
-        (["2026-12-02", "放假", "", "500111", "5001110002"], "学校代码"),
-    ],
-)
-async def test_a_bad_day_is_told_and_nothing_is_imported(region, row, column):
-    await region.exchange.take_in([book(REGION)])
-    outcome = await region.exchange.take_in([sheet("校历", [CALENDAR[0], row])])
-    assert faults(outcome) == [("校历.csv", 2, column)]
-    assert (await region.calendar.find()).total == 0
-
-
-async def test_a_school_imports_its_own_days_only(region):
-    await region.exchange.take_in([book(REGION)])
-    school = (await region.schools.find(text="山坪")).items[0].id
-    outcome = await region.exchange.take_in([sheet("校历", CALENDAR)], of_school(school))
-    assert faults(outcome) == [("校历.csv", 2, None), ("校历.csv", 3, None)]
-    assert (await region.exchange.take_in([sheet("校历", [CALENDAR[0], CALENDAR[3]])], of_school(school))).bad == []
-    exported = cells(await region.exchange.give_out(of_school(school)))
-    assert exported["校历"][1:] == [("2026-12-09", "运动会", None, None, "5001110002")]
-
-
-async def test_an_import_is_refused_for_lessons_that_only_the_calendar_brings_together(region):
-    teacher_twice = [
-        REGION["课表"][0],
-        ["2026年秋", "星期六", "2", "", "5001110001", "录播教室", "三年级", "1班", "101", "社团"],
-    ]
-    both = {**REGION, "课表": [*REGION["课表"], teacher_twice[1]]}
-    assert (await region.exchange.check([book(both)])).bad == []
-    swapped = [CALENDAR[0], ["2026-12-05", "补课", "2026-12-02", "", "5001110001"]]
-    assert (await region.exchange.check([book({**both, "校历": swapped})])).bad == []  # 社团 gives way
-    other = {
-        "教室": [["学校代码", "教室名称", "可主讲"], ["5001110002", "录播教室", "是"]],
-        "作息": [REGION["作息"][0], ["5001110002", "夏季作息", "2026-09-01", "2", "9:30", "10:10"]],
-        "课表": [
-            [*REGION["课表"][0], "教师学校代码"],
-            ["2026年秋", "星期六", "2", "", "5001110002", "录播教室", "", "", "101", "社团", "5001110001"],
-        ],
-        "校历": swapped,
-    }
-    await region.exchange.take_in([book(REGION)])
-    outcome = await region.exchange.check([book(other)])
-    assert faults(outcome) == [("大足.xlsx / 课表", 2, None)]
-    assert "教师冲突：李红梅 周六第2节（09:30–10:10，2026-12-05）已有《语文》" in outcome.bad[0].why
-    assert (await region.exchange.check([book({**other, "校历": [CALENDAR[0]]})])).bad == []
