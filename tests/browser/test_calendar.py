@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,17 +16,22 @@ from tests.running import chromium
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.async_api import Page
+    from playwright.async_api import Locator, Page
 
     from tests.browser.district import District
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 
-async def day_button(page: Page, day: date) -> None:
+def cell(page: Page, day: date) -> Locator:
+    """A day in the month that is shown."""
+    return page.get_by_role("button", name=re.compile(f"^{day.month}月{day.day}日"))
+
+
+async def open_day(page: Page, day: date) -> None:
     """Open the form of a day, in the month that has it."""
     await page.goto(f"{page.url.partition('?')[0]}?month={day:%Y-%m}")
-    await page.get_by_role("button", name=f"{day.month}月{day.day}日").click()
+    await cell(page, day).click()
     await page.get_by_role("dialog").get_by_role("radio").first.wait_for()
 
 
@@ -54,18 +60,18 @@ async def test_a_holiday_is_set_and_its_lessons_go(tmp_path: Path) -> None:
         page.set_default_timeout(30_000)
         await page.goto(f"{url}/admin/calendar")
 
-        await day_button(page, today)
+        await open_day(page, today)
         sheet = page.get_by_role("dialog")
         await sheet.get_by_text("已经排好的 2 节课会停上").wait_for()
         await sheet.get_by_role("button", name="运动会").click()
         await sheet.get_by_role("button", name="保存").click()
         await page.get_by_text("已保存：").wait_for()
-        await expect(page.get_by_role("button", name=f"{today.month}月{today.day}日")).to_contain_text("运动会")
+        await expect(cell(page, today)).to_contain_text("运动会")
         assert (await planned(place, today), await planned(place, next_week)) == (0, 2)
         await display.get_by_text("今天没有课了").wait_for()
 
         # The lessons are made up for on the day after.
-        await day_button(page, today + timedelta(days=1))
+        await open_day(page, today + timedelta(days=1))
         await sheet.get_by_text("按另一天的课表上课").click()
         await expect(sheet.get_by_label("名称")).to_have_value("调休")
         await sheet.get_by_label("按哪天的课表").fill(f"{today}")
@@ -75,7 +81,7 @@ async def test_a_holiday_is_set_and_its_lessons_go(tmp_path: Path) -> None:
         assert await planned(place, today + timedelta(days=1)) == 2
 
         # Taken back, the day is as the timetable has it.
-        await day_button(page, today)
+        await open_day(page, today)
         await sheet.get_by_role("button", name="取消设置").click()
         await page.get_by_text("已取消：").wait_for()
         assert await planned(place, today) == 2
