@@ -123,6 +123,8 @@ class SchoolDay:
         self._changed.set()
 
     async def _refresh(self) -> None:
+        if not self._ready.is_set():
+            await self._read()  # what has been planned before is told first: who comes back waits for no planning
         now = self._wall()
         today = self._day_of(now)
         if self._planned_at is None or today != self._day_of(self._planned_at) or now - self._planned_at > PLAN_EVERY:
@@ -132,8 +134,12 @@ class SchoolDay:
             except BaseException:
                 self._planned_at = None
                 raise
+        await self._read()
+
+    async def _read(self) -> None:
+        now = self._wall()
         await self.presence.load()
-        midnight = datetime.combine(today + timedelta(days=1), time(), self._zone)
+        midnight = datetime.combine(self._day_of(now) + timedelta(days=1), time(), self._zone)
         plans = await self._stored.plans_of_classrooms(None, now - _OVERRUN, midnight)
         self._adopt([*plans, *await self._of_other_days({plan.lesson_id for plan in plans})])
 

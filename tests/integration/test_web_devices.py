@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiohttp import WSMsgType
 
+from classroom.catalogue.accounts.devices import Devices
+from classroom.schoolday.day import SchoolDay
 from classroom.web.context import CONTEXT
 from classroom.web.crowd import OF_DEVICE, OF_PERSON
 from tests.unit.web.people import opened, signed_in
@@ -544,3 +546,19 @@ async def test_today_is_what_concerns_the_person(doors):
     told = await (await teacher.ask("GET", "/api/today?date=2001-01-01")).json()
     assert (told["date"], told["lessons"]) == ("2001-01-01", [])
     assert (await teacher.ask("GET", "/api/today?date=nonsense")).status == 400
+
+
+async def test_what_was_planned_before_is_told_while_new_plans_are_made(doors):
+    terminal = await pair(doors, await operator(doors), VILLAGE)
+    node, planned = doors.node, asyncio.Event()
+    day = SchoolDay(node.region.plans, Devices(node.database), node.service, node.region.zone, planned.wait)
+    following = asyncio.create_task(day.follow())
+    try:
+        async with asyncio.timeout(30):
+            await day.ready()
+        with day.connect(await day.know(terminal["id"])) as feed:
+            agenda = await feed.take()
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+    assert agenda.lesson.id == LESSON and not planned.is_set()
