@@ -56,6 +56,13 @@ describe("the two languages", () => {
     expect(placeholders(english.get(key))).toEqual(placeholders(chinese.get(key)));
   });
 
+  // Of two forms vue-i18n takes the first for one: "nothing", where there is one thing.
+  it("count in three forms where they count: none, one, many", () => {
+    const counted = [...chinese, ...english].filter(([, text]) => text.includes(" | "));
+    expect(counted.length).toBeGreaterThan(4);
+    expect(counted.filter(([, text]) => text.split(" | ").length !== 3)).toEqual([]);
+  });
+
   it("keep what terminals load apart from what staff read", () => {
     const sections = areas.flatMap((texts) => Object.keys(texts));
     expect(sections).toEqual([...new Set(sections)]);

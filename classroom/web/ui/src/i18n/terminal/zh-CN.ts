@@ -30,7 +30,7 @@ export default {
       waiting: "等老师开始上课",
       late: "老师马上就来，请稍等",
       ready: "一切就绪",
-      faults: "没有问题 | 有 {count} 个问题，请看右边",
+      faults: "没有问题 | 有 1 个问题，请看右边 | 有 {count} 个问题，请看右边",
       testSound: "声音测试",
       testingSound: "正在放提示音…",
       preview: "我们的画面",
