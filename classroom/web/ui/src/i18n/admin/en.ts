@@ -286,7 +286,7 @@ const en: AdminTexts = {
     noted: "I have noted it",
   },
   audit: {
-    lead: "Who did what and when. Kept for three years; nobody can change it.",
+    lead: "Who did what and when. Nobody can change it.",
     about: "About",
     from: "From",
     to: "To",

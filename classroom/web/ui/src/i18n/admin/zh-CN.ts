@@ -279,7 +279,7 @@ export default {
     noted: "记下了",
   },
   audit: {
-    lead: "谁在什么时候做了什么，保留三年，不能修改。",
+    lead: "谁在什么时候做了什么，不能修改。",
     about: "哪一类",
     from: "从",
     to: "到",
