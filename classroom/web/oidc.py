@@ -85,7 +85,7 @@ async def callback(request: web.Request) -> web.Response:
         response = _refused(error)
     else:
         if not account.has_oidc:
-            detail = {"issuer": provider.issuer, "subject": vouched.subject}
+            detail = {"issuer": provider.issuer, "sub": vouched.subject}
             await context.audit.note_sign_in(request, account.id, account.login, "account.bind", detail)
         response = web.Response(status=302, headers={"Location": waiting["next"], "Cache-Control": "no-store"})
         await begin_session(request, response, account)

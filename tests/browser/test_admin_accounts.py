@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 OWN = "海棠花开满了南山-1"
+OPEN = "可以用大足教育登录"
 FOR_EVERYBODY = {"课表", "每日安排"}
 FOR_ADMINS = {"教室终端", "基础数据", "导入导出", "账号", "操作记录"}
 
@@ -191,8 +192,19 @@ async def provider(port: int, server: Server) -> AsyncIterator[None]:
         await process.wait()
 
 
+async def over_there(page: Page, login: str) -> None:
+    """Press the button of the provider, and sign in at its pages."""
+    await page.get_by_role("link", name="用大足教育登录").click()
+    await page.locator("[name=login]").fill(login)
+    await page.locator("[name=password]").fill("any")
+    await page.locator("[type=submit]").click()
+    await page.locator("[name=prompt][value=consent]").wait_for(state="attached")
+    await page.locator("[type=submit]").click()
+
+
 async def test_the_district_signs_in_at_its_own_provider(tmp_path: Path) -> None:
-    await account(tmp_path, "wang", "王管理员", "operator")
+    await account(tmp_path, "wang", "王管理员", "operator", "--sso")
+    await account(tmp_path, "zhao", "赵管理员", "operator")
     port = free_port(socket.SOCK_STREAM)
     async with (
         serving(
@@ -207,24 +219,33 @@ async def test_the_district_signs_in_at_its_own_provider(tmp_path: Path) -> None
         page = await browser.new_page()
         page.set_default_timeout(30_000)
         await page.goto(f"{server.url}/admin/accounts")
-        await page.get_by_role("link", name="用大足教育登录").click()
-        await page.wait_for_url(re.compile(f"127.0.0.1:{port}/interaction"))
-        await page.locator("[name=login]").fill("wang")
-        await page.locator("[name=password]").fill("any")
-        await page.locator("[type=submit]").click()
-        await page.locator("[name=prompt][value=consent]").wait_for(state="attached")
-        await page.locator("[type=submit]").click()
+        await over_there(page, "wang")
         # Back where they wanted to go, with no password to choose.
         await page.wait_for_url(f"{server.url}/admin/accounts")
         await expect(row(page, "wang")).to_contain_text("只用统一身份认证")
-        await page.get_by_role("button", name="退出登录").click()
-        # Somebody whom nobody here knows is told what to do.
+
+        # Whose account has a password gets it from over there only if an administrator says so.
         await page.context.clear_cookies()
         await page.goto(f"{server.url}/signin")
-        await page.get_by_role("link", name="用大足教育登录").click()
-        await page.locator("[name=login]").fill("nobody")
-        await page.locator("[name=password]").fill("any")
-        await page.locator("[type=submit]").click()
-        await page.locator("[name=prompt][value=consent]").wait_for(state="attached")
-        await page.locator("[type=submit]").click()
-        await page.get_by_text("请联系管理员开通").wait_for()
+        await over_there(page, "zhao")
+        await page.get_by_text("没有与它绑定的账号").wait_for()
+        await page.context.clear_cookies()
+        await page.goto(f"{server.url}/signin?next=/admin/accounts")
+        await over_there(page, "wang")
+        await switched(page, "zhao", OPEN)
+        await page.context.clear_cookies()
+        await page.goto(f"{server.url}/signin?next=/admin/audit")
+        await over_there(page, "zhao")
+        await page.wait_for_url(f"{server.url}/admin/audit")
+        for said, whom in (("允许绑定统一身份认证", "zhao"), ("首次登录，绑定统一身份认证", "wang")):
+            await expect(row(page, said).filter(has_text=whom).first).to_be_visible()
+
+        # What was allowed is taken back.
+        await section(page, "账号")
+        await switched(page, "wang", OPEN)
+        await section(page, "操作记录")
+        await expect(row(page, "解除统一身份认证绑定")).to_contain_text("wang")
+        await page.context.clear_cookies()
+        await page.goto(f"{server.url}/signin")
+        await over_there(page, "wang")
+        await page.get_by_text("没有与它绑定的账号").wait_for()

@@ -1,6 +1,7 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { fitting, isWhole, rolesFor, stateOfAccount } from "../src/admin/accounts";
-import { addressOf, detailOf, objectOf, partsOf } from "../src/admin/audit";
+import { fitting, isOpenToProvider, isWhole, rolesFor, stateOfAccount } from "../src/admin/accounts";
+import { addressOf, AUDIT_THINGS, detailOf, objectOf, partsOf } from "../src/admin/audit";
 import { blank, bodyOf, isFilled, KINDS, rightTo, shownFields, TABLE_KINDS } from "../src/admin/kinds";
 import { asSaid, choicesOf, matchingPlans } from "../src/admin/plans";
 import { sectionsOf } from "../src/admin/sections";
@@ -15,6 +16,8 @@ import {
   type Subscription,
 } from "../src/admin/timetable";
 import { clock, dayOf, moment } from "../src/admin/when";
+import en from "../src/i18n/admin/en";
+import zhCN from "../src/i18n/admin/zh-CN";
 import { ACCOUNT_ROLES, type Account } from "../src/protocol/accounts";
 import type { Plan } from "../src/protocol/plans";
 import { queryOf, type Entry, type Term } from "../src/protocol/region";
@@ -228,6 +231,7 @@ const ACCOUNT: Account = {
   must_change: false,
   has_password: true,
   has_oidc: false,
+  may_bind: false,
   locked_until: null,
   created_at: "2026-11-01T00:00:00Z",
   signed_in_at: null,
@@ -247,11 +251,22 @@ describe("an account", () => {
     expect(isWhole({ ...ACCOUNT, role: "researcher", school_id: null })).toBe(true);
   });
 
+  it("is open to the provider when it is bound, or may be", () => {
+    expect(isOpenToProvider(ACCOUNT)).toBe(false);
+    expect(isOpenToProvider({ ...ACCOUNT, may_bind: true })).toBe(true);
+    expect(isOpenToProvider({ ...ACCOUNT, has_oidc: true })).toBe(true);
+  });
+
   it("of a school makes no operators", () => {
     expect(rolesFor(() => false, ACCOUNT_ROLES)).not.toContain("operator");
     expect(rolesFor((right) => right === "districts.write", ACCOUNT_ROLES)).toContain("operator");
   });
 });
+
+interface Words {
+  said: Record<string, Record<string, string>>;
+  verb: Record<string, string>;
+}
 
 const ENTRY = {
   at: "2026-11-26T00:00:00Z",
@@ -274,17 +289,40 @@ describe("the administration", () => {
     const detail = { role: "teacher", school_id: 3, title: "", class_id: null };
     const entry = { ...ENTRY, detail };
     const called = (field: string) => (field === "school_id" ? "学校" : field);
-    expect(detailOf(entry, called)).toBe("role teacher · 学校 #3");
+    const shown = (at: string) => moment(at, "Asia/Shanghai", "zh-CN");
+    expect(detailOf(entry, called, shown)).toBe("role teacher · 学校 #3");
     const named = { ...entry, names: { school_id: "山坪小学", object: "山坪小学 多媒体教室" } };
-    expect(detailOf(named, called)).toBe("role teacher · 学校 山坪小学");
+    expect(detailOf(named, called, shown)).toBe("role teacher · 学校 山坪小学");
     expect([objectOf(entry), objectOf(named)]).toEqual([ENTRY.object, "山坪小学 多媒体教室"]);
     const imported = {
       ...ENTRY,
       detail: { schools: [4, 0], terms: [0, 0], bells: [{}, {}, {}], leads: true },
     };
-    expect(detailOf(imported, called)).toBe("schools +4 ±0 · bells × 3 · leads ✓");
+    expect(detailOf(imported, called, shown)).toBe("schools +4 ±0 · bells × 3 · leads ✓");
     expect(objectOf({ ...ENTRY, object: "学校 3", detail: { name: "山坪小学" } })).toBe("山坪小学");
     expect(objectOf({ ...ENTRY, object: "zhao01", detail: { name: "赵明" } })).toBe("zhao01");
     expect(addressOf(entry)).toBe("192.0.2.7");
+    const refused = { ...ENTRY, detail: { count: 7, last_at: "2026-11-26T00:03:09Z" } };
+    expect(detailOf(refused, called, shown)).toBe("count 7 · last_at 2026年11月26日 08:03:09");
+  });
+
+  it("has words for everything that the server writes to the log", () => {
+    const server = new URL("../../", import.meta.url);
+    const sources = ["", "region/"].flatMap((folder) =>
+      readdirSync(new URL(folder, server))
+        .filter((name) => name.endsWith(".py") && name !== "rights.py")
+        .map((name) => readFileSync(new URL(folder + name, server), "utf8")),
+    );
+    const actions = sources
+      .flatMap((text) => [...text.matchAll(/"((?:session|account|device|plan|region)\.[a-z_]+)"/g)])
+      .map(([, action = ""]) => partsOf(action));
+    expect(actions.length).toBeGreaterThan(20);
+    for (const texts of [zhCN, en]) {
+      const { said, verb: verbs }: Words = texts.audit;
+      const isSaid = ({ thing, verb }: ReturnType<typeof partsOf>) =>
+        verb in (said[thing] ?? {}) || verb in verbs;
+      expect(actions.filter((action) => !isSaid(action))).toEqual([]);
+    }
+    expect(Object.keys(zhCN.audit.thing).sort()).toEqual([...AUDIT_THINGS].sort());
   });
 });

@@ -9,6 +9,8 @@ export interface Administrator {
   may: (right: string) => boolean;
   /** The zone of the schools, in which all times are shown. */
   zone: string;
+  /** What the OpenID provider is called; null without one. */
+  oidc: string | null;
   /** The session is over: sign in, and come back. */
   signInAgain: () => void;
 }

@@ -23,6 +23,9 @@ export function stateOfAccount({ disabled, locked_until, must_change, has_passwo
   return has_password ? "usual" : "elsewhere";
 }
 
+/** Whether somebody whom the OpenID provider vouches for has the account, or gets it by asking. */
+export const isOpenToProvider = ({ has_oidc, may_bind }: Account) => has_oidc || may_bind;
+
 /** The roles that somebody may give: who looks after one school makes none that is above it. */
 export function rolesFor(may: (right: string) => boolean, roles: readonly AccountRole[]): AccountRole[] {
   return roles.filter((role) => REACH[role] !== "district" || may("districts.write"));

@@ -16,6 +16,7 @@ export const AUDIT_THINGS = [
   "classes",
   "people",
   "terms",
+  "calendar",
   "bells",
   "subscriptions",
 ] as const;
@@ -47,18 +48,22 @@ export function objectOf({ object, detail, names }: AuditEntry): string {
   return typeof name === "string" ? name : object;
 }
 
-/** What was said in the change, in a line; what is empty is left out. `called` names a field for people. */
-export function detailOf({ detail, names }: AuditEntry, called: (field: string) => string): string {
+/** What was said in the change, in a line; what is empty is left out. `called` names a field, `shown` a moment. */
+export function detailOf(
+  { detail, names }: AuditEntry,
+  called: (field: string) => string,
+  shown: (at: string) => string,
+): string {
   return Object.entries(detail)
     .filter(([, value]) => !NOTHING.includes(JSON.stringify(value)))
-    .map(([name, value]) => `${called(name)} ${names[name] ?? textOf(name, value)}`)
+    .map(([name, value]) => `${called(name)} ${names[name] ?? textOf(name, value, shown)}`)
     .join(" · ");
 }
 
-function textOf(name: string, value: unknown): string {
+function textOf(name: string, value: unknown, shown: (at: string) => string): string {
   if (value === true) return "✓";
   if (isNumber(value)) return name.endsWith("_id") ? `#${value}` : String(value);
-  if (typeof value === "string") return value;
+  if (typeof value === "string") return name.endsWith("_at") ? shown(value) : value;
   if (!Array.isArray(value)) return JSON.stringify(value);
   // An import tells how many are new and how many were changed; else it is a list of parts.
   return value.length === 2 && value.every(isNumber)

@@ -28,6 +28,8 @@ export interface Account extends AccountValues {
   must_change: boolean;
   has_password: boolean;
   has_oidc: boolean;
+  /** The next whom the OpenID provider calls like its login gets it. */
+  may_bind: boolean;
   locked_until: string | null;
   created_at: string;
   signed_in_at: string | null;
@@ -71,6 +73,11 @@ export async function removeAccount(id: number): Promise<void> {
 /** A new one-time password; whoever was signed in no longer is. */
 export async function resetPassword(id: number): Promise<string> {
   return (await askSigned<{ password: string }>(`/api/accounts/${id}/password`, { method: "POST" })).password;
+}
+
+/** Let the OpenID provider's next of its login have an account, or forget whom it is there; throws Problem. */
+export async function setBinding(id: number, allowed: boolean): Promise<void> {
+  await askSigned(`/api/accounts/${id}/oidc`, { method: allowed ? "PUT" : "DELETE" });
 }
 
 /** What was done, the latest first; throws Problem. */
