@@ -24,8 +24,8 @@ _OVERLAP = timedelta(minutes=10)  # what was said earlier may be committed later
 class Withdrawn:
     """Who has lost what their tokens were given for, and when: what was given before is void.
 
-    ``classroom account`` and other servers withdraw, too: the catalogue is looked at every two seconds. Bounded by what
-    administrators do in 31 days.
+    ``classroom account`` and other servers withdraw, too: the catalogue is looked at every two seconds. One of each
+    account that was changed in 31 days, its password included.
     """
 
     def __init__(self, stored: Withdrawals, show_out: Callable[[ParticipantId, str], Awaitable[None]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 from unicodedata import normalize
 
@@ -14,7 +15,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from classroom.model import ClassroomError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
 
@@ -78,12 +79,15 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """What is stored of a password that somebody who has signed in has chosen. Raises TooManyPasswords."""
-        return await self._known.do(lambda: self._hasher.hash(_plain(password)))
+        with self.turn(is_known=True) as turn:
+            return await turn.hash(password)
 
-    async def verify(self, stored: str | None, password: str, *, is_known: bool) -> bool:
-        """Whether it is the password; takes as long when there is none. Raises TooManyPasswords."""
+    @contextmanager
+    def turn(self, *, is_known: bool) -> Iterator[Turn]:
+        """A place among those who wait, taken before anything is noted of them. Raises TooManyPasswords."""
         lane = self._known if is_known else self._strangers
-        return await lane.do(lambda: self._verify(stored, password))
+        with lane.place():
+            yield Turn(self._hasher, self._verify, lane)
 
     def is_outdated(self, stored: str) -> bool:
         """Whether it was hashed as it is not done any more."""
@@ -103,8 +107,25 @@ class Passwords:
             return False
 
 
+class Turn:
+    """What somebody who has a place may ask for; nobody is sent away any more."""
+
+    def __init__(self, hasher: PasswordHasher, verify: Callable[[str | None, str], bool], lane: _Lane) -> None:
+        self._hasher = hasher
+        self._verify = verify
+        self._lane = lane
+
+    async def verify(self, stored: str | None, password: str) -> bool:
+        """Whether it is the password; takes as long when there is none."""
+        return await self._lane.do(lambda: self._verify(stored, password))
+
+    async def hash(self, password: str) -> str:
+        """What is stored of a password."""
+        return await self._lane.do(lambda: self._hasher.hash(_plain(password)))
+
+
 class _Lane:
-    """Threads, and how many wait for them."""
+    """Threads, and how many have a place in front of them."""
 
     def __init__(self, at_once: int) -> None:
         self._threads = ThreadPoolExecutor(at_once, "passwords")
@@ -115,17 +136,22 @@ class _Lane:
         """Let the threads end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def do(self, work: Callable[[], T]) -> T:
-        """Do it when it is its turn. Raises TooManyPasswords."""
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Have a place. Raises TooManyPasswords."""
         if self._waiting >= self._most:
             raise TooManyPasswords(
                 "登录的人太多，请稍后再试。 Too many people are signing in at once; try again in a moment."
             )
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            yield
         finally:
             self._waiting -= 1
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """Do it when it is its turn."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
 def _plain(password: str) -> str:

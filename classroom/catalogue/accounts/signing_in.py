@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
@@ -10,7 +10,7 @@ from classroom.catalogue.accounts.account import COLUMNS, account_of
 from classroom.catalogue.accounts.lockout import Client, StrangersLocks
 from classroom.catalogue.accounts.locks import keep_locks, locks_between, open_locks
 from classroom.catalogue.accounts.logins import login_of
-from classroom.catalogue.accounts.passwords import BadPassword, TooManyPasswords, require_good
+from classroom.catalogue.accounts.passwords import BadPassword, require_good
 from classroom.catalogue.accounts.schema import accounts
 from classroom.catalogue.accounts.sessions import end_sessions
 from classroom.catalogue.accounts.withdrawals import withdraw
@@ -19,11 +19,12 @@ from classroom.model import ClassroomError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sqlalchemy import ColumnElement, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from classroom.catalogue.accounts.account import Account
     from classroom.catalogue.accounts.lockout import Locks
-    from classroom.catalogue.accounts.passwords import Passwords
+    from classroom.catalogue.accounts.passwords import Passwords, Turn
     from classroom.catalogue.database import Database
 
 
@@ -93,9 +94,13 @@ class SigningIn:
         """The account with this login and password.
 
         The failure is noted before the password is looked at, and taken back when it was right: guesses that come all
-        at once are counted, too. Raises BadLogin, Locked, AccountDisabled, TooManyPasswords.
+        at once are counted, too. Whom there is no place for is sent away before that. Raises BadLogin, Locked,
+        AccountDisabled, TooManyPasswords.
         """
-        login = login_of(login)
+        with self._passwords.turn(is_known=client.is_known) as turn:
+            return await self._by_password(turn, login_of(login), password, client, now)
+
+    async def _by_password(self, turn: Turn, login: str, password: str, client: Client, now: datetime) -> Account:
         is_it = accounts.c.login == login
         async with self._database.writing() as connection:
             query = select(accounts.c.password_hash, *COLUMNS).where(is_it)
@@ -108,17 +113,12 @@ class SigningIn:
             _require_open(locks, account_id, now)
             await self._keep(connection, account_id, login, locks.after_a_failure(now), now)
         stored = None if row is None else row.password_hash
-        try:
-            right = await self._passwords.verify(stored, password, is_known=client.is_known)
-        except TooManyPasswords:
-            async with self._database.writing() as connection:
-                await self._keep(connection, account_id, login, locks, now)
-            raise
+        right = await turn.verify(stored, password)
         if not right or row is None or stored is None:
             raise BadLogin(account_id)
         values: dict[str, object] = {}
         if self._passwords.is_outdated(stored):
-            values["password_hash"] = await self._passwords.hash(password)
+            values["password_hash"] = await turn.hash(password)
         unchanged = (accounts.c.password_hash == stored) & ~accounts.c.disabled  # while the password was looked at
         async with self._database.writing() as connection:
             statement = update(accounts).where(is_it, unchanged).values(**values, signed_in_at=now)
@@ -140,12 +140,12 @@ class SigningIn:
         """
         same = (accounts.c.oidc_issuer == issuer) & (accounts.c.oidc_subject == subject)
         async with self._database.writing() as connection:
-            row = (await connection.execute(select(*COLUMNS).where(same))).one_or_none()
+            row = (await connection.execute(_to_bind(same))).one_or_none()
             if row is None and login:
                 unbound = (
                     (accounts.c.login == login_of(login)) & accounts.c.oidc_subject.is_(None) & accounts.c.may_bind
                 )
-                row = (await connection.execute(select(*COLUMNS).where(unbound))).one_or_none()
+                row = (await connection.execute(_to_bind(unbound))).one_or_none()
             if row is None:
                 raise UnknownPerson
             if row.disabled:
@@ -163,21 +163,25 @@ class SigningIn:
 
         Raises BadLogin, Locked, BadPassword, TooManyPasswords.
         """
+        with self._passwords.turn(is_known=True) as turn:
+            await self._change_password(turn, account_id, old, new, now)
+
+    async def _change_password(self, turn: Turn, account_id: int, old: str, new: str, now: datetime) -> None:
         is_it = accounts.c.id == account_id
-        async with self._database.reading() as connection:
-            row = (await connection.execute(select(accounts.c.login, accounts.c.password_hash).where(is_it))).one()
         async with self._database.writing() as connection:
+            query = select(accounts.c.login, accounts.c.password_hash).where(is_it)
+            row = (await connection.execute(query.with_for_update(of=accounts))).one()
             locks = (await locks_between(connection, account_id, _INSIDE)).as_of(now)
             _require_open(locks, account_id, now)
             await keep_locks(connection, account_id, locks.after_a_failure(now), now)
-        if not await self._passwords.verify(row.password_hash, old, is_known=True) or row.password_hash is None:
+        if not await turn.verify(row.password_hash, old) or row.password_hash is None:
             raise BadLogin(account_id)
         async with self._database.writing() as connection:
             await open_locks(connection, account_id, _INSIDE)
         require_good(new, row.login)
         if new == old:
             raise BadPassword("新密码和旧密码相同。 The new password is the old one.")
-        hashed = await self._passwords.hash(new)
+        hashed = await turn.hash(new)
         async with self._database.writing() as connection:
             unchanged = accounts.c.password_hash == row.password_hash  # while the passwords were looked at
             values = {"password_hash": hashed, "must_change": False}
@@ -194,6 +198,11 @@ class SigningIn:
             self._strangers.keep(login, locks)
         else:
             await keep_locks(connection, account_id, locks, now)
+
+
+def _to_bind(condition: ColumnElement[bool]) -> Select[Any]:
+    """The account, which nobody else takes, and no administrator closes, before this transaction is done."""
+    return select(*COLUMNS).where(condition).with_for_update(of=accounts)
 
 
 def _require_open(locks: Locks, account_id: int | None, now: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -25,7 +26,7 @@ from classroom.catalogue.accounts.credentials import hash_of, new_credential
 from classroom.catalogue.accounts.devices import Devices
 from classroom.catalogue.accounts.lockout import OF_ACCOUNT, Client
 from classroom.catalogue.accounts.logins import BadAccount
-from classroom.catalogue.accounts.passwords import BadPassword, Passwords
+from classroom.catalogue.accounts.passwords import AT_ONCE, MAX_WAITING, BadPassword, Passwords, TooManyPasswords, Turn
 from classroom.catalogue.accounts.schema import account_sessions, accounts, devices, sign_in_locks
 from classroom.catalogue.accounts.sessions import LONGEST, MAX_SESSIONS, SESSION_S, Sessions
 from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, Locked, SigningIn, UnknownPerson
@@ -110,7 +111,8 @@ async def test_a_hash_costs_what_it_should_and_one_that_was_cheaper_is_made_anew
     async with catalogue.database.reading() as connection:
         stored = await connection.scalar(select(accounts.c.password_hash).where(accounts.c.id == account_id))
     assert extract_parameters(stored) == RFC_9106_LOW_MEMORY
-    assert await passwords.verify(stored, password, is_known=True)
+    with passwords.turn(is_known=True) as turn:
+        assert await turn.verify(stored, password)
     passwords.close()
 
 
@@ -240,6 +242,22 @@ async def test_guesses_that_come_all_at_once_are_counted(catalogue):
     assert (told.count(BadLogin), told.count(Locked)) == (5, 3)
 
 
+async def test_a_password_that_nobody_has_looked_at_is_not_a_wrong_one(catalogue):
+    account_id, password = await catalogue.teacher()
+    with ExitStack() as crowd:
+        for is_known, places in ((True, 1), (False, AT_ONCE)):
+            for _ in range(places + MAX_WAITING):
+                crowd.enter_context(catalogue.passwords.turn(is_known=is_known))
+        for _ in range(6):
+            with pytest.raises(TooManyPasswords):
+                await catalogue.signing_in.by_password("wang", password, HERE, NOW)
+            with pytest.raises(TooManyPasswords):
+                await catalogue.signing_in.change_password(account_id, password, GOOD, NOW)
+    async with catalogue.database.reading() as connection:
+        assert (await connection.execute(select(sign_in_locks))).all() == []
+    await catalogue.signing_in.change_password(account_id, password, GOOD, NOW)
+
+
 async def test_wrong_passwords_do_not_lock_out_who_signs_in_elsewhere(catalogue):
     account_id, _ = await catalogue.teacher()
     await catalogue.accounts.allow_binding(ROOT, account_id, NOW)
@@ -286,6 +304,20 @@ async def test_somebody_of_another_server_gets_the_account_of_that_login_once(ca
         await catalogue.signing_in.by_oidc(ISSUER, "sub-2", "wang", NOW)
     await catalogue.accounts.allow_binding(ROOT, account_id, NOW)
     assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-2", "wang", NOW)).id == account_id
+
+
+async def test_of_two_who_come_at_once_at_two_servers_one_gets_the_account(catalogue):
+    account_id, _ = await catalogue.teacher()
+    await catalogue.accounts.allow_binding(ROOT, account_id, NOW)
+    other = Database(catalogue.database.url)
+    await other.open()
+    servers = [catalogue.signing_in, SigningIn(other, catalogue.passwords)]
+    try:
+        asked = [servers[n % 2].by_oidc(ISSUER, f"sub-{n}", "wang", NOW) for n in range(8)]
+        told = await asyncio.gather(*asked, return_exceptions=True)
+    finally:
+        await other.close()
+    assert [type(one) for one in told].count(UnknownPerson) == 7
 
 
 async def test_a_session_slides_and_ends(catalogue):
@@ -420,22 +452,19 @@ async def test_an_account_is_never_taken_for_one_that_is_gone(catalogue):
     assert (await catalogue.teacher())[0] > gone
 
 
-async def test_a_password_that_was_reset_meanwhile_is_not_changed(catalogue):
+async def test_a_password_that_was_reset_meanwhile_is_not_changed(catalogue, monkeypatch):
     account_id, first = await catalogue.teacher()
-
-    class Slow(Passwords):
-        async def hash(self, password: str) -> str:
-            hashed = await super().hash(password)
-            reset.append((await catalogue.accounts.reset_password(ROOT, account_id, NOW))[1])
-            return hashed
-
     reset: list[str] = []
-    slow = Slow()
-    try:
-        with pytest.raises(BadLogin):
-            await SigningIn(catalogue.database, slow).change_password(account_id, first, GOOD, NOW)
-    finally:
-        slow.close()
+
+    async def slow(turn: Turn, password: str, hash=Turn.hash) -> str:
+        hashed = await hash(turn, password)
+        if password == GOOD:
+            reset.append((await catalogue.accounts.reset_password(ROOT, account_id, NOW))[1])
+        return hashed
+
+    monkeypatch.setattr(Turn, "hash", slow)
+    with pytest.raises(BadLogin):
+        await catalogue.signing_in.change_password(account_id, first, GOOD, NOW)
     assert (await catalogue.signing_in.by_password("wang", reset[0], HERE, NOW)).must_change
 
 
