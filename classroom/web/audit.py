@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-OPENID = "oidc "
 _REFUSALS: dict[type[NotSignedIn], str] = {
     BadLogin: "session.refused",
     UnknownPerson: "session.refused",
@@ -75,13 +74,15 @@ class Audit:
         now, address = datetime.now(UTC), address_of(request)
         await self.log.put(Entry(now, account_id, login, action, login, detail or {}, address))
 
-    async def note_refusal(self, request: web.Request, who: str, error: NotSignedIn) -> None:
+    async def note_refusal(
+        self, request: web.Request, who: str, error: NotSignedIn, *, is_vouched: bool = False
+    ) -> None:
         """Keep that somebody was not let in: once an hour for each account and network, with a count.
 
-        ``who`` counts if it is an account here, or if an OpenID provider says so (``oidc …``).
+        ``who`` counts if it is an account here, or if an OpenID provider says so (``is_vouched``).
         """
         now = datetime.now(UTC)
-        actor = who if error.account_id is not None or who.startswith(OPENID) else "-"
+        actor = who if error.account_id is not None or is_vouched else "-"
         refused = Refused(_REFUSALS[type(error)], error.account_id, actor, network_of(request))
         async with self._counting:
             tally = self._refusals.tally(refused, now)

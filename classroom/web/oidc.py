@@ -18,7 +18,6 @@ from aiohttp import web
 
 from classroom.catalogue.accounts.signing_in import NotSignedIn
 from classroom.model import ClassroomError
-from classroom.web.audit import OPENID
 from classroom.web.context import CONTEXT, Context
 from classroom.web.openid import SignInFailed
 from classroom.web.origin import is_secure, network_of, origin_of
@@ -79,7 +78,7 @@ async def callback(request: web.Request) -> web.Response:
                 provider.issuer, vouched.subject, vouched.login, datetime.now(UTC)
             )
         except NotSignedIn as error:
-            await context.audit.note_refusal(request, f"{OPENID}{vouched.subject}", error)
+            await context.audit.note_refusal(request, f"oidc {vouched.subject}", error, is_vouched=True)
             raise
     except ClassroomError as error:
         response = _refused(error)

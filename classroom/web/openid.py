@@ -29,6 +29,7 @@ TIMEOUT_S = 10.0
 KEPT_S = 3600.0
 KEYS_KEPT_S = 60.0  # then a key that is not among them may be a new one
 LEEWAY_S = 60
+MAX_SUBJECT_CHARS = 255  # §2
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
 
@@ -124,6 +125,9 @@ class OpenIdProvider:
             iat={"essential": True},
             nonce={"essential": True, "value": nonce},
         ).validate(claims)
+        subject = claims["sub"]
+        if not isinstance(subject, str) or len(subject) > MAX_SUBJECT_CHARS or "\0" in subject:
+            raise ValueError("the subject is not one that can be kept")
         if claims.get("azp", self._client_id) != self._client_id:
             raise ValueError("the token is another client's")
         return claims

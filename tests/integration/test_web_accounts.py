@@ -182,6 +182,14 @@ async def test_wrong_passwords_lock_and_it_is_told_for_how_long(here):
     await sign_in(here, "wang", reset["password"])
 
 
+async def test_nobody_is_in_the_log_as_the_provider_would_name_them(here):
+    admin = await signed_in(here, "operator")
+    body = {"login": "oidc the principal", "password": "wrong"}
+    assert await code(await here.ask("POST", "/api/session", json=body)) == (401, "bad_login")
+    (entry,) = (await told(await admin.ask("GET", "/api/audit?action=session.refused")))["items"]
+    assert (entry["actor"], entry["object"]) == ("-", "-")
+
+
 async def test_a_teacher_gets_in_whoever_guesses_and_wherever(tmp_path):
     """Guessers: in many places, and in the very network of the school."""
     async with running(tmp_path, proxies="127.0.0.1") as doors:

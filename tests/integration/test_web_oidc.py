@@ -191,6 +191,12 @@ async def test_who_has_no_account_here_is_told_so(tmp_path):
         assert tuple(row) == ("session.refused", "oidc nobody")
 
 
+async def test_a_subject_that_is_longer_than_there_are_is_refused(tmp_path):
+    async with provider_for(tmp_path) as browser:
+        back = await browser.sign_in_over_there(await browser.start(), "x" * 256)
+        assert "没有成功" in refused(await browser.back(back))
+
+
 @pytest.mark.parametrize("what", ["nonce", "state", "verifier", "cookie", "code", "iss", "no code"])
 async def test_what_does_not_fit_is_refused(tmp_path, what):
     async with provider_for(tmp_path) as browser:

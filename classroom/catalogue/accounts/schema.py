@@ -20,7 +20,7 @@ accounts = Table(
     Column("must_change", Boolean, nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("oidc_issuer", String(200)),
-    Column("oidc_subject", String(200)),
+    Column("oidc_subject", String(255)),
     Column(
         "may_bind", Boolean, nullable=False, server_default=false()
     ),  # the next whom the OpenID provider calls like its login gets it

@@ -195,7 +195,7 @@ def upgrade() -> None:
         sa.Column("must_change", sa.Boolean, nullable=False),
         sa.Column("disabled", sa.Boolean, nullable=False),
         sa.Column("oidc_issuer", sa.String(200)),
-        sa.Column("oidc_subject", sa.String(200)),
+        sa.Column("oidc_subject", sa.String(255)),
         sa.Column("may_bind", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.Column("signed_in_at", UtcDateTime),
