@@ -86,7 +86,10 @@ class PageDetector:
         self._state: _State | None = None
 
     def add(self, at_s: float, picture: Grey) -> list[float]:
-        """Take a picture (270, 480); its time is later than the one before. Returns when other pages began."""
+        """Take a picture (270, 480); its time is later than the one before. Returns when other pages began.
+
+        Times are kept with 32 bits: they are to count from the first picture or so, not from the computer's start.
+        """
         state = self._state
         if state is None:
             self._state = _begin(at_s, picture)

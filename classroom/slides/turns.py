@@ -37,6 +37,7 @@ class PageTurns:
 
     def __init__(self, page: int | None = None) -> None:
         self._detector = PageDetector()
+        self._began_s: float | None = None  # the detector counts from there: a clock that runs for weeks is too coarse
         self._pages = Pages(page or 0)
         self._page = page
         self._there = False  # the page is on the screen: not before the first picture, nor while that is blank
@@ -47,7 +48,18 @@ class PageTurns:
         self._still = True
 
     def add(self, at_s: float, picture: Grey) -> list[Turn]:
-        """Take a picture (270, 480), later than the one before; returns the turns that are known with it."""
+        """Take a picture (270, 480), later than the one before; returns the turns that are known with it.
+
+        Times are seconds of any clock.
+        """
+        if self._began_s is None:
+            self._began_s = at_s
+        told = self._add(at_s - self._began_s, picture)
+        return [Turn(turn.page, turn.at_s + self._began_s) for turn in told]
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _add(self, at_s: float, picture: Grey) -> list[Turn]:
         still = self._seen is not None and _moved_share(picture, self._seen) <= _STILL_SHARE
         if still == self._still and at_s - self._seen_s < INTERVAL_S - 1e-3:
             return []  # nothing begins to move, nothing has come to rest
@@ -69,8 +81,6 @@ class PageTurns:
             return self._tell_early(self._moved_s, picture) if gone else []
         cut_s = self._detector.cut_s()
         return [] if cut_s is None else self._tell_early(cut_s, picture)
-
-    # --- inside ------------------------------------------------------------------------------------------------
 
     def _appeared(self, picture: Grey) -> list[Turn]:
         """Something is on the screen, the first time or again."""

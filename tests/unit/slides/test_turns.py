@@ -35,6 +35,16 @@ def test_every_page_of_the_deck_is_told_with_its_number_and_nothing_else():
     assert found.late_s[len(found.late_s) // 2] < SOON_S
 
 
+def test_a_clock_that_has_run_for_months_tells_as_soon_and_as_exactly():
+    pictures = shown(deck.page("cover"), deck.page("text"), deck.page("cover"), each_s=2.0, rate=10)
+    up_s = 90 * 86_400.0  # the agent's clock is that of the computer
+    turns = told((up_s + at_s, picture) for at_s, picture in pictures)
+    assert [(turn.page, turn.at_s - up_s) for turn in turns] == [
+        (page, pytest.approx(at_s, abs=0.001)) for page, at_s in [(1, 0.0), (2, 2.0), (1, 4.0)]
+    ]
+    assert all(turn.told_s - turn.at_s < 0.11 for turn in turns)
+
+
 @pytest.mark.parametrize("fade_s", [0.3, 1.5])
 def test_a_fade_is_one_turn_told_when_it_is_over(fade_s):
     found = score(told(fading(5.0, fade_s)), fading_true(fade_s))
