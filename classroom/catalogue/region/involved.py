@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from sqlalchemy import exists, or_, select
 
 from classroom.catalogue.region.kinds import subscribes
-from classroom.catalogue.region.schema import classrooms, entry_listeners, subscriptions, timetable_entries
+from classroom.catalogue.region.schema import (
+    classrooms,
+    districts,
+    entry_listeners,
+    schools,
+    subscriptions,
+    timetable_entries,
+)
+from classroom.catalogue.scope import with_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,7 +55,17 @@ def with_person(identity: int) -> Condition:
 
 def with_school(identity: int) -> Condition:
     """The condition that a classroom of this school leads or listens."""
-    inside = select(classrooms.c.id).where(classrooms.c.school_id == identity)
+    return _with_schools(classrooms.c.school_id == identity)
+
+
+def with_district(identity: int) -> Condition:
+    """The condition that a classroom of this district, or of one below it, leads or listens."""
+    below = select(districts.c.id).where(with_below(identity))
+    return _with_schools(classrooms.c.school_id.in_(select(schools.c.id).where(schools.c.district_id.in_(below))))
+
+
+def _with_schools(theirs: Condition) -> Condition:
+    inside = select(classrooms.c.id).where(theirs)
     return _involved("classroom_id", "classroom_id", lambda column: column.in_(inside))
 
 

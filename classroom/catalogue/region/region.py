@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING
 from classroom.catalogue.region.calendar_days import CalendarDays
 from classroom.catalogue.region.classrooms import Classrooms
 from classroom.catalogue.region.exchange import Exchange
-from classroom.catalogue.region.kinds import CLASSES, CLASSROOMS, DISTRICTS, PEOPLE, SCHOOLS
+from classroom.catalogue.region.kinds import CLASSES, CLASSROOMS, PEOPLE
 from classroom.catalogue.region.planning import Planning
 from classroom.catalogue.region.plans import Plans
 from classroom.catalogue.region.repository import Repository
 from classroom.catalogue.region.student_numbers import StudentNumbers
-from classroom.catalogue.region.timetable import BellSchedules, Subscriptions, Terms, Timetable
+from classroom.catalogue.region.timetable import (
+    BellSchedules,
+    Districts,
+    Schools,
+    Subscriptions,
+    Terms,
+    Timetable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +43,8 @@ class Region:
         self.zone = zone
         self.plans = Plans(database)
         self.planning = planning = Planning(database, zone, now)
-        self.districts = Repository(database, DISTRICTS, numbers)
-        self.schools = Repository(database, SCHOOLS, numbers)
+        self.districts = Districts(database, numbers, planning, zone)
+        self.schools = Schools(database, numbers, planning, zone)
         self.classrooms = Classrooms(database, CLASSROOMS, numbers)
         self.classes = Repository(database, CLASSES, numbers)
         self.people = Repository(database, PEOPLE, numbers)

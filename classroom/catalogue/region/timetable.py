@@ -9,13 +9,22 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from classroom.catalogue.region.errors import Conflict
-from classroom.catalogue.region.kinds import BELLS, SUBSCRIPTIONS, TERMS, TIMETABLE
+from classroom.catalogue.region.involved import with_district, with_school
+from classroom.catalogue.region.kinds import BELLS, DISTRICTS, SCHOOLS, SUBSCRIPTIONS, TERMS, TIMETABLE
 from classroom.catalogue.region.naming import names
 from classroom.catalogue.region.occupancy import all_conflicts, refuse_conflicts, told
 from classroom.catalogue.region.repository import Repository, Stored
 from classroom.catalogue.region.schema import classes, classrooms, subscriptions, timetable_entries
 from classroom.catalogue.region.storage import region_reading
-from classroom.catalogue.region.values import BellSchedule, Subscription, T, Term, TimetableEntry
+from classroom.catalogue.region.values import (
+    BellSchedule,
+    District,
+    School,
+    Subscription,
+    T,
+    Term,
+    TimetableEntry,
+)
 from classroom.catalogue.scope import EVERYTHING
 
 if TYPE_CHECKING:
@@ -163,6 +172,30 @@ class Terms(_Followed[Term]):
 
     async def _saved(self, connection: AsyncConnection, before: Stored[Term] | None, after: Stored[Term]) -> None:
         await self._follow(connection, timetable_entries.c.term_id == after.id, check=False)
+
+
+class Schools(_Followed[School]):
+    """The schools. One that comes to another district has the calendar of that one."""
+
+    def __init__(self, database: Database, numbers: StudentNumbers, planning: Planning, zone: ZoneInfo) -> None:
+        super().__init__(database, SCHOOLS, numbers, planning, zone)
+
+    async def _saved(self, connection: AsyncConnection, before: Stored[School] | None, after: Stored[School]) -> None:
+        if before is not None and self.kind.moves(before.value, after.value):
+            await self._follow(connection, with_school(after.id), check=False)
+
+
+class Districts(_Followed[District]):
+    """The districts. One that comes below another one has the calendar of that one, too."""
+
+    def __init__(self, database: Database, numbers: StudentNumbers, planning: Planning, zone: ZoneInfo) -> None:
+        super().__init__(database, DISTRICTS, numbers, planning, zone)
+
+    async def _saved(
+        self, connection: AsyncConnection, before: Stored[District] | None, after: Stored[District]
+    ) -> None:
+        if before is not None and self.kind.moves(before.value, after.value):
+            await self._follow(connection, with_district(after.id), check=False)
 
 
 def _subscribed_by(said: Subscription) -> ColumnElement[bool]:

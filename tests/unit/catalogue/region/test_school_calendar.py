@@ -156,6 +156,28 @@ async def test_a_school_that_has_a_day_off_does_not_listen(town):
     assert await listening(town, NEXT_WEDNESDAY) == ["山坪小学", "璧山区壁家小学"]
 
 
+async def test_plans_follow_a_school_that_is_moved_to_another_district_and_a_district_to_another_city(town):
+    ids, region = town.ids, town.region
+    await region.timetable.create(town.entry())
+    await region.subscriptions.create(town.subscription())
+    await region.calendar.create(CalendarDay(NEXT_WEDNESDAY, "停电", district_id=ids["bishan"]))
+    listens = await region.schools.get(ids["shanping"])
+    moved = replace(listens.value, district_id=ids["bishan"])
+    await region.schools.update(listens.id, moved)
+    assert (await listening(town, NEXT_WEDNESDAY), await listening(town, WEDNESDAY)) == ([], ["山坪小学"])
+    await region.schools.update(listens.id, listens.value)
+    assert await listening(town, NEXT_WEDNESDAY) == ["山坪小学"]
+    leads = await region.schools.get(ids["town"])
+    await region.schools.update(leads.id, replace(leads.value, district_id=ids["bishan"]))
+    assert (await subjects(town, NEXT_WEDNESDAY), await subjects(town, WEDNESDAY)) == ([], ["语文"])
+    await region.schools.update(leads.id, leads.value)
+    district = await region.districts.get(ids["dazu"])
+    await region.districts.update(district.id, replace(district.value, parent_id=ids["bishan"]))
+    assert (await subjects(town, NEXT_WEDNESDAY), await subjects(town, WEDNESDAY)) == ([], ["语文"])
+    await region.districts.update(district.id, district.value)
+    assert await subjects(town, NEXT_WEDNESDAY) == ["语文"]
+
+
 # --- conflicts ----------------------------------------------------------------------------------------------------
 
 
