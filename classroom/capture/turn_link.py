@@ -63,7 +63,9 @@ class TurnLink:
         self._waiting: deque[_Waiting] = deque(maxlen=TURNS_WAITING)
         self._latest: Turn | None = None
         self._due = asyncio.Event()
-        self._said: set[str] = set()  # in this connection
+        self._said = (
+            ""  # the one in this connection whose answer is awaited: none overtakes one that is refused for now
+        )
 
     def turned(self, turn: Turn) -> None:
         """A page was turned: tell it now, or when there is a connection."""
@@ -103,7 +105,7 @@ class TurnLink:
             await asyncio.sleep(FIRST_BACKOFF_S)
 
     async def _serve(self, socket: ClientConnection, token: str) -> None:
-        self._said.clear()
+        self._said = ""
         await socket.send(_TO_SERVER.dump_json(Hello(token)).decode())
         telling: asyncio.Task[None] | None = None
         try:
@@ -133,10 +135,11 @@ class TurnLink:
     async def _tell(self, socket: ClientConnection) -> None:
         while True:
             self._due.clear()
-            for waiting in [each for each in self._waiting if each.id not in self._said]:
-                self._said.add(waiting.id)
-                ago_s = max(0.0, time.monotonic() - waiting.turn.at_s)
-                command = TurnPage(waiting.id, waiting.turn.page, round(ago_s, 3))
+            if self._waiting and self._waiting[0].id != self._said:
+                first = self._waiting[0]
+                self._said = first.id
+                ago_s = max(0.0, time.monotonic() - first.turn.at_s)
+                command = TurnPage(first.id, first.turn.page, round(ago_s, 3))
                 await socket.send(_TO_SERVER.dump_json(command).decode())
             await self._due.wait()
 
@@ -145,9 +148,9 @@ class TurnLink:
         self._due.set()
 
     def _settle(self, command: str) -> None:
-        self._said.discard(command)
-        for waiting in [each for each in self._waiting if each.id == command]:
-            self._waiting.remove(waiting)
+        if self._waiting and self._waiting[0].id == command:
+            self._waiting.popleft()
+            self._due.set()
 
     def _refused(self, command: str, code: str, detail: str) -> None:
         if code in ("busy", "internal"):
@@ -157,5 +160,6 @@ class TurnLink:
         self._settle(command)
 
     def _say_again(self, command: str) -> None:
-        self._said.discard(command)
-        self._due.set()
+        if self._said == command:
+            self._said = ""
+            self._due.set()
