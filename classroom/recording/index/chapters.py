@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from classroom.recording.index_file import Chapter
@@ -20,10 +21,11 @@ def settle(chapters: list[Chapter], turns: Iterable[PageTurn], until_s: float) -
     """Let turns up to a time count: they say when a chapter begins and what page it shows.
 
     What was found and not told, a screen that went black, remains; what was told and not found becomes a chapter of its
-    own. Doing it again changes nothing. Returns where chapters were put in, by index, in order.
+    own, unless the next page was turned to at once. Doing it again changes nothing. Returns where chapters were put in,
+    by index, in order.
     """
     inserted: list[int] = []
-    for turn in turns:
+    for turn in _not_passed_by(list(turns)):
         if turn.at_s > until_s or not chapters:
             break
         at_s = round(turn.at_s, 3)
@@ -41,3 +43,8 @@ def settle(chapters: list[Chapter], turns: Iterable[PageTurn], until_s: float) -
             chapter.end_s = at_s
             inserted.append(index + 1)
     return inserted
+
+
+def _not_passed_by(turns: list[PageTurn]) -> list[PageTurn]:
+    """Those after which the next one was not so near that the two are one."""
+    return [turn for turn, after in pairwise(turns) if after.at_s - turn.at_s > NEAR_S] + turns[-1:]
