@@ -105,6 +105,13 @@ class Pages:
         known = self._of(number)
         return 0.0 if known is None else known.came.lost_in(_View(picture))
 
+    def is_wiped(self, number: int | None, picture: Grey) -> bool:
+        """Whether much of a page is gone, and what is left is an earlier stage of it: nothing of another page."""
+        known, view = self._of(number), _View(picture)
+        if known is None or known.left is None or known.left.lost_in(view) < GONE_SHARE:
+            return False
+        return max(known.came.lost_in(view), view.lost_in(known.left)) <= _OTHER_SHARE
+
     def withdraw(self, number: int) -> None:
         """A new page was none; if it was the latest, its number is free again."""
         if self.is_new(number):

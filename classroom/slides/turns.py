@@ -42,6 +42,7 @@ class PageTurns:
         self._page = page
         self._there = False  # the page is on the screen: not before the first picture, nor while that is blank
         self._early: Turn | None = None  # told, and not sure yet
+        self._early_told_s = 0.0
         self._before: int | None = page  # the page before that
         self._seen: Grey | None = None
         self._seen_s = self._moved_s = 0.0
@@ -70,7 +71,7 @@ class PageTurns:
         changes = self._detector.add(at_s, picture)
         if changes:
             return self._changed(changes[-1], picture, before)
-        if self._early is not None and at_s - self._early.at_s > _SURE_S:
+        if self._early is not None and at_s - self._early_told_s > _SURE_S:
             return self._doubted(picture)
         if not still or is_blank(picture):
             return []
@@ -88,15 +89,18 @@ class PageTurns:
         found = self._pages.find(picture) if self._pages else self._page
         told = self._turn(self._moved_s, picture, found)
         assert self._page is not None
-        self._early = Turn(self._page, self._moved_s)
+        self._early, self._early_told_s = Turn(self._page, self._moved_s), self._seen_s
         return told
 
     def _tell_early(self, at_s: float, picture: Grey) -> list[Turn]:
         """Another page, by the look of it."""
         if self._early is None:
+            if self._pages.is_wiped(self._page, picture):
+                return []
             self._before = self._page
         told = self._turn(at_s, picture, self._pages.find(picture, but=self._page))
-        self._early = told[-1] if told else self._early
+        if told:
+            self._early, self._early_told_s = told[-1], self._seen_s
         return told
 
     def _changed(self, at_s: float, picture: Grey, before: Grey | None) -> list[Turn]:
@@ -109,9 +113,9 @@ class PageTurns:
             self._there = False
             return [] if early is None else self._put_right(early, was)
         if early is None:
-            again = not self._there
+            same = not self._there or self._pages.is_wiped(was, picture)
             self._there = True
-            return self._turn(at_s, picture, self._pages.find(picture, but=None if again else was))
+            return self._turn(at_s, picture, self._pages.find(picture, but=None if same else was))
         found = self._pages.find(picture, but=was)
         if found is None and self._pages.is_new(early.page):
             self._pages.came(picture, early.page)

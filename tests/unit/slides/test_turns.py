@@ -59,6 +59,22 @@ def test_a_page_that_was_seen_before_has_its_number_again_at_whatever_stage():
     ]  # fmt: skip
 
 
+def test_a_page_that_is_gone_back_through_bullet_by_bullet_is_one_page():
+    stages = [deck.bullets(number) for number in range(5)]
+    pictures = shown(*stages, deck.page("cover"), *reversed(stages), deck.page("text"), each_s=3)
+    assert pages_told(pictures) == [(1, 0.0), (2, 15.0), (1, 18.0), (3, 33.0)]
+
+
+def test_a_page_whose_ink_goes_little_by_little_is_another_once():
+    whole = np.full((HEIGHT_PX, WIDTH_PX, 3), 255, np.uint8)
+    for line in range(20):
+        text = str(7919 ** (line + 3))[:20]
+        cv2.putText(whole, text, (20 + 9 * (line * 7 % 20), 12 + 13 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0))
+    fewer, fewest = whole.copy(), whole.copy()
+    fewer[13 * 8 :], fewest[13 * 4 :] = 255, 255  # the last lines went long before the page is seen to be another
+    assert [page for page, _ in pages_told(shown(whole, fewer, fewest, fewest, each_s=8))] == [1, 2]
+
+
 def test_two_pages_that_differ_in_one_number_are_two_and_known_again():
     one, other, cover = deck.sum_page("36 ÷ 4 = ?"), deck.sum_page("36 ÷ 6 = ?"), deck.page("cover")
     assert pages_told(shown(one, other, cover, other, cover, one)) == [
