@@ -123,7 +123,10 @@ class Journal:
                 await self._save(entries)
 
     def save_soon(self, entries: Callable[[], Iterable[Entry]]) -> None:
-        """Write beside whatever else is done, at most every WRITE_EVERY_S. A disk that refuses is logged."""
+        """Write beside whatever else is done, at most every WRITE_EVERY_S.
+
+        A disk that refuses is logged once, and tried again until it takes it.
+        """
         self._changed = True
         if not self._closed and (self._writing is None or self._writing.done()):
             self._writing = asyncio.create_task(self._write_while_changed(entries), name="journal")
@@ -137,18 +140,25 @@ class Journal:
             await asyncio.wait([self._writing])
 
     async def _write_while_changed(self, entries: Callable[[], Iterable[Entry]]) -> None:
+        told = False
         while self._changed:
             await asyncio.sleep(self._written_s + WRITE_EVERY_S - asyncio.get_running_loop().time())
             try:
                 if self._changed:
                     await self.save(entries)
             except OSError:
-                logger.exception("%s cannot be written; after a restart lessons go on as they were before", self._path)
+                if not told:
+                    told = True
+                    logger.exception("%s cannot be written; after a restart lessons go on as before", self._path)
 
     async def _save(self, entries: Callable[[], Iterable[Entry]]) -> None:
         self._changed = False
         self._written_s = asyncio.get_running_loop().time()
-        await asyncio.to_thread(self._write, list(entries()))
+        try:
+            await asyncio.to_thread(self._write, list(entries()))
+        except OSError:
+            self.save_soon(entries)  # whether anything else changes or not
+            raise
 
     def _in_words(self, entry: Entry) -> tuple[Entry, str]:
         known = self._words.get(entry.id)

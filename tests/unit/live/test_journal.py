@@ -170,6 +170,28 @@ async def test_a_disk_that_refuses_is_logged_and_tried_again(tmp_path, monkeypat
     await journal.close()
 
 
+async def test_what_a_disk_refused_is_written_when_it_takes_it_again_though_nothing_has_changed_since(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr("classroom.live.journal.WRITE_EVERY_S", 0.01)
+    journal = Journal(tmp_path / "lessons.json")
+    (tmp_path / "lessons.part").mkdir()
+    journal.save_soon(lambda: [ENTRY])
+    for _ in range(2):
+        with pytest.raises(OSError, match=r"lessons\.part"):
+            await journal.settle(lambda: [ENTRY])
+    async with asyncio.timeout(30):
+        while "cannot be written" not in caplog.text:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert caplog.text.count("cannot be written") == 1, "a disk that is full for an hour is told of once"
+        (tmp_path / "lessons.part").rmdir()
+        while not (tmp_path / "lessons.json").exists():
+            await asyncio.sleep(0.01)
+    assert await journal.load() == [ENTRY]
+    await journal.close()
+
+
 async def test_what_is_being_written_when_it_is_closed_does_not_meet_what_is_written_after_it(tmp_path, monkeypatch):
     begun, go_on, fsync = threading.Event(), threading.Event(), os.fsync
 
