@@ -27,7 +27,7 @@ from classroom.web.responses import json_response
 if TYPE_CHECKING:
     from classroom.catalogue.region.plans import Plan
     from classroom.model import ParticipantId
-from classroom.web.principal import Principal
+    from classroom.web.principal import Principal
 
 _OF_A_PERSON = frozenset({AccountRole.TEACHER, AccountRole.ASSISTANT})
 
