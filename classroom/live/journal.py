@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SLOW_S = 2.0  # a lesson waits no longer for the disk
 WRITE_EVERY_S = 1.0  # at most, for what nobody waits for; what was commanded is written at once
 
 
@@ -84,14 +86,19 @@ def lesson_of(entry: Entry, wall: datetime) -> LiveLesson:
 
 
 class Journal:
-    """A small JSON file, replaced as a whole. File I/O happens in a thread; one write at a time."""
+    """A small JSON file, replaced as a whole. File I/O happens in a thread; one write at a time.
+
+    A disk that refuses is logged, once until it takes something, and tried again; lessons go on meanwhile.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = asyncio.Lock()
-        self._changed = self._closed = False
+        self._changed = self._closed = self._refused = False
         self._written_s = float("-inf")
         self._writing: asyncio.Task[None] | None = None
+        self._awaited: set[asyncio.Task[None]] = set()  # writes that somebody waits for, or did until they were late
+        self._late: asyncio.Task[None] | None = None
         self._words: dict[LessonId, tuple[Entry, str]] = {}  # as last written
 
     async def load(self) -> list[Entry]:
@@ -116,17 +123,27 @@ class Journal:
     async def settle(self, entries: Callable[[], Iterable[Entry]]) -> None:
         """Return when all that was to be saved by now is on disk. Who asks meanwhile shares the next write.
 
-        Raises OSError.
+        A disk that takes longer than SLOW_S is logged, and until it has written nobody waits for it.
         """
+        if self._late is not None and not self._late.done():
+            return
+        write = asyncio.create_task(self.flush(entries), name="journal")  # a thread that writes cannot be stopped
+        self._awaited.add(write)
+        write.add_done_callback(self._awaited.discard)
+        done, _ = await asyncio.wait([write], timeout=SLOW_S)
+        if not done and (self._late is None or self._late.done()):
+            self._late = write
+            logger.warning("%s is not written after %.0f s; nobody waits for it", self._path, SLOW_S)
+
+    async def flush(self, entries: Callable[[], Iterable[Entry]]) -> None:
+        """Write what was to be saved by now, however long it takes."""
         async with self._lock:  # a write that has begun is waited for: it may be the one
             if self._changed:
-                await self._save(entries)
+                with contextlib.suppress(OSError):
+                    await self._save(entries)
 
     def save_soon(self, entries: Callable[[], Iterable[Entry]]) -> None:
-        """Write beside whatever else is done, at most every WRITE_EVERY_S.
-
-        A disk that refuses is logged once, and tried again until it takes it.
-        """
+        """Write beside whatever else is done, at most every WRITE_EVERY_S."""
         self._changed = True
         if not self._closed and (self._writing is None or self._writing.done()):
             self._writing = asyncio.create_task(self._write_while_changed(entries), name="journal")
@@ -137,19 +154,12 @@ class Journal:
         if self._writing is not None:
             async with self._lock:  # a thread that writes cannot be stopped, and must not write beside the next one
                 self._writing.cancel()
-            await asyncio.wait([self._writing])
+            await asyncio.wait([self._writing, *self._awaited])
 
     async def _write_while_changed(self, entries: Callable[[], Iterable[Entry]]) -> None:
-        told = False
         while self._changed:
             await asyncio.sleep(self._written_s + WRITE_EVERY_S - asyncio.get_running_loop().time())
-            try:
-                if self._changed:
-                    await self.save(entries)
-            except OSError:
-                if not told:
-                    told = True
-                    logger.exception("%s cannot be written; after a restart lessons go on as before", self._path)
+            await self.flush(entries)
 
     async def _save(self, entries: Callable[[], Iterable[Entry]]) -> None:
         self._changed = False
@@ -157,8 +167,14 @@ class Journal:
         try:
             await asyncio.to_thread(self._write, list(entries()))
         except OSError:
+            if not self._refused:
+                logger.exception("%s cannot be written; after a restart lessons go on as they were before", self._path)
+            self._refused = True
             self.save_soon(entries)  # whether anything else changes or not
             raise
+        if self._refused:
+            logger.warning("%s can be written again", self._path)
+        self._refused = False
 
     def _in_words(self, entry: Entry) -> tuple[Entry, str]:
         known = self._words.get(entry.id)

@@ -126,18 +126,12 @@ class LessonService:
         live = [held for held in self._lessons.values() if held.lesson.state is LessonState.LIVE]
         await asyncio.gather(*(held.close_media("the server restarts", RecordingState.INTERRUPTED) for held in live))
         await self._journal.close()
-        await self.settle()
+        await self._journal.flush(self._entries)
         await self._links.save()
 
     async def settle(self) -> None:
-        """Wait until all that has happened by now survives the death of this process.
-
-        A disk that refuses is logged: the lesson goes on.
-        """
-        try:
-            await self._journal.settle(self._entries)
-        except OSError:
-            logger.exception("the list of live lessons cannot be written; they will not go on after a restart")
+        """Wait until all that has happened by now survives the death of this process, unless the disk fails."""
+        await self._journal.settle(self._entries)
 
     # --- lessons -----------------------------------------------------------------------------------------------
 
@@ -239,13 +233,14 @@ class LessonService:
             yield feed
         finally:
             held.streams.leave(feed, self._wall())
-            held.tell(held.lesson.leave(person.id, self._wall(), silent=feed.silent))
+            if not feed.expelled:
+                held.tell(held.lesson.leave(person.id, self._wall(), silent=feed.silent))
             self._let_go(held)
 
     def hear(self, lesson: LessonId, person: Person, feed: Feed, *, silent: bool) -> None:
         """A control connection has fallen silent, or is heard again: whoever is on it is shown as cut off meanwhile."""
         held = self._lessons.get(lesson)
-        if held is not None and feed.silent != silent:
+        if held is not None and feed.silent != silent and not feed.expelled:
             held.streams.hear(feed, silent=silent)
             held.tell(held.lesson.hear(person.id, self._wall(), silent=silent))
 

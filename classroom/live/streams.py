@@ -115,6 +115,7 @@ class Streams:
         """Tell a participant no more, and let none of its streams be continued."""
         self._kept.pop(who, None)
         for feed in [feed for feed, client in self._clients.items() if client.person.id == who]:
+            feed.expelled = True
             feed.close(reason)
             if self._clients[feed].left_at is not None:
                 del self._clients[feed]

@@ -177,13 +177,9 @@ async def test_what_a_disk_refused_is_written_when_it_takes_it_again_though_noth
     journal = Journal(tmp_path / "lessons.json")
     (tmp_path / "lessons.part").mkdir()
     journal.save_soon(lambda: [ENTRY])
-    for _ in range(2):
-        with pytest.raises(OSError, match=r"lessons\.part"):
-            await journal.settle(lambda: [ENTRY])
+    for _ in range(3):
+        await journal.settle(lambda: [ENTRY])
     async with asyncio.timeout(30):
-        while "cannot be written" not in caplog.text:
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.1)
         assert caplog.text.count("cannot be written") == 1, "a disk that is full for an hour is told of once"
         (tmp_path / "lessons.part").rmdir()
         while not (tmp_path / "lessons.json").exists():

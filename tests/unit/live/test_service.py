@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -473,3 +475,43 @@ async def test_long_past_the_bell_a_lesson_in_which_nobody_is_left_is_ended(hous
             await asyncio.sleep(0.001)
     assert house.service.find(MATHS).state is LessonState.ENDED
     await house.service.drain()
+
+
+async def test_who_comes_back_after_being_dismissed_is_not_counted_out_by_a_connection_from_before(house):
+    """That one notices last: what was to be told to it waits for a network that is gone."""
+
+    def online() -> list[bool]:
+        return [view.online for view in house.service.find(MATHS).participants()]
+
+    await house.service.start(MATHS)
+    with contextlib.ExitStack() as dead:
+        feed = dead.enter_context(house.service.connect(MATHS, VILLAGE))
+        await house.service.expel(VILLAGE.id, "another device was paired for its room")
+        with house.service.connect(MATHS, VILLAGE):
+            house.service.hear(MATHS, VILLAGE, feed, silent=True)
+            assert online() == [True]
+            dead.close()
+            assert online() == [True]
+        assert online() == [False]
+
+
+async def test_a_disk_that_does_not_answer_holds_up_no_lesson(house, monkeypatch):
+    answers, fsync = threading.Event(), os.fsync
+
+    def held_up(number: int) -> None:
+        answers.wait(30)
+        fsync(number)
+
+    monkeypatch.setattr("os.fsync", held_up)
+    monkeypatch.setattr("classroom.live.journal.SLOW_S", 0.05)
+    async with asyncio.timeout(10):
+        await house.service.start(MATHS)
+        for page in range(1, 101):
+            await house.service.change(MATHS, lambda live, _, page=page: live.turn_page(page))
+            await house.service.settle()
+    assert house.service.find(MATHS).state is LessonState.LIVE
+    assert len(house.journal._awaited) <= 2, "nor do they pile up that wait for it"
+    answers.set()
+    await house.service.drain()
+    [entry] = await house.journal.load()
+    assert entry.page == 100
