@@ -121,6 +121,15 @@ describe("ControlClient", () => {
     expect(performance.now() - gone_ms).toBeGreaterThan(200);
   });
 
+  it("does not take a lesson that was called off for pages that are too many", async () => {
+    token = () => Promise.reject(new Problem(409, "lesson_cancelled", "这节课已取消。"));
+    makeClient({ replaced_ms: 60_000 });
+    expect(await statuses.take()).toEqual(["connecting", null]);
+    expect(await statuses.take()).toEqual(["lost", null]);
+    token = () => Promise.resolve("the.token.here"); // it takes place after all
+    expect(await (await peers.take()).inbox.take()).toMatchObject({ type: "hello" });
+  });
+
   it("says hello and hands out the state", async () => {
     makeClient();
     const peer = await peers.take();

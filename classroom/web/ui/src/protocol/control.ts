@@ -231,7 +231,9 @@ export class ControlClient {
     const token = this.#options.token(this.#tokenRefused ? (this.#token ?? undefined) : undefined);
     token.catch((error: unknown) => {
       const problem = error instanceof Problem ? error : null;
-      this.#closed(socket, 4000 + (problem?.status ?? 0), problem?.detail ?? "");
+      // 409: the lesson is not held (any more); that another page has our place is said by a connection only.
+      const status = problem === null || problem.status === 409 ? 0 : problem.status;
+      this.#closed(socket, 4000 + status, problem?.detail ?? "");
     });
     socket.onopen = () => {
       void token.then(
