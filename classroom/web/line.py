@@ -18,6 +18,8 @@ ASK_S = 1.3
 SILENT_ASKS = 3  # without an answer: after 3.9 s the client is shown as cut off; it is not, if it is heard again
 GONE_ASKS = 15  # 19.5 s: the connection is given up
 
+_OVER = frozenset({WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR})  # not said by the client, as CLOSE is
+
 
 class Line:
     """Reads a socket that was made with ``autoping=False``; ``on_silence`` hears True, and False when it is over.
@@ -44,6 +46,8 @@ class Line:
                     return None
                 await self._ask()
                 continue
+            if frame.type in _OVER:
+                return frame
             if self._unanswered >= SILENT_ASKS:
                 self.on_silence(False)
             self._unanswered = 0
