@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { queueOf, troubleOf, wallOf, wallShape, type Room } from "../src/class/wall";
+import { pressOf, queueOf, troubleOf, wallOf, wallShape, type Room } from "../src/class/wall";
 import type { ListenerView } from "../src/protocol/device_messages.gen";
 import { lesson, participant, publication, snapshot } from "./messages";
 
@@ -24,6 +24,23 @@ const room = (rooms: Room[], place: number): Room => {
   if (found === undefined) throw new Error(`nobody at ${place}`);
   return found;
 };
+
+describe("pressOf", () => {
+  it("takes the floor back also from a classroom that is cut off while it speaks", () => {
+    const press = (called: string[], fields: Partial<Parameters<typeof participant>[1]>) => {
+      const state = snapshot({
+        lesson: lesson({ called, floor: called }),
+        participants: [participant("device-1", fields)],
+      });
+      return pressOf(room(wallOf(state, [listener(1)], NOW_MS), 1));
+    };
+    expect(press([], { online: true })).toBe("call");
+    expect(press(["device-1"], { online: true })).toBe("return");
+    expect(press(["device-1"], { online: false, cut: true })).toBe("return");
+    expect(press([], { online: false, cut: true })).toBeNull();
+    expect(pressOf(room(wallOf(null, [listener(1)], NOW_MS), 1))).toBeNull();
+  });
+});
 
 describe("wallOf", () => {
   it("keeps the order of the plan, whoever comes first, and puts guests behind", () => {

@@ -6,7 +6,7 @@ import { CommandFailed } from "../protocol/pending";
 import type { ListenerView } from "../protocol/device_messages.gen";
 import { useNow } from "../state/clock";
 import type { Lesson } from "../state/lesson";
-import { fullName, queueOf, wallOf, type Room } from "./wall";
+import { fullName, pressOf, queueOf, wallOf, type Room } from "./wall";
 
 const SAID_MS = 6_000;
 
@@ -76,13 +76,14 @@ export function useDesk(lesson: Lesson, planned: Readonly<Ref<readonly ListenerV
   /** Call on a room, or take the floor back from it. */
   async function callOn(room: Room, beside = false): Promise<void> {
     const { id } = room;
+    const press = pressOf(room);
     if (!live.value) return;
-    if (id === null || room.presence !== "here") {
+    if (id === null || press === null) {
       say(failure, t("desk.nobodyCalled"));
       return;
     }
     asking.value = room.key;
-    await carryOut(() => (room.called ? control.returnFloor(id) : control.callOn(id, { beside })));
+    await carryOut(() => (press === "return" ? control.returnFloor(id) : control.callOn(id, { beside })));
     asking.value = null;
   }
 

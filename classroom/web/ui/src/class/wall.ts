@@ -126,6 +126,15 @@ function micState(
   return lesson.mode === "discuss" ? "open" : "speaking";
 }
 
+/**
+ * What pressing its tile does. `return`: takes the floor back, also from a room that is cut off, which would have it
+ * again on coming back. Null: it is not in class and cannot be called on.
+ */
+export function pressOf({ called, id, presence }: Room): "call" | "return" | null {
+  if (called) return "return";
+  return id !== null && presence === "here" ? "call" : null;
+}
+
 /** Those with raised hands, the first one first. */
 export function queueOf(rooms: readonly Room[]): Room[] {
   return rooms.filter((room) => room.hand > 0).sort((a, b) => a.hand - b.hand);
