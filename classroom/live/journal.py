@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -115,11 +114,6 @@ class Journal:
             await asyncio.to_thread(os.replace, self._path, aside)
             return []
 
-    async def save(self, entries: Callable[[], Iterable[Entry]]) -> None:
-        """Write what ``entries`` gives when it is this write's turn; raises OSError."""
-        async with self._lock:
-            await self._save(entries)
-
     async def settle(self, entries: Callable[[], Iterable[Entry]]) -> None:
         """Return when all that was to be saved by now is on disk. Who asks meanwhile shares the next write.
 
@@ -136,11 +130,10 @@ class Journal:
             logger.warning("%s is not written after %.0f s; nobody waits for it", self._path, SLOW_S)
 
     async def flush(self, entries: Callable[[], Iterable[Entry]]) -> None:
-        """Write what was to be saved by now, however long it takes."""
+        """Write what was to be saved, as ``entries`` gives it when it is this write's turn, however long it takes."""
         async with self._lock:  # a write that has begun is waited for: it may be the one
             if self._changed:
-                with contextlib.suppress(OSError):
-                    await self._save(entries)
+                await self._save(entries)
 
     def save_soon(self, entries: Callable[[], Iterable[Entry]]) -> None:
         """Write beside whatever else is done, at most every WRITE_EVERY_S."""
@@ -171,10 +164,10 @@ class Journal:
                 logger.exception("%s cannot be written; after a restart lessons go on as they were before", self._path)
             self._refused = True
             self.save_soon(entries)  # whether anything else changes or not
-            raise
-        if self._refused:
-            logger.warning("%s can be written again", self._path)
-        self._refused = False
+        else:
+            if self._refused:
+                logger.warning("%s can be written again", self._path)
+            self._refused = False
 
     def _in_words(self, entry: Entry) -> tuple[Entry, str]:
         known = self._words.get(entry.id)

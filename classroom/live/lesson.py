@@ -352,11 +352,6 @@ class LiveLesson:
     # --- views -------------------------------------------------------------------------------------------------
 
     @property
-    def abandoned(self) -> bool:
-        """Nobody is in it."""
-        return not any(participant.connections or participant.sessions for participant in self._participants.values())
-
-    @property
     def online(self) -> int:
         """How many participants are online."""
         return sum(view.online for view in self.participants())
