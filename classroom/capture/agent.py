@@ -19,6 +19,7 @@ from classroom.capture.copy.lesson_copy import LessonCopy
 from classroom.capture.frames import SourceError
 from classroom.capture.ladder import MAX_LAYERS
 from classroom.capture.page_watch import PageWatch
+from classroom.capture.refusals import LessonEnded, LessonNotOpen, Refused, WhipError
 from classroom.capture.sdp import BadAnswer
 from classroom.capture.session import Session
 from classroom.capture.sources.choose import Assignment, assign
@@ -28,7 +29,7 @@ from classroom.capture.tokens import GivenToken, Tokens
 from classroom.capture.tracks import AudioTrack, VideoTrack
 from classroom.capture.turn_link import TurnLink
 from classroom.capture.video_encoder import Content
-from classroom.capture.whip import LessonEnded, LessonNotOpen, Refused, WhipClient, WhipError
+from classroom.capture.whip import WhipClient
 from classroom.model import InvalidLessonId, Label, parse_lesson_id
 from classroom.sfu.transport.client import TransportError
 

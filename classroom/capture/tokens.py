@@ -9,7 +9,7 @@ from urllib.parse import quote
 from aiohttp import ClientError, ClientTimeout
 
 from classroom.capture.problem import problem_of
-from classroom.capture.whip import LessonNotOpen, Refused, WhipError
+from classroom.capture.refusals import LessonNotOpen, Refused, WhipError
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from classroom.capture.reconnecting import FIRST_BACKOFF_S, delays, worth_trying
-from classroom.capture.whip import LessonNotOpen, Refused, WhipError
+from classroom.capture.refusals import LessonNotOpen, Refused, WhipError
 from classroom.messages import Ack, ErrorMessage, Hello, ServerMessage, Snapshot, TurnPage
 
 if TYPE_CHECKING:

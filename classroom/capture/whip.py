@@ -10,12 +10,13 @@ from aiohttp import ClientError, ClientTimeout
 from yarl import URL
 
 from classroom.capture.problem import problem_of
-from classroom.model import ClassroomError
+from classroom.capture.refusals import LessonEnded, LessonNotOpen, Refused, WhipError
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
     from classroom.capture.tokens import Tokens
+    from classroom.model import ClassroomError
 
 _POST_TIMEOUT = ClientTimeout(total=5, sock_connect=2)
 _DELETE_TIMEOUT = ClientTimeout(total=2)
@@ -38,26 +39,6 @@ _FINAL = {
     415: ("这个地址不接受 WHIP 推流", "the address does not take WHIP offers"),
     422: ("服务器不支持这里的音视频格式", "the server can use none of the offered media"),
 }
-
-
-class WhipError(ClassroomError):
-    """The server cannot take the session now; worth trying again, not before ``retry_after_s``."""
-
-    def __init__(self, text: str, retry_after_s: float = 0.0) -> None:
-        super().__init__(text)
-        self.retry_after_s = retry_after_s
-
-
-class Refused(ClassroomError):
-    """The server will not take the session, however often it is asked."""
-
-
-class LessonEnded(ClassroomError):
-    """The lesson is over; a teacher may start it again."""
-
-
-class LessonNotOpen(ClassroomError):
-    """Nobody has opened the lesson yet, and this token may not."""
 
 
 @dataclass(frozen=True, slots=True)

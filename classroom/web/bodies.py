@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from classroom.web.context import read_text
+from classroom.web.payload import read_text
 from classroom.web.problem import Refusal
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from classroom.live.service import Owner
 from classroom.model import SessionId
 from classroom.sfu.negotiate import parse_fragment
 from classroom.web.auth import Action, Claims, Forbidden
-from classroom.web.context import CONTEXT, admit, read_text
+from classroom.web.context import CONTEXT, admit
+from classroom.web.payload import read_text
 from classroom.web.problem import Refusal
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from classroom.catalogue.metadata import DatedMetadata, Metadata, parse_metadata
 from classroom.catalogue.passages import storable
 from classroom.live.instant import iso
 from classroom.model import LessonId, parse_lesson_id
-from classroom.web.context import CONTEXT, admit_editor, admit_operator, admit_reader, read_text
+from classroom.web.context import CONTEXT, admit_editor, admit_operator, admit_reader
 from classroom.web.days import midnight
+from classroom.web.payload import read_text
 from classroom.web.problem import Refusal
 from classroom.web.replay import media_key
 from classroom.web.responses import json_response

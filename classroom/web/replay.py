@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from classroom.catalogue.database import CatalogueUnavailable
 from classroom.live.instant import iso
 from classroom.web.auth import ViewerKey, issue_viewer_key
-from classroom.web.context import CONTEXT, admit_editor, admit_reader, read_bytes, read_text
+from classroom.web.context import CONTEXT, admit_editor, admit_reader
+from classroom.web.payload import read_bytes, read_text
 from classroom.web.problem import Refusal
 from classroom.web.responses import json_response
 

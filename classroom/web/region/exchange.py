@@ -12,7 +12,8 @@ from pydantic import Field
 from classroom.catalogue.passages import storable
 from classroom.catalogue.region.tables import MAX_FILE_BYTES
 from classroom.web.bodies import Query, read_query
-from classroom.web.context import CONTEXT, read_bytes
+from classroom.web.context import CONTEXT
+from classroom.web.payload import read_bytes
 from classroom.web.principal import account_of
 from classroom.web.region.consent import require_rooms, rooms_of
 from classroom.web.responses import NO_STORE, json_response

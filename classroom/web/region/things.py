@@ -12,7 +12,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from classroom.catalogue.passages import storable
 from classroom.catalogue.region.values import parsed
 from classroom.web.bodies import Query, number_in, read_query
-from classroom.web.context import CONTEXT, read_text
+from classroom.web.context import CONTEXT
+from classroom.web.payload import read_text
 from classroom.web.principal import account_of
 from classroom.web.problem import Refusal
 from classroom.web.region.consent import require_rooms, rooms_of
