@@ -196,6 +196,32 @@ async def test_what_a_disk_refused_is_written_when_it_takes_it_again_though_noth
     await journal.close()
 
 
+async def test_nobody_waits_for_a_disk_that_does_not_answer(tmp_path, monkeypatch, caplog):
+    answers, fsync = threading.Event(), os.fsync
+
+    def held_up(number: int) -> None:
+        answers.wait(30)
+        fsync(number)
+
+    monkeypatch.setattr("os.fsync", held_up)
+    monkeypatch.setattr("classroom.live.journal.SLOW_S", 0.05)
+    journal = Journal(tmp_path / "lessons.json")
+    live = LiveLesson(LessonId("maths"))
+    live.start(NOON)
+    async with asyncio.timeout(10):
+        for page in range(1, 101):
+            live.turn_page(page)
+            journal.save_soon(lambda: [entry_of(live, {})])
+            await journal.settle(lambda: [entry_of(live, {})])
+    assert "nobody waits for it" in caplog.text
+    assert len(journal._awaited) <= 2, "nor do they pile up"
+    answers.set()
+    await journal.close()
+    await journal.flush(lambda: [entry_of(live, {})])
+    [entry] = await journal.load()
+    assert entry.page == 100
+
+
 async def test_what_is_being_written_when_it_is_closed_does_not_meet_what_is_written_after_it(tmp_path, monkeypatch):
     begun, go_on, fsync = threading.Event(), threading.Event(), os.fsync
 

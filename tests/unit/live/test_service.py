@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -493,25 +491,3 @@ async def test_who_comes_back_after_being_dismissed_is_not_counted_out_by_a_conn
             dead.close()
             assert online() == [True]
         assert online() == [False]
-
-
-async def test_a_disk_that_does_not_answer_holds_up_no_lesson(house, monkeypatch):
-    answers, fsync = threading.Event(), os.fsync
-
-    def held_up(number: int) -> None:
-        answers.wait(30)
-        fsync(number)
-
-    monkeypatch.setattr("os.fsync", held_up)
-    monkeypatch.setattr("classroom.live.journal.SLOW_S", 0.05)
-    async with asyncio.timeout(10):
-        await house.service.start(MATHS)
-        for page in range(1, 101):
-            await house.service.change(MATHS, lambda live, _, page=page: live.turn_page(page))
-            await house.service.settle()
-    assert house.service.find(MATHS).state is LessonState.LIVE
-    assert len(house.journal._awaited) <= 2, "nor do they pile up that wait for it"
-    answers.set()
-    await house.service.drain()
-    [entry] = await house.journal.load()
-    assert entry.page == 100
