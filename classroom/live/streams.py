@@ -117,8 +117,7 @@ class Streams:
         for feed in [feed for feed, client in self._clients.items() if client.person.id == who]:
             feed.expelled = True
             feed.close(reason)
-            if self._clients[feed].left_at is not None:
-                del self._clients[feed]
+            del self._clients[feed]
 
     def close(self, reason: str) -> None:
         """Tell everybody no more."""

@@ -266,6 +266,21 @@ async def test_nobody_goes_on_in_the_stream_of_another(streams, lesson):
     assert west.stream != east.stream
 
 
+async def test_nobody_goes_on_in_a_stream_from_which_it_was_expelled(streams, lesson):
+    """Whether its connection still stood, or it was away already."""
+    for away in (False, True):
+        east = await join(streams, lesson, EAST)
+        before, feed = east.stream, east.feed
+        if away:
+            east.leave(NOON)
+        streams.expel(EAST.id, "its token is void")
+        if not away:
+            streams.leave(feed, NOON)
+        east.connect(NOON)
+        assert await hear(east) == ["snapshot"]
+        assert east.stream != before
+
+
 @pytest.mark.parametrize("seq", [-1, 0, 7, 10**9])
 async def test_a_number_that_the_stream_never_had_gives_a_snapshot(streams, lesson, seq):
     east = await join(streams, lesson, EAST)
