@@ -375,7 +375,11 @@ class Agent:
         finally:
             for task in (changed, *beside):
                 task.cancel()
-            await asyncio.gather(changed, *beside, return_exceptions=True)
+            for fault in await asyncio.gather(changed, *beside, return_exceptions=True):
+                if isinstance(fault, Exception):  # our own: the lesson goes on without what it was for
+                    logger.error(
+                        "采集程序内部出错，课继续上 / a fault of the agent, the lesson goes on", exc_info=fault
+                    )
             self._session = None
             self._last_time_bps = session.path_bps or self._last_time_bps
             for line in session.statistics():

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import secrets
 import time
 from collections import deque
@@ -34,7 +35,8 @@ logger = logging.getLogger(__name__)
 TURNS_WAITING = 64  # for the server to be there: then the oldest is dropped, only the replay would have shown it
 PING_S, SILENCE_S = 5.0, 10.0
 REFUSED_RETRY_S = 1.0  # to a server that is busy
-UNAUTHORIZED, FORBIDDEN, UNKNOWN_LESSON = 4401, 4403, 4404
+UNAUTHORIZED, FORBIDDEN, UNKNOWN_LESSON, REPLACED = 4401, 4403, 4404, 4409
+REPLACED_S = 60.0  # another has our place: an agent that fought for it would only throw the other out
 
 _FROM_SERVER: TypeAdapter[ServerMessage] = TypeAdapter(ServerMessage)
 _TO_SERVER: TypeAdapter[Hello | TurnPage] = TypeAdapter(Hello | TurnPage)
@@ -63,9 +65,8 @@ class TurnLink:
         self._waiting: deque[_Waiting] = deque(maxlen=TURNS_WAITING)
         self._latest: Turn | None = None
         self._due = asyncio.Event()
-        self._said = (
-            ""  # the one in this connection whose answer is awaited: none overtakes one that is refused for now
-        )
+        # The one in this connection whose answer is awaited: none overtakes one that is refused for now.
+        self._said = ""
 
     def turned(self, turn: Turn) -> None:
         """A page was turned: tell it now, or when there is a connection."""
@@ -102,6 +103,8 @@ class TurnLink:
                 if final or (code == UNAUTHORIZED and not self._tokens.refused(token)):
                     logger.warning("翻页信息没有送出 / page turns are not told: %s", closed)
                     return
+                if code == REPLACED:
+                    await asyncio.sleep(random.uniform(0.8, 1.2) * REPLACED_S)
             await asyncio.sleep(FIRST_BACKOFF_S)
 
     async def _serve(self, socket: ClientConnection, token: str) -> None:

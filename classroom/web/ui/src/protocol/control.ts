@@ -184,11 +184,6 @@ export class ControlClient {
     return this.#command({ type: "send_note", text, participant_id });
   }
 
-  /** A page of the slides is shown, counted from 1. A capture agent may say so, too. */
-  turnPage(page: number): Promise<void> {
-    return this.#command({ type: "turn_page", page, ago_s: 0 });
-  }
-
   /** How loud the loudspeakers of a classroom are, 0 to 100. */
   setVolume(participant_id: string, volume: number): Promise<void> {
     return this.#command({ type: "set_volume", participant_id, volume });
