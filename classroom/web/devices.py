@@ -32,7 +32,7 @@ from classroom.web.crowd import OF_DEVICE, REPLACED, TOO_MANY
 from classroom.web.limits import MAX_MESSAGE_BYTES, MESSAGES_BURST, MESSAGES_PER_S, Pace
 from classroom.web.origin import network_of
 from classroom.web.pairing import be_patient
-from classroom.web.principal import DevicePrincipal, account_of, not_paired
+from classroom.web.principal import DevicePrincipal, account_of
 from classroom.web.problem import RETRY_AFTER_S, Refusal
 from classroom.web.responses import json_response
 
@@ -102,7 +102,7 @@ async def device_socket(request: web.Request) -> web.StreamResponse:
         await socket.prepare(request)
         try:
             if principal is None:
-                raise UnknownDevice(str(not_paired()))
+                raise UnknownDevice("这台设备没有绑定，或已被解除绑定。 This device is not paired, or not any more.")
             known = await context.day.know(principal.device_id)
         except UnknownDevice as error:
             await _send(socket, DeviceError("unauthorized", str(error)))

@@ -9,7 +9,7 @@ from aiohttp import web
 from classroom.web.auth import Forbidden
 from classroom.web.context import CONTEXT
 from classroom.web.identity import refuse_foreign, renew_cookie
-from classroom.web.principal import PRINCIPAL, AccountPrincipal, DevicePrincipal, not_paired, not_signed_in
+from classroom.web.principal import PRINCIPAL, AccountPrincipal, DevicePrincipal, not_signed_in
 from classroom.web.problem import Refusal
 from classroom.web.rights import BY_TOKEN, ROUTES, Right, rights_of
 
@@ -47,8 +47,6 @@ async def _admit(request: web.Request, right: Right) -> Principal | None:
     if right in BY_TOKEN and by_token:
         return None
     identities = request.app[CONTEXT].identities
-    if right is Right.DEVICE:
-        return await _device(request, identities)
     if right is Right.LESSON_TOKEN and (device := await _device_meant(request, identities)) is not None:
         return device
     principal = await identities.account(request)
@@ -63,15 +61,6 @@ async def _admit(request: web.Request, right: Right) -> Principal | None:
     if right not in rights_of(principal.role, principal.scope):
         raise Forbidden("您的账号没有这项权限。 Your account may not do this.")
     return principal
-
-
-async def _device(request: web.Request, identities: Identities) -> DevicePrincipal:
-    device = await identities.device(request)
-    if device is None:
-        raise not_paired()
-    if not identities.is_ours(request, DevicePrincipal):
-        raise refuse_foreign()
-    return device
 
 
 async def _device_meant(request: web.Request, identities: Identities) -> DevicePrincipal | None:

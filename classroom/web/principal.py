@@ -68,19 +68,6 @@ def account_of(request: web.Request) -> AccountPrincipal:
     return principal
 
 
-def device_of(request: web.Request) -> DevicePrincipal:
-    """Which device it is; raises Refusal (401) for an account or a stranger."""
-    principal = principal_of(request)
-    if not isinstance(principal, DevicePrincipal):
-        raise not_paired()
-    return principal
-
-
 def not_signed_in() -> Refusal:
     """Nobody has signed in, or the session is over."""
     return Refusal(401, "not_signed_in", "请先登录。 Please sign in.")
-
-
-def not_paired() -> Refusal:
-    """It is no device, or was one and has been revoked."""
-    return Refusal(401, "not_paired", "这台设备没有绑定，或已被解除绑定。 This device is not paired, or not any more.")

@@ -17,7 +17,6 @@ class Right(StrEnum):
     PUBLIC = "public"  # nothing
     PAIRING = "pairing"  # nothing but patience: its handler limits the rate
     BEARER = "bearer"  # a token of a lesson, which the handler checks: the rights of those are in auth.py
-    DEVICE = "device"  # to be a device
     OWN_SESSION = "own_session"  # to be signed in, also with a password that has to be changed first
     SIGNED_IN = "signed_in"
     LESSON_TOKEN = "lesson.token"  # to be a device, too

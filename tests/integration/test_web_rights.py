@@ -23,7 +23,6 @@ LET_IN = {
     Right.PUBLIC: EVERYBODY,
     Right.PAIRING: EVERYBODY,
     Right.BEARER: EVERYBODY,  # to where a token is asked for
-    Right.DEVICE: {"device"},
     Right.OWN_SESSION: {*STAFF, "beginner"},
     Right.SIGNED_IN: STAFF,
     Right.LESSON_TOKEN: {*STAFF, "device"},
@@ -41,7 +40,7 @@ LET_IN = {
 }
 # A stranger, or a device that is none of the staff, is asked for a token: the door would take one.
 ASKED_FOR_A_TOKEN = {Right.LIBRARY_READ, Right.LIBRARY_EDIT, Right.LESSONS_WATCH}
-REFUSED = {"not_signed_in", "not_paired", "forbidden", "csrf", "must_change"}
+REFUSED = {"not_signed_in", "forbidden", "csrf", "must_change"}
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ async def test_each_role_passes_each_door_that_the_table_says_and_no_other(doors
 def test_rights_of_the_table_are_those_that_people_say():
     for role, rights in GRANTS.items():
         for right in Right:
-            if right not in (Right.PUBLIC, Right.PAIRING, Right.BEARER, Right.DEVICE):
+            if right not in (Right.PUBLIC, Right.PAIRING, Right.BEARER):
                 assert (right in rights) == (role in LET_IN[right]), (role, right)
 
 
