@@ -49,8 +49,9 @@ class NotYourself(ClassroomError):
 
     def __init__(self) -> None:
         super().__init__(
-            "不能停用、删除自己的账号，也不能更改自己的角色和范围。 "
-            "You cannot disable or delete your own account, nor change its role and scope."
+            "不能停用、删除自己的账号，不能更改自己的角色和范围；没有密码时，也不能解除自己的统一身份认证绑定。 "
+            "You cannot disable or delete your own account, nor change its role and scope, nor unbind it from the "
+            "identity provider while it has no password."
         )
 
 
@@ -217,9 +218,11 @@ class Accounts:
         return account
 
     async def unbind(self, by: Manager, account_id: int, now: datetime) -> Account:
-        """Forget whom the account is at an OpenID provider; nobody there gets it any more."""
+        """Forget whom the account is at an OpenID provider; nobody there gets it any more. Raises NotYourself."""
         async with self._database.writing() as connection:
             account = await self._manageable(connection, by, account_id)
+            if account_id == by.account_id and not account.has_password:
+                raise NotYourself
             forgotten = {"oidc_issuer": None, "oidc_subject": None, "may_bind": False}
             await connection.execute(update(accounts).where(accounts.c.id == account_id).values(forgotten))
             await end_sessions(connection, account_id)

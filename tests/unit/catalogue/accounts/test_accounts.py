@@ -480,6 +480,13 @@ async def test_nobody_takes_away_what_they_stand_on(catalogue):
             await catalogue.accounts.change(root, root.account_id, values, NOW)
     with pytest.raises(NotYourself):
         await catalogue.accounts.remove(root, root.account_id, NOW)
+    boss = AccountValues("某人", AccountRole.OPERATOR)
+    elsewhere, _ = await catalogue.accounts.add(ROOT, "elsewhere", boss, NOW, with_password=False)
+    await catalogue.signing_in.by_oidc(ISSUER, "sub-1", "elsewhere", NOW)
+    with pytest.raises(NotYourself):  # there is no other way in
+        await catalogue.accounts.unbind(replace(root, account_id=elsewhere.id), elsewhere.id, NOW)
+    assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-1", None, NOW)).id == elsewhere.id
+    await catalogue.accounts.unbind(root, elsewhere.id, NOW)
     renamed = await catalogue.accounts.change(root, root.account_id, AccountValues("新名", AccountRole.OPERATOR), NOW)
     assert renamed.name == "新名"
 
