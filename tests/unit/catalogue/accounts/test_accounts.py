@@ -2,95 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from argon2 import PasswordHasher, extract_parameters
+from argon2 import extract_parameters
 from argon2.profiles import RFC_9106_LOW_MEMORY
 from sqlalchemy import insert, select, update
 
 from classroom.catalogue.accounts.accounts import (
     ROOT,
-    Accounts,
     AccountValues,
     LoginTaken,
-    Manager,
     NotYourself,
     UnknownAccount,
 )
-from classroom.catalogue.accounts.audit import AuditLog, AuditQuery, Entry
+from classroom.catalogue.accounts.audit import AuditQuery, Entry
 from classroom.catalogue.accounts.credentials import hash_of, new_credential
-from classroom.catalogue.accounts.devices import Devices
-from classroom.catalogue.accounts.lockout import OF_ACCOUNT, Client
 from classroom.catalogue.accounts.logins import BadAccount
-from classroom.catalogue.accounts.passwords import AT_ONCE, MAX_WAITING, BadPassword, Passwords, TooManyPasswords, Turn
-from classroom.catalogue.accounts.schema import account_sessions, accounts, devices, sign_in_locks
-from classroom.catalogue.accounts.sessions import LONGEST, MAX_SESSIONS, SESSION_S, Sessions
-from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, Locked, SigningIn, UnknownPerson
-from classroom.catalogue.accounts.withdrawals import Withdrawals
-from classroom.catalogue.database import Database, database_url
-from classroom.catalogue.region.schema import classrooms, districts, people, schools
+from classroom.catalogue.accounts.passwords import Passwords
+from classroom.catalogue.accounts.schema import account_sessions, accounts, devices
+from classroom.catalogue.accounts.sessions import LONGEST, MAX_SESSIONS, SESSION_S
+from classroom.catalogue.accounts.signing_in import AccountDisabled, BadLogin, SigningIn
 from classroom.catalogue.scope import OutOfScope, Scope
 from classroom.model import AccountRole
-from tests.unit.catalogue.entries import DATABASES, new_url
-
-NOW = datetime(2026, 9, 1, 0, 0, tzinfo=UTC)
-HERE = Client("192.0.2.1")
-GOOD = "山坪 小学 的 桂花树"
-ISSUER = "https://id.example"
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # what a hash costs is tested once
-
-
-class Catalogue:
-    """A database with a city of two districts, a school in each, and all that deals with accounts."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.passwords = Passwords(CHEAP)
-        self.accounts = Accounts(database, self.passwords)
-        self.signing_in = SigningIn(database, self.passwords)
-        self.sessions = Sessions(database)
-        self.devices = Devices(database)
-        self.audit = AuditLog(database)
-
-    async def fill(self) -> None:
-        async with self.database.writing() as connection:
-            for key, parent, code in ((1, None, "500000"), (2, 1, "500111"), (3, 1, "500112")):
-                values = {"id": key, "code": code, "name": code, "parent_id": parent}
-                await connection.execute(insert(districts).values(values))
-            for key, district in ((21, 2), (31, 3)):
-                values = {"id": key, "code": f"{key:010}", "name": f"{key}小", "district_id": district}
-                await connection.execute(insert(schools).values(values))
-            await connection.execute(insert(people).values(id=5, kind="staff", name="王秀英", school_id=21))
-            await connection.execute(insert(classrooms).values(id=7, school_id=21, name="一班", leads=False))
-
-    async def teacher(self, login: str = "wang", **values) -> tuple[int, str]:
-        told = {"name": "王秀英", "role": AccountRole.TEACHER, "school_id": 21}
-        made, password = await self.accounts.add(ROOT, login, AccountValues(**{**told, **values}), NOW)
-        assert password is not None
-        return made.id, password
-
-    async def manager(self, role: AccountRole, district_id=None, school_id=None) -> Manager:
-        """An account of its own, with the scope that its session has."""
-        values = AccountValues("某人", role, district_id=district_id, school_id=school_id)
-        made, _ = await self.accounts.add(ROOT, f"{role}-{new_credential()[:8]}", values, NOW)
-        session = await self.sessions.find(await self.sessions.begin(made.id, "", NOW), NOW)
-        assert session is not None
-        return Manager(role, session.scope, made.id)
-
-
-@pytest.fixture(params=DATABASES)
-async def catalogue(request, tmp_path):
-    database = Database(database_url(new_url(request.param), tmp_path))
-    await database.open()
-    catalogue = Catalogue(database)
-    await catalogue.fill()
-    yield catalogue
-    await database.close()
-    catalogue.passwords.close()
+from tests.unit.catalogue.accounts.offices import HERE, ISSUER, NOW, wrong
 
 
 async def test_the_first_account_is_made_once(catalogue):
@@ -114,211 +50,6 @@ async def test_a_hash_costs_what_it_should_and_one_that_was_cheaper_is_made_anew
     with passwords.turn(is_known=True) as turn:
         assert await turn.verify(stored, password)
     passwords.close()
-
-
-async def test_a_password_is_changed_and_every_session_ends(catalogue):
-    account_id, first = await catalogue.teacher()
-    cookies = [await catalogue.sessions.begin(account_id, "192.0.2.1", NOW) for _ in range(2)]
-    with pytest.raises(BadLogin):
-        await catalogue.signing_in.change_password(account_id, "wrong", GOOD, NOW)
-    for bad in ("short", "wang", "1234567890", "aaaaaaaaaaaa", first, "x" * 300):
-        with pytest.raises(BadPassword):
-            await catalogue.signing_in.change_password(account_id, first, bad, NOW)
-    assert await catalogue.sessions.find(cookies[0], NOW) is not None
-    await catalogue.signing_in.change_password(account_id, first, GOOD, NOW)
-    assert [await catalogue.sessions.find(cookie, NOW) for cookie in cookies] == [None, None]
-    assert not (await catalogue.signing_in.by_password("wang", GOOD, HERE, NOW)).must_change
-    with pytest.raises(BadLogin):
-        await catalogue.signing_in.by_password("wang", first, HERE, NOW)
-
-
-async def test_at_a_computer_that_somebody_has_left_the_old_password_is_not_guessed(catalogue):
-    account_id, first = await catalogue.teacher()
-    told = []
-    for _ in range(6):
-        with pytest.raises((BadLogin, Locked)) as caught:
-            await catalogue.signing_in.change_password(account_id, "wrong", GOOD, NOW)
-        told.append(caught.type)
-    assert told == [BadLogin] * 5 + [Locked]
-    with pytest.raises(Locked):
-        await catalogue.signing_in.change_password(account_id, first, GOOD, NOW)
-    assert (await catalogue.signing_in.by_password("wang", first, HERE, NOW)).id == account_id  # shuts nobody out
-    await catalogue.signing_in.change_password(account_id, first, GOOD, NOW + timedelta(minutes=16))
-
-
-async def wrong(catalogue, login: str, times: int, now=NOW, client=HERE) -> list[type]:
-    told = []
-    for _ in range(times):
-        with pytest.raises((BadLogin, Locked)) as caught:
-            await catalogue.signing_in.by_password(login, "wrong", client, now)
-        told.append(caught.type)
-    return told
-
-
-@pytest.mark.parametrize("login", ["wang", "nobody"])
-async def test_the_fifth_wrong_password_locks_for_15_minutes_the_next_for_30(catalogue, login):
-    _, password = await catalogue.teacher()
-    assert await wrong(catalogue, login, 6) == [BadLogin] * 5 + [Locked]
-    with pytest.raises(Locked) as caught:
-        await catalogue.signing_in.by_password(login, password, HERE, NOW)
-    assert caught.value.wait_s == 15 * 60
-    later = NOW + timedelta(minutes=15, seconds=1)
-    assert await wrong(catalogue, login, 2, later) == [BadLogin, Locked]
-    with pytest.raises(Locked):
-        await catalogue.signing_in.by_password(login, password, HERE, later + timedelta(minutes=29))
-    if login == "wang":
-        await catalogue.signing_in.by_password(login, password, HERE, later + timedelta(minutes=31))
-        assert await wrong(catalogue, login, 4, later + timedelta(minutes=31)) == [BadLogin] * 4  # counted anew
-
-
-async def test_nobody_locks_a_teacher_out_by_guessing_elsewhere(catalogue):
-    account_id, password = await catalogue.teacher()
-    assert await wrong(catalogue, "wang", 7, client=Client("198.51.100.1")) == [BadLogin] * 5 + [Locked] * 2
-    assert (await catalogue.accounts.one(ROOT, account_id)).locked_until is not None
-    assert (await catalogue.signing_in.by_password("wang", password, HERE, NOW)).id == account_id
-    assert await wrong(catalogue, "wang", 1, client=Client("198.51.100.1")) == [Locked]  # that does not open for them
-
-
-async def test_guesses_from_many_networks_lock_all_but_a_browser_that_is_known(catalogue):
-    account_id, password = await catalogue.teacher()
-    async with catalogue.database.writing() as connection:
-        counted = {"account_id": account_id, "client": "", "failures": OF_ACCOUNT - 2, "failed_at": NOW}
-        await connection.execute(insert(sign_in_locks).values(counted))
-    for n in range(2):
-        assert await wrong(catalogue, "wang", 1, client=Client(f"198.51.100.{n}")) == [BadLogin]
-    with pytest.raises(Locked):
-        await catalogue.signing_in.by_password("wang", password, HERE, NOW)
-    known = Client("browser x", is_known=True)
-    assert (await catalogue.signing_in.by_password("wang", password, known, NOW)).id == account_id
-    later = NOW + timedelta(minutes=15, seconds=1)
-    assert await wrong(catalogue, "wang", 1, later) == [BadLogin]  # one guess of all networks, then twice as long
-    with pytest.raises(Locked) as caught:
-        await catalogue.signing_in.by_password("wang", password, Client("203.0.113.9"), later)
-    assert caught.value.wait_s == 30 * 60
-    later += timedelta(minutes=31)
-    assert (await catalogue.signing_in.by_password("wang", password, Client("203.0.113.9"), later)).id == account_id
-    assert await wrong(catalogue, "wang", 2, later) == [BadLogin] * 2  # counted anew
-
-
-async def test_a_day_after_the_last_wrong_password_nothing_is_left_of_it(catalogue):
-    await catalogue.teacher()
-    for day in range(3):
-        now = NOW + timedelta(days=day)
-        assert await wrong(catalogue, "wang", 1, now, Client(f"198.51.100.{day}")) == [BadLogin]
-    async with catalogue.database.reading() as connection:
-        rows = (await connection.execute(select(sign_in_locks.c.client, sign_in_locks.c.failures))).all()
-    assert {tuple(row) for row in rows} == {("198.51.100.2", 1), ("", 1)}
-
-
-async def test_what_an_account_was_given_is_void_when_it_is_not_what_it_was(catalogue):
-    account_id, password = await catalogue.teacher()
-    withdrawals = Withdrawals(catalogue.database)
-    values = AccountValues("王秀英", AccountRole.TEACHER, school_id=21)
-
-    async def later(minutes: int) -> datetime | None:
-        return (await withdrawals.since(NOW + timedelta(minutes=minutes))).get(account_id)
-
-    def at(minutes: int) -> datetime:
-        return NOW + timedelta(minutes=minutes)
-
-    await catalogue.accounts.change(ROOT, account_id, replace(values, name="王老师"), at(1))
-    assert await later(0) is None
-    await catalogue.signing_in.change_password(account_id, password, GOOD, at(2))
-    assert await later(2) == at(2)
-    await catalogue.accounts.change(ROOT, account_id, replace(values, person_id=5), at(3))
-    assert await later(3) == at(3)
-    await catalogue.accounts.reset_password(ROOT, account_id, at(4))
-    assert await later(4) == at(4)
-    await catalogue.accounts.remove(ROOT, account_id, at(5))
-    assert await later(5) == at(5)
-    await withdrawals.forget(at(5) + timedelta(days=32))
-    assert await later(0) is None
-
-
-async def test_guesses_that_come_all_at_once_are_counted(catalogue):
-    await catalogue.teacher()
-    guesses = [catalogue.signing_in.by_password("wang", f"guess {n}", HERE, NOW) for n in range(8)]
-    told = [type(error) for error in await asyncio.gather(*guesses, return_exceptions=True)]
-    assert (told.count(BadLogin), told.count(Locked)) == (5, 3)
-
-
-async def test_a_password_that_nobody_has_looked_at_is_not_a_wrong_one(catalogue):
-    account_id, password = await catalogue.teacher()
-    with ExitStack() as crowd:
-        for is_known, places in ((True, 1), (False, AT_ONCE)):
-            for _ in range(places + MAX_WAITING):
-                crowd.enter_context(catalogue.passwords.turn(is_known=is_known))
-        for _ in range(6):
-            with pytest.raises(TooManyPasswords):
-                await catalogue.signing_in.by_password("wang", password, HERE, NOW)
-            with pytest.raises(TooManyPasswords):
-                await catalogue.signing_in.change_password(account_id, password, GOOD, NOW)
-    async with catalogue.database.reading() as connection:
-        assert (await connection.execute(select(sign_in_locks))).all() == []
-    await catalogue.signing_in.change_password(account_id, password, GOOD, NOW)
-
-
-async def test_wrong_passwords_do_not_lock_out_who_signs_in_elsewhere(catalogue):
-    account_id, _ = await catalogue.teacher()
-    await catalogue.accounts.allow_binding(ROOT, account_id, NOW)
-    await wrong(catalogue, "wang", 6)
-    assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-1", "WANG", NOW)).id == account_id
-
-
-async def test_an_account_is_bound_by_its_login_only_if_it_was_made_for_that_or_somebody_lets_it_be(catalogue):
-    password = await catalogue.accounts.first(NOW)
-    assert password is not None
-    wang = AccountValues("王秀英", AccountRole.TEACHER, school_id=21)
-    made, _ = await catalogue.accounts.add(ROOT, "wang", wang, NOW, with_password=False)
-    assert made.may_bind and not made.has_password
-    with pytest.raises(UnknownPerson):
-        await catalogue.signing_in.by_oidc(ISSUER, "sub-1", "admin", NOW)
-    bound = await catalogue.signing_in.by_oidc(ISSUER, "sub-2", "wang", NOW)
-    assert (bound.id, bound.has_oidc) == (made.id, False)  # the first time
-    assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-2", "admin", NOW)).has_oidc
-    li, _ = await catalogue.accounts.add(ROOT, "li", wang, NOW, with_password=False)
-    await catalogue.accounts.reset_password(ROOT, li.id, NOW)  # now it has one
-    with pytest.raises(UnknownPerson):
-        await catalogue.signing_in.by_oidc(ISSUER, "sub-3", "li", NOW)
-    school = await catalogue.manager(AccountRole.SCHOOL_ADMIN, school_id=31)
-    with pytest.raises(UnknownAccount):
-        await catalogue.accounts.allow_binding(school, li.id, NOW)
-    await catalogue.accounts.allow_binding(ROOT, li.id, NOW)
-    assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-3", "li", NOW)).id == li.id
-
-
-async def test_somebody_of_another_server_gets_the_account_of_that_login_once(catalogue):
-    account_id, _ = await catalogue.teacher()
-    await catalogue.accounts.allow_binding(ROOT, account_id, NOW)
-    sub = "s" * 255  # as long as OpenID Connect Core 1.0 §2 lets one be
-    await catalogue.signing_in.by_oidc(ISSUER, sub, "wang", NOW)
-    assert (await catalogue.signing_in.by_oidc(ISSUER, sub, None, NOW)).id == account_id
-    for issuer, subject, login in [
-        (ISSUER, "sub-2", "wang"),
-        ("https://b.example", sub, "wang"),
-        (ISSUER, "x", "li"),
-    ]:
-        with pytest.raises(UnknownPerson):
-            await catalogue.signing_in.by_oidc(issuer, subject, login, NOW)
-    await catalogue.accounts.unbind(ROOT, account_id, NOW)
-    with pytest.raises(UnknownPerson):
-        await catalogue.signing_in.by_oidc(ISSUER, "sub-2", "wang", NOW)
-    await catalogue.accounts.allow_binding(ROOT, account_id, NOW)
-    assert (await catalogue.signing_in.by_oidc(ISSUER, "sub-2", "wang", NOW)).id == account_id
-
-
-async def test_of_two_who_come_at_once_at_two_servers_one_gets_the_account(catalogue):
-    account_id, _ = await catalogue.teacher()
-    await catalogue.accounts.allow_binding(ROOT, account_id, NOW)
-    other = Database(catalogue.database.url)
-    await other.open()
-    servers = [catalogue.signing_in, SigningIn(other, catalogue.passwords)]
-    try:
-        asked = [servers[n % 2].by_oidc(ISSUER, f"sub-{n}", "wang", NOW) for n in range(8)]
-        told = await asyncio.gather(*asked, return_exceptions=True)
-    finally:
-        await other.close()
-    assert [type(one) for one in told].count(UnknownPerson) == 7
 
 
 async def test_a_session_slides_and_ends(catalogue):
@@ -451,22 +182,6 @@ async def test_an_account_is_never_taken_for_one_that_is_gone(catalogue):
     gone, _ = await catalogue.teacher()
     await catalogue.accounts.remove(ROOT, gone, NOW)
     assert (await catalogue.teacher())[0] > gone
-
-
-async def test_a_password_that_was_reset_meanwhile_is_not_changed(catalogue, monkeypatch):
-    account_id, first = await catalogue.teacher()
-    reset: list[str] = []
-
-    async def slow(turn: Turn, password: str, hash=Turn.hash) -> str:
-        hashed = await hash(turn, password)
-        if password == GOOD:
-            reset.append((await catalogue.accounts.reset_password(ROOT, account_id, NOW))[1])
-        return hashed
-
-    monkeypatch.setattr(Turn, "hash", slow)
-    with pytest.raises(BadLogin):
-        await catalogue.signing_in.change_password(account_id, first, GOOD, NOW)
-    assert (await catalogue.signing_in.by_password("wang", reset[0], HERE, NOW)).must_change
 
 
 async def test_nobody_takes_away_what_they_stand_on(catalogue):
