@@ -12,10 +12,19 @@ if TYPE_CHECKING:
 
 # They fill a core, or measure in real time how good media are.
 DEMANDING = (
-    "tests/browser/",
+    "tests/browser/",  # but for those of PAGES
     "tests/integration/test_capture_simulcast.py",
     "tests/integration/test_recording_playback.py",
     "tests/integration/test_whole_archive.py",
+)
+
+# Pages are looked at and worked; of media it matters at most that there are some.
+PAGES = (
+    "tests/browser/test_admin",
+    "tests/browser/test_by_keyboard.py",
+    "tests/browser/test_calendar.py",
+    "tests/browser/test_library.py",
+    "tests/browser/test_wcag.py",
 )
 
 
@@ -23,7 +32,7 @@ class OneDemandingAtATime(LoadScopeScheduling):
     """Gives all demanding tests to one process, so that beside each runs only one that mostly waits."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "demanding" if nodeid.startswith(DEMANDING) else nodeid
+        return "demanding" if nodeid.startswith(DEMANDING) and not nodeid.startswith(PAGES) else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)

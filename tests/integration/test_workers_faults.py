@@ -23,7 +23,7 @@ from classroom.sfu.workers.messages import WorkerError
 from classroom.sfu.workers.pool import WorkerPool
 from classroom.sfu.workers.relay import RTCP, RelaySink, start_relay
 from classroom.web.problem import refusal_of
-from classroom.web.stats import observe_all
+from classroom.web.stats import observe
 from classroom.worker import COMMAND
 from tests.integration.test_workers import MATHS, MUSIC, keep_sending, pool, until
 
@@ -119,11 +119,10 @@ async def test_a_relay_whose_message_ends_its_lesson_closes_once(caplog):
 
 
 async def test_a_lesson_that_cannot_be_observed_hides_no_other():
-    async def observe(lesson):
+    async def look(lesson):
         if lesson == MATHS:
             raise WorkerError("a fault of its observer")
         return LessonStats(lesson, (), (), {}, (), 0.0)
 
     lessons = [LiveLesson(lesson, state=LessonState.LIVE) for lesson in (MATHS, MUSIC)]
-    context = SimpleNamespace(service=SimpleNamespace(lessons=lambda: lessons), observe=observe)
-    assert [stats.lesson for _, stats in await observe_all(context)] == [MUSIC]
+    assert [stats.lesson for _, stats in await observe(SimpleNamespace(observe=look), lessons)] == [MUSIC]
