@@ -252,7 +252,7 @@ async def test_a_fault_of_ours_is_a_500_and_no_more(doors, send, monkeypatch):
 
 
 async def test_a_body_that_does_not_come_is_given_up(doors, monkeypatch):
-    monkeypatch.setattr("classroom.web.context.BODY_S", 0.05)
+    monkeypatch.setattr("classroom.web.payload.BODY_S", 0.05)
 
     async def never():
         yield b"v=0"
