@@ -20,7 +20,7 @@ DEMANDING = (
 
 # Pages are looked at and worked; of media it matters at most that there are some.
 PAGES = (
-    "tests/browser/test_admin",
+    "tests/browser/test_admin_wcag.py",
     "tests/browser/test_by_keyboard.py",
     "tests/browser/test_calendar.py",
     "tests/browser/test_library.py",

@@ -95,6 +95,7 @@ async def test_keys_moments_and_coming_back(recording: tuple[Path, str]) -> None
         await page.get_by_role("dialog").get_by_text("Space").wait_for()
         await page.keyboard.press("Escape")
         await page.get_by_role("dialog").wait_for(state="hidden")  # until then its keys are its own
+        await page.wait_for_function("() => document.activeElement === document.body")  # a frame later
         await page.keyboard.press("Space")
         await page.wait_for_selector('[data-playing="true"]')
         await page.keyboard.press("k")
