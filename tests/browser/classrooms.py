@@ -53,10 +53,15 @@ const colourOf = async frame => {
   return r > 100 && g < 80 ? "red" : g > r + 40 ? "green" : "other";
 };
 window.note = element => {
-  const look = (now, { width }) => {
-    const note = [performance.timeOrigin + now, "", width];
-    colourOf(new VideoFrame(element)).then(colour => { note[1] = colour; window.shown.push(note); });
+  const look = async (now, { width }) => {
     element.requestVideoFrameCallback(look);
+    try {
+      const colour = await colourOf(new VideoFrame(element));
+      window.shown.push([performance.timeOrigin + now, colour, width]);
+    } catch (error) {
+      // A busy Chromium may have let go of a picture by the time its callback runs: the next one is looked at.
+      if (error.name !== "InvalidStateError") throw error;
+    }
   };
   element.requestVideoFrameCallback(look);
 };

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from classroom.recording.index.chapters import SETTLED_S
 from classroom.recording.index_file import IndexState, read_index
 from tests.running import LESSON, capturing, published, serving
 
@@ -62,7 +63,9 @@ async def test_the_index_follows_a_lesson_survives_a_kill_and_is_done_soon_after
         assert memory_mb < 800
     lengths_s = [chapter.end_s - chapter.start_s for chapter in found.chapters[1:-1]]
     assert lengths_s == pytest.approx([8.0] * len(lengths_s), abs=0.7)  # the sample turns a page every eight seconds
-    assert found.chapters[: len(behind.chapters) - 1] == behind.chapters[:-1]
+    # What was told stays; where a page was found to begin may be moved to where it is then said to have been turned.
+    settled = [chapter for chapter in behind.chapters if chapter.end_s < behind.indexed_to_s - 2 * SETTLED_S]
+    assert settled and found.chapters[: len(settled)] == settled
     assert found.voice is not None and found.voice.teacher_s > found.indexed_to_s / 2
     assert set(found.loudness) == {"mic"} and found.cover and found.strip
     gone = again.wait(10)  # with its server
