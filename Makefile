@@ -6,7 +6,8 @@ UI := classroom/web/ui
 CLIENTS := tests/clients
 UI_SOURCES := $(shell find $(UI) -path '*/node_modules' -prune -o -path '*/dist' -prune -o -type f -print 2>/dev/null)
 
-# Tests that wait for nobody, on all cores. The others hold lessons in real time: one that fills a core and one that waits.
+# Tests that wait for nobody, on all cores. The others hold lessons in real time: one that fills a core, two that mostly
+# wait (tests/conftest.py).
 PURE := tests/unit tests/sim tests/fuzz
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
@@ -18,12 +19,13 @@ run: .venv/.ready $(UI)/dist/index.html  ## a whole lesson on this machine: serv
 
 test: .venv/.dev-ready $(UI)/dist/index.html $(CLIENTS)/node_modules/.ready  ## everything that can fail
 	@sh tests/prepare
+	@$(BIN)/python -m compileall -q classroom  # hundreds of servers are started: also where Python may keep nothing compiled
 	cd $(UI) && npm test
 ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
 	$(BIN)/pytest -n logical --maxprocesses 8 --dist worksteal $(PURE)
-	$(BIN)/pytest -n 2 --dist loadgroup $(PURE:%=--ignore=%)
+	$(BIN)/pytest -n 3 --dist loadgroup $(PURE:%=--ignore=%)
 endif
 
 check: .venv/.dev-ready $(UI)/node_modules/.ready  ## style, types, import contracts, Dockerfile

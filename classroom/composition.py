@@ -62,7 +62,6 @@ from classroom.web.limits import (
     RateLimit,
 )
 from classroom.web.local_ca import ca_path
-from classroom.web.openid import OpenIdProvider
 from classroom.web.secret import STATE, secret_of
 from classroom.web.tls import Tls, reloading
 from classroom.web.withdrawn import Withdrawn
@@ -76,6 +75,7 @@ if TYPE_CHECKING:
     from classroom.model import LessonId
     from classroom.sfu.core.events import MediaEvent
     from classroom.sfu.server import OnEvent
+    from classroom.web.openid import OpenIdProvider
 
 logger = logging.getLogger(__name__)
 
@@ -340,6 +340,8 @@ def openid_provider(settings: Settings) -> OpenIdProvider | None:
     """The OpenID provider that is set, if one is."""
     if settings.oidc_issuer is None:
         return None
+    from classroom.web.openid import OpenIdProvider  # a tenth of a server's start, which most need not pay
+
     secret = settings.oidc_client_secret.get_secret_value()
     return OpenIdProvider(settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_claim)
 

@@ -1,4 +1,4 @@
-"""Which tests run beside which, when two processes share them (`make test`)."""
+"""Which tests run beside which, when some processes share them (`make test`)."""
 
 from __future__ import annotations
 
@@ -20,19 +20,25 @@ DEMANDING = (
 
 # Pages are looked at and worked; of media it matters at most that there are some.
 PAGES = (
-    "tests/browser/test_admin_wcag.py",
+    "tests/browser/test_admin",
     "tests/browser/test_by_keyboard.py",
     "tests/browser/test_calendar.py",
     "tests/browser/test_library.py",
+    "tests/browser/test_session.py",
     "tests/browser/test_wcag.py",
 )
 
+# What their tests share takes as long to make as to run them: one process makes it.
+SHARING = ("tests/browser/test_library.py", "tests/browser/test_session.py", "tests/integration/test_web_doors.py")
+
 
 class OneDemandingAtATime(LoadScopeScheduling):
-    """Gives all demanding tests to one process, so that beside each runs only one that mostly waits."""
+    """Gives all demanding tests to one process, so that beside each run only such as mostly wait."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "demanding" if nodeid.startswith(DEMANDING) and not nodeid.startswith(PAGES) else nodeid
+        if nodeid.startswith(DEMANDING) and not nodeid.startswith(PAGES):
+            return "demanding"
+        return nodeid.partition("::")[0] if nodeid.startswith(SHARING) else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)

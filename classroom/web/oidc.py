@@ -19,10 +19,10 @@ from aiohttp import web
 from classroom.catalogue.accounts.signing_in import NotSignedIn
 from classroom.model import ClassroomError
 from classroom.web.context import CONTEXT, Context
-from classroom.web.openid import SignInFailed
 from classroom.web.origin import is_secure, network_of, origin_of
 from classroom.web.plain_page import plain_page
 from classroom.web.problem import Refusal, refusal_of
+from classroom.web.provider_errors import SignInFailed
 from classroom.web.sessions import begin_session, spend
 
 if TYPE_CHECKING:

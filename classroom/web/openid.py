@@ -17,7 +17,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from classroom.model import ClassroomError
+from classroom.web.provider_errors import ProviderUnreachable, SignInFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,26 +31,6 @@ KEYS_KEPT_S = 60.0  # then a key that is not among them may be a new one
 LEEWAY_S = 60
 MAX_SUBJECT_CHARS = 255  # §2
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-
-
-class SignInFailed(ClassroomError):
-    """The provider does not vouch for anybody; the log says why."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "统一身份认证没有成功，请重新登录；反复出现请联系管理员。 "
-            "Signing in through the identity provider failed; try again, or tell an administrator."
-        )
-
-
-class ProviderUnreachable(ClassroomError):
-    """The provider does not answer, or not as one."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "统一身份认证服务没有响应，请稍后再试，或用账号密码登录。 "
-            "The identity provider does not answer; try again later, or sign in with a password."
-        )
 
 
 @dataclass(frozen=True, slots=True)

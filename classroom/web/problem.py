@@ -25,7 +25,7 @@ from classroom.schoolday.pairing import PairingExpired, UnknownCode
 from classroom.sfu import negotiate
 from classroom.sfu import session as sfu
 from classroom.web.auth import BadToken, Forbidden
-from classroom.web.openid import ProviderUnreachable, SignInFailed
+from classroom.web.provider_errors import ProviderUnreachable, SignInFailed
 from classroom.web.responses import NO_STORE
 
 if TYPE_CHECKING:
