@@ -64,7 +64,7 @@ def serve(
     config: Config = None,
 ) -> None:
     """运行服务器：网页、接口、媒体、录制。 Run the server: pages, API, media, recording."""
-    from classroom.composition import serve as run_server
+    from classroom.serving import serve as run_server
 
     settings = load_settings(
         config,

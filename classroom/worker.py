@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,6 @@ from classroom.sfu.workers.worker import Worker
 if TYPE_CHECKING:
     from classroom.model import LessonId
     from classroom.sfu.workers.recording import OnRecordingState, OpenRecorder
-
-COMMAND = (sys.executable, "-m", "classroom", "worker")
 
 
 async def run_worker(channel_fd: int) -> None:

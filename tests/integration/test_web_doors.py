@@ -245,7 +245,7 @@ async def test_a_fault_of_ours_is_a_500_and_no_more(doors, send, monkeypatch):
     async def break_down(*_):
         raise Broken
 
-    monkeypatch.setattr(doors.node.media, "publish", break_down)
+    monkeypatch.setattr(doors.media, "publish", break_down)
     assert code_of(await doors.offer("whip", doors.token("capture"), send)) == (500, "internal")
     monkeypatch.undo()
     assert (await doors.offer("whip", doors.token("capture"), send)).status == 201

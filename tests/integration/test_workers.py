@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from classroom.model import Label, LessonId, ParticipantId, RecordingState
+from classroom.serving import WORKER
 from classroom.sfu.core import rtcp
 from classroom.sfu.core.assignment import Direction
 from classroom.sfu.core.events import MediaLost, PublicationAdded, SessionClosed, SessionConnected
@@ -24,7 +25,6 @@ from classroom.sfu.session import EtagMismatch, MediaSettings, UnknownLesson, Un
 from classroom.sfu.transport.client import ClientTransport
 from classroom.sfu.transport.ports import MediaPortTaken
 from classroom.sfu.workers.pool import WorkerPool
-from classroom.worker import COMMAND
 from tests.integration.test_sfu_transport import IDR, SLICE, frame, offer, remote
 from tests.stopwatch import Stopwatch
 
@@ -69,7 +69,7 @@ async def pool(workers: int, recordings: Path | None = None, port: int = 0) -> A
     told: list = []
     media = WorkerPool(
         workers,
-        COMMAND,
+        WORKER,
         MediaSettings("127.0.0.1", port),
         time.time() - time.monotonic(),
         str(recordings) if recordings else None,

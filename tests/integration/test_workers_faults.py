@@ -13,6 +13,7 @@ import pytest
 
 from classroom.live.lesson import LiveLesson
 from classroom.model import LessonState
+from classroom.serving import WORKER
 from classroom.sfu.core.events import MediaLost
 from classroom.sfu.core.stats import LessonStats
 from classroom.sfu.server import MediaServer
@@ -24,7 +25,6 @@ from classroom.sfu.workers.pool import WorkerPool
 from classroom.sfu.workers.relay import RTCP, RelaySink, start_relay
 from classroom.web.problem import refusal_of
 from classroom.web.stats import observe
-from classroom.worker import COMMAND
 from tests.integration.test_workers import MATHS, MUSIC, keep_sending, pool, until
 
 
@@ -53,7 +53,7 @@ async def test_a_worker_is_started_again_although_a_listener_fails():
         told.append(event)
         raise ValueError("a fault of the listener")
 
-    media = WorkerPool(1, COMMAND, MediaSettings("127.0.0.1", 0), 0.0, None, listen)
+    media = WorkerPool(1, WORKER, MediaSettings("127.0.0.1", 0), 0.0, None, listen)
     await media.start()
     try:
         await media.open_lesson(MATHS)

@@ -43,17 +43,12 @@ class MediaHere(MediaServer):
         return await super().publish(lesson, participant, offer, names.__getitem__)
 
 
-def media_here(settings: Settings, wall_offset_s: float, on_event: Any) -> Any:
-    """A MediaServer and its recorders on the loop of the test."""
-    server = MediaHere(MediaSettings(settings.media_host, settings.media_port), on_event, wall_offset_s)
-    return server, partial(record, server, recorders_in(settings.recordings, wall_offset_s))
-
-
 class Doors:
     """The doors of a running node."""
 
-    def __init__(self, node: Node, client: TestClient[Any, Any]) -> None:
+    def __init__(self, node: Node, media: MediaHere, client: TestClient[Any, Any]) -> None:
         self.node = node
+        self.media = media
         self.client = client
 
     def token(self, role: str, lesson: str = "maths", ttl_s: int = 3600, participant: str = "") -> str:
@@ -78,13 +73,21 @@ class Doors:
 async def running(folder: Path, ui: Path = UI, **settings: Any) -> AsyncIterator[Doors]:
     """A node that is drained and closed afterwards, as SIGTERM does it."""
     given = Settings(recordings=folder, media_host="127.0.0.1", media_port=0, **settings)
-    node = Node(given, SECRET, ui, media_here)
+    wall_offset_s = time.time() - time.monotonic()
+    media = MediaHere(
+        MediaSettings(given.media_host, given.media_port),
+        lambda lesson, event: node.service.on_event(lesson, event),
+        wall_offset_s,
+    )
+    await media.start()
+    node = Node(given, SECRET, media, partial(record, media, recorders_in(folder, wall_offset_s)), ui)
     await node.open()
     async with TestClient(TestServer(node.app), cookie_jar=DummyCookieJar()) as client:
         try:
-            yield Doors(node, client)
+            yield Doors(node, media, client)
         finally:
             await node.service.drain()
+    await media.close()
     await node.close()
 
 
