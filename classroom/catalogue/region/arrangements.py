@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -15,17 +16,17 @@ from classroom.catalogue.region.calendar import Bell, Bells, dates
 from classroom.catalogue.region.conflicts import Booking, Resource, ResourceKind, Span
 from classroom.catalogue.region.kinds import TIMETABLE
 from classroom.catalogue.region.rows import to_value
-from classroom.catalogue.region.storage import bells_of, calendars_of
+from classroom.catalogue.region.storage import bells_of, calendars_of, rows_of
 from classroom.catalogue.region.values import Listener, PlannedLesson, Term, TimetableEntry
 from classroom.model import LessonId
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, CursorResult, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from classroom.catalogue.region.school_calendar import SchoolCalendar
+    from classroom.catalogue.region.school_calendar import SchoolCalendar, SchoolCalendars
 
 _LESSON_ID = re.compile(r"d(\d{4})(\d\d)(\d\d)-(\d+)")
 _ENTRY = "entry "  # the key of its booking
@@ -86,9 +87,11 @@ class Arrangement:
         There is one for all days, unless some who listen have holidays then.
         """
         days: dict[Any, dict[tuple[Any, Any], set[date]]] = defaultdict(lambda: defaultdict(set))
+        holidays: frozenset[date] = frozenset().union(*(calendar.holidays for calendar in self.held.elsewhere.values()))
         for day, bell in self.lessons(since, until):
             if day not in instead:
-                days[self.listening(day)][bell.starts, bell.ends].add(day)
+                listening = self.listening(day) if day in holidays else self.listeners
+                days[listening][bell.starts, bell.ends].add(day)
         return [
             Booking(
                 key=f"{_ENTRY}{self.id}",
@@ -168,55 +171,59 @@ async def arrangements(connection: AsyncConnection, *conditions: ColumnElement[b
         .where(*conditions)
         .order_by(entries.c.id)
     )
-    rows = (await connection.execute(query)).all()
-    own = await _own_listeners(connection, conditions)
-    subscribed, schools = await _subscribed(connection, conditions)
-    schools |= {each.classroom_id: each.school_id for of_one in own.values() for each in of_one}
-    bells = await bells_of(connection, {row.school_id for row in rows})
-    calendars = await calendars_of(connection)
+    told = await connection.execute(query)
+    own = await connection.execute(_own_listeners(conditions))
+    subscribed = await connection.execute(_subscribed(conditions))
+    bells = await bells_of(connection, select(schema.classrooms.c.school_id).join(entries).where(*conditions))
+    return await asyncio.to_thread(_arranged, told, own, subscribed, bells, await calendars_of(connection))
+
+
+def _arranged(
+    told: CursorResult[Any],
+    own: CursorResult[Any],
+    subscribed: CursorResult[Any],
+    bells: Mapping[int, Bells],
+    calendars: SchoolCalendars,
+) -> list[Arrangement]:
+    schools: dict[int, int] = {}  # of the classrooms that listen
+    parts: dict[int, list[Any]] = defaultdict(list)
+    for row in rows_of(own):
+        parts[row.entry_id].append(row)
+        schools[row.classroom_id] = row.school_id
+    subscribers: dict[tuple[int, int, str], list[Listener]] = defaultdict(list)
+    for row in rows_of(subscribed):
+        listener = Listener(row.classroom_id, row.class_id, row.assistant_id)
+        subscribers[row.term_id, row.main_class_id, row.subject].append(listener)
+        schools[row.classroom_id] = row.school_id
     found = []
-    for row in rows:
-        entry = to_value(TIMETABLE, row, own.get(row.id, ()))
+    for row in rows_of(told):
+        entry = to_value(TIMETABLE, row, parts.get(row.id, ()))
         about = About(row.teacher, row.grade or "", row.school, row.school_code, row.district)
         term = Term(row.term, row.starts_on, row.ends_on)
-        listeners = all_listeners(entry, subscribed.get((row.term_id, row.class_id, row.subject), ()))
+        listeners = all_listeners(entry, subscribers.get((row.term_id, row.class_id, row.subject), ()))
         elsewhere = {each.classroom_id: calendars.of(schools[each.classroom_id]) for each in listeners}
         held = Held(term, bells.get(row.school_id, NO_BELLS), calendars.of(row.school_id), elsewhere)
         found.append(Arrangement(row.id, entry, held, about, listeners))
     return found
 
 
-async def _own_listeners(
-    connection: AsyncConnection, conditions: Iterable[ColumnElement[bool]]
-) -> Mapping[int, list[Any]]:
+def _own_listeners(conditions: Iterable[ColumnElement[bool]]) -> Select[Any]:
     entries, listeners = schema.timetable_entries, schema.entry_listeners
-    query = (
+    return (
         select(listeners, schema.classrooms.c.school_id)
         .join(schema.classrooms, schema.classrooms.c.id == listeners.c.classroom_id)
         .where(listeners.c.entry_id.in_(select(entries.c.id).where(*conditions)))
+        .order_by(*listeners.primary_key)
     )
-    found: dict[int, list[Any]] = defaultdict(list)
-    for row in await connection.execute(query.order_by(*listeners.primary_key)):
-        found[row.entry_id].append(row)
-    return found
 
 
-async def _subscribed(
-    connection: AsyncConnection, conditions: Iterable[ColumnElement[bool]]
-) -> tuple[Mapping[tuple[int, int, str], list[Listener]], dict[int, int]]:
-    """Who subscribes to the classes of the entries, by term, class and subject; the schools of their classrooms."""
+def _subscribed(conditions: Iterable[ColumnElement[bool]]) -> Select[Any]:
+    """Who subscribes to the classes of the entries, with the schools of their classrooms."""
     entries, subscriptions = schema.timetable_entries, schema.subscriptions
     taught = select(entries.c.class_id).where(*conditions)
-    query = (
+    return (
         select(subscriptions, schema.classrooms.c.school_id)
         .join(schema.classrooms, schema.classrooms.c.id == subscriptions.c.classroom_id)
         .where(subscriptions.c.main_class_id.in_(taught))
         .order_by(subscriptions.c.id)
     )
-    found: dict[tuple[int, int, str], list[Listener]] = defaultdict(list)
-    schools: dict[int, int] = {}
-    for row in await connection.execute(query):
-        listener = Listener(row.classroom_id, row.class_id, row.assistant_id)
-        found[row.term_id, row.main_class_id, row.subject].append(listener)
-        schools[row.classroom_id] = row.school_id
-    return found, schools

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def week_of(starts_on: date, day: date) -> int:
     return (monday(day) - monday(starts_on)) // _WEEK + 1
 
 
+@lru_cache(maxsize=1024)  # a timetable has thousands of entries, which differ in little else than the day of the week
 def dates(
     starts_on: date,
     ends_on: date,
@@ -70,7 +72,7 @@ def dates(
     weeks: Weeks = Weeks.ALL,
     first_week: int | None = None,
     last_week: int | None = None,
-) -> list[date]:
+) -> tuple[date, ...]:
     """The days of a term, both ends among them, that are this day of the week (1 is Monday) in these weeks."""
     day = monday(starts_on) + timedelta(days=weekday - 1)
     found: list[date] = []
@@ -80,7 +82,7 @@ def dates(
             found.append(day)
         day += _WEEK
         week += 1
-    return found
+    return tuple(found)
 
 
 def instant(day: date, at: time, zone: ZoneInfo) -> datetime:

@@ -5,9 +5,10 @@ Left alone is what somebody changed by hand, what has begun, and what has a reco
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import and_, bindparam, delete, exists, insert, or_, select, update
 
@@ -15,6 +16,7 @@ from classroom.catalogue.region.arrangements import lesson_id
 from classroom.catalogue.region.calendar import instant
 from classroom.catalogue.region.plans import PlanState, default_title
 from classroom.catalogue.region.schema import lesson_listeners, lesson_plans
+from classroom.catalogue.region.storage import rows_of
 from classroom.catalogue.schema import lessons, recordings
 
 if TYPE_CHECKING:
@@ -22,13 +24,14 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from zoneinfo import ZoneInfo
 
-    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy import ColumnElement, CursorResult, Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from classroom.catalogue.region.arrangements import About, Arrangement
     from classroom.catalogue.region.values import Listener
 
-_MANY = 500  # ids in one query
+T = TypeVar("T")
+_MANY = 200  # lessons in one query: the loop has turns between two of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,42 +112,64 @@ async def make(
     """Make the plans that meet ``among``, and which came of the timetable, those that are wanted."""
     there = await _there(connection, [lesson.id for lesson in wanted], among)
     listening = await _listening(connection, list(there))
+    steps = await asyncio.to_thread(_steps, wanted, there, listening, now)
+    await insert_lessons(connection, steps.new)
+    await _update(connection, steps.other)
+    await remove_lessons(connection, steps.gone)
+    await set_words(connection, steps.there)
+    return Made(len(steps.new), len(steps.other), len(steps.gone))
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """What makes the plans those that are wanted. ``there`` are the lessons that the timetable may say more of."""
+
+    new: Sequence[Lesson]
+    other: Sequence[Lesson]
+    gone: Sequence[str]
+    there: Sequence[Lesson]
+
+
+def _steps(
+    wanted: Sequence[Lesson],
+    there: Mapping[str, Row[Any]],
+    listening: Mapping[str, set[tuple[int, int | None, int | None]]],
+    now: datetime,
+) -> _Steps:
     by_id = {lesson.id: lesson for lesson in wanted if lesson.plan["starts_at"] > now}
-    # Who brings a timetable in the middle of a lesson wants that lesson, too.
-    new = [lesson for lesson in wanted if lesson.id not in there and lesson.plan["ends_at"] > now]
     free = {identity: row for identity, row in there.items() if not row.fixed and row.starts_at > now}
-    other = [
-        by_id[identity]
-        for identity, row in free.items()
-        if identity in by_id and _differs(by_id[identity], row, listening[identity])
-    ]
     kept = {lesson.id for lesson in wanted}
-    gone = [identity for identity, row in free.items() if identity not in kept and row.entry_id is not None]
-    await insert_lessons(connection, new)
-    await _update(connection, other)
-    await remove_lessons(connection, gone)
-    await set_words(connection, [lesson for lesson in by_id.values() if lesson.id in free])
-    return Made(len(new), len(other), len(gone))
+    return _Steps(
+        # Who brings a timetable in the middle of a lesson wants that lesson, too.
+        new=[lesson for lesson in wanted if lesson.id not in there and lesson.plan["ends_at"] > now],
+        other=[
+            by_id[identity]
+            for identity, row in free.items()
+            if identity in by_id and _differs(by_id[identity], row, listening[identity])
+        ],
+        gone=[identity for identity, row in free.items() if identity not in kept and row.entry_id is not None],
+        there=[lesson for lesson in by_id.values() if lesson.id in free],
+    )
 
 
 async def insert_lessons(connection: AsyncConnection, new: Sequence[Lesson]) -> None:
     """Plan lessons that are not planned; something may have been said about them already."""
-    known: set[str] = set()
-    for ids in _in_parts([lesson.id for lesson in new]):
-        known |= {row.id for row in await connection.execute(select(lessons.c.id).where(lessons.c.id.in_(ids)))}
-    unknown = [{"id": lesson.id, "keywords": [], **lesson.words} for lesson in new if lesson.id not in known]
-    if unknown:
-        await connection.execute(insert(lessons), unknown)
-    if new:
-        await connection.execute(insert(lesson_plans), [dict(lesson.plan) for lesson in new])
-    await _insert_listeners(connection, new)
+    for some in _in_parts(new):
+        same = select(lessons.c.id).where(lessons.c.id.in_([lesson.id for lesson in some]))
+        known = {row.id for row in await connection.execute(same)}
+        unknown = [{"id": lesson.id, "keywords": [], **lesson.words} for lesson in some if lesson.id not in known]
+        if unknown:
+            await connection.execute(insert(lessons), unknown)
+        await connection.execute(insert(lesson_plans), [dict(lesson.plan) for lesson in some])
+        await _insert_listeners(connection, some)
 
 
 async def put_listeners(connection: AsyncConnection, changed: Sequence[Lesson]) -> None:
     """Let those listen who should, and nobody else."""
-    for ids in _in_parts([lesson.id for lesson in changed]):
+    for some in _in_parts(changed):
+        ids = [lesson.id for lesson in some]
         await connection.execute(delete(lesson_listeners).where(lesson_listeners.c.lesson_id.in_(ids)))
-    await _insert_listeners(connection, changed)
+        await _insert_listeners(connection, some)
 
 
 async def remove_lessons(connection: AsyncConnection, ids: Sequence[str]) -> None:
@@ -157,30 +182,42 @@ async def remove_lessons(connection: AsyncConnection, ids: Sequence[str]) -> Non
 
 async def set_words(connection: AsyncConnection, told: Sequence[Lesson]) -> None:
     """Say in the library what the timetable says, of lessons about which nobody has said anything."""
-    said: dict[str, Row[Any]] = {}
-    for ids in _in_parts([lesson.id for lesson in told]):
-        query = select(lessons).where(lessons.c.id.in_(ids), lessons.c.updated_at.is_(None))
-        said |= {row.id: row for row in await connection.execute(query)}
-    other = [
+    for some in _in_parts(told):
+        ids = [lesson.id for lesson in some]
+        unsaid = select(lessons).where(lessons.c.id.in_(ids), lessons.c.updated_at.is_(None))
+        other = await asyncio.to_thread(_reworded, some, await connection.execute(unsaid))
+        if other:
+            words: dict[str, Any] = {name: bindparam(name) for name in other[0] if name != "of"}
+            await connection.execute(update(lessons).where(lessons.c.id == bindparam("of")).values(words), other)
+
+
+def _reworded(told: Sequence[Lesson], unsaid: CursorResult[Any]) -> list[dict[str, Any]]:
+    said = {row.id: row for row in rows_of(unsaid)}
+    return [
         {"of": lesson.id, **lesson.words}
         for lesson in told
         if lesson.id in said and any(getattr(said[lesson.id], name) != word for name, word in lesson.words.items())
     ]
-    if other:
-        words: dict[str, Any] = {name: bindparam(name) for name in other[0] if name != "of"}
-        await connection.execute(update(lessons).where(lessons.c.id == bindparam("of")).values(words), other)
 
 
 async def _there(connection: AsyncConnection, ids: Sequence[str], among: ColumnElement[bool]) -> dict[str, Row[Any]]:
     """The plans that meet ``among`` and those with these ids; ``fixed`` are the ones to be left alone."""
     recorded = _recorded(lesson_plans.c.lesson_id)
     fixed = or_(lesson_plans.c.changed, lesson_plans.c.state != PlanState.PLANNED, recorded).label("fixed")
-    found = {row.lesson_id: row for row in await connection.execute(select(lesson_plans, fixed).where(among))}
-    rest = [identity for identity in ids if identity not in found]
-    for some in _in_parts(rest):
-        query = select(lesson_plans, fixed).where(lesson_plans.c.lesson_id.in_(some))
-        found |= {row.lesson_id: row for row in await connection.execute(query)}
+    found: dict[str, Row[Any]] = {}
+
+    async def find(condition: ColumnElement[bool]) -> None:
+        result = await connection.execute(select(lesson_plans, fixed).where(condition))
+        found.update(await asyncio.to_thread(_by_lesson, result))
+
+    await find(among)
+    for some in _in_parts([identity for identity in ids if identity not in found]):
+        await find(lesson_plans.c.lesson_id.in_(some))
     return found
+
+
+def _by_lesson(result: CursorResult[Any]) -> dict[str, Row[Any]]:
+    return {row.lesson_id: row for row in rows_of(result)}
 
 
 async def _listening(
@@ -199,12 +236,12 @@ def _differs(lesson: Lesson, row: Row[Any], listening: Collection[tuple[int, int
 
 
 async def _update(connection: AsyncConnection, changed: Sequence[Lesson]) -> None:
-    if changed:
-        names = [name for name in changed[0].plan if name != "lesson_id"]
+    for some in _in_parts(changed):
+        names = [name for name in some[0].plan if name != "lesson_id"]
         query = update(lesson_plans).where(lesson_plans.c.lesson_id == bindparam("of"))
-        rows = [{"of": lesson.id, **{name: lesson.plan[name] for name in names}} for lesson in changed]
+        rows = [{"of": lesson.id, **{name: lesson.plan[name] for name in names}} for lesson in some]
         await connection.execute(query.values({name: bindparam(name) for name in names}), rows)
-        await put_listeners(connection, changed)
+    await put_listeners(connection, changed)
 
 
 async def _insert_listeners(connection: AsyncConnection, of: Sequence[Lesson]) -> None:
@@ -221,5 +258,5 @@ def _recorded(lesson: ColumnElement[str]) -> ColumnElement[bool]:
     return exists().where(recordings.c.lesson_id == lesson).correlate_except(recordings)
 
 
-def _in_parts(ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (ids[at : at + _MANY] for at in range(0, len(ids), _MANY))
+def _in_parts(all_of: Sequence[T]) -> Iterable[Sequence[T]]:
+    return (all_of[at : at + _MANY] for at in range(0, len(all_of), _MANY))

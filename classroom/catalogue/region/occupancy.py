@@ -16,14 +16,14 @@ from classroom.catalogue.region.errors import Conflict
 from classroom.catalogue.region.kinds import subscribes
 from classroom.catalogue.region.naming import names
 from classroom.catalogue.region.plans import PlanState
-from classroom.catalogue.region.storage import weekdays_on
+from classroom.catalogue.region.storage import rows_of, weekdays_on
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
     from zoneinfo import ZoneInfo
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, CursorResult
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from classroom.catalogue.region.arrangements import Arrangement
@@ -37,12 +37,15 @@ _TABLES = {
 
 
 async def refuse_conflicts(
-    connection: AsyncConnection, entry_ids: Collection[int], since: date, zone: ZoneInfo
+    connection: AsyncConnection, condition: ColumnElement[bool], since: date, zone: ZoneInfo
 ) -> None:
-    """Raises Conflict when the lessons of these entries, from a day on, meet one another or those of anybody else."""
+    """Raises Conflict when the lessons of these entries, from a day on, meet one another or those of anybody else.
+
+    The condition may speak of ``timetable_entries`` alone.
+    """
     entries = schema.timetable_entries
     instead = await gave_way(connection, since)
-    found = await arrangements(connection, entries.c.id.in_(entry_ids))
+    found = await arrangements(connection, condition)
     for booking in (each for mine in found for each in mine.bookings(since, instead=instead[mine.id])):
         weekdays = await weekdays_on(connection, {day for span in booking.spans for day in span.dates})
         others = await arrangements(connection, entries.c.weekday.in_(weekdays), _entry_takes(booking.takes))
@@ -52,19 +55,31 @@ async def refuse_conflicts(
         await _refuse(connection, bookings, booking)
 
 
-async def all_conflicts(connection: AsyncConnection, since: date, zone: ZoneInfo) -> list[tuple[int, Clash]]:
-    """Every clash of the whole timetable from a day on, with the entry; two entries that clash are there twice."""
+async def all_conflicts(
+    connection: AsyncConnection, condition: ColumnElement[bool], since: date, zone: ZoneInfo
+) -> list[tuple[int, Clash]]:
+    """Every clash of these entries from a day on, with the entry, by the day; two of them that clash are there twice.
+
+    The condition may speak of ``timetable_entries`` alone.
+    """
     instead = await gave_way(connection, since)
     by_hand = await planned_by_hand(connection, zone, since)
-    return await asyncio.to_thread(_clashes, await arrangements(connection), by_hand, since, instead)
+    asked_for = await connection.execute(select(schema.timetable_entries.c.id).where(condition))
+    return await asyncio.to_thread(_clashes, await arrangements(connection), asked_for, by_hand, since, instead)
 
 
 def _clashes(
-    found: Iterable[Arrangement], by_hand: Iterable[Booking], since: date, instead: Mapping[int, set[date]]
+    found: Iterable[Arrangement],
+    asked_for: CursorResult[Any],
+    by_hand: Iterable[Booking],
+    since: date,
+    instead: Mapping[int, set[date]],
 ) -> list[tuple[int, Clash]]:
-    bookings = {each.id: each.bookings(since, instead=instead[each.id]) for each in found}
+    bookings = {each.id: each.bookings(since, instead=instead.get(each.id, ())) for each in found}
     everything = Bookings([*chain.from_iterable(bookings.values()), *by_hand])
-    return [(identity, clash) for identity, mine in bookings.items() for clash in everything.clashes(*mine)]
+    mine = (row.id for row in rows_of(asked_for))
+    clashes = [(identity, clash) for identity in mine for clash in everything.clashes(*bookings[identity])]
+    return sorted(clashes, key=lambda each: (each[1].day, each[0]))
 
 
 async def refuse_conflicts_of_plan(connection: AsyncConnection, booking: Booking, zone: ZoneInfo) -> None:

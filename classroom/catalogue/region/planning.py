@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import replace
 from datetime import timedelta
@@ -36,7 +37,7 @@ from classroom.catalogue.scope import EVERYTHING, Scope, within
 from classroom.model import LessonId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
     from datetime import date, datetime
     from zoneinfo import ZoneInfo
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from classroom.catalogue.database import Database
+    from classroom.catalogue.region.arrangements import Arrangement
 
 HORIZON_DAYS = 14  # how far ahead lessons are planned
 
@@ -99,15 +101,14 @@ class Planning:
             if self.today <= day <= last:
                 await self._make_day(connection, day)
 
-    async def follow_entries(self, connection: AsyncConnection, entry_ids: Collection[int]) -> None:
-        """Plan the lessons of these entries again, in a transaction of the caller's."""
-        if not entry_ids:
-            return
-        mine = lesson_plans.c.entry_id.in_(entry_ids)
+    async def follow_entries(self, connection: AsyncConnection, condition: ColumnElement[bool]) -> None:
+        """Plan the lessons of these entries again, in a transaction of the caller's.
+
+        The condition may speak of ``timetable_entries`` alone.
+        """
+        mine = lesson_plans.c.entry_id.in_(select(entries.c.id).where(condition))
         first, last = self.today, await self._planned_until(connection, mine)
-        found = await arrangements(connection, entries.c.id.in_(entry_ids))
-        wanted = [lesson for each in found for lesson in lessons_of(each, first, last, self._zone)]
-        await make(connection, wanted, mine, self._now())
+        await self._make(connection, await arrangements(connection, condition), first, last, mine)
 
     async def _planned_until(self, connection: AsyncConnection, among: ColumnElement[bool]) -> date:
         last = await connection.scalar(select(func.max(lesson_plans.c.on_date)).where(among))
@@ -116,8 +117,20 @@ class Planning:
     async def _make_day(self, connection: AsyncConnection, day: date) -> Made:
         weekdays = await weekdays_on(connection, [day])
         found = await arrangements(connection, entries.c.weekday.in_(weekdays))
-        wanted = [lesson for each in found for lesson in lessons_of(each, day, day, self._zone)]
-        return await make(connection, wanted, lesson_plans.c.on_date == day, self._now())
+        return await self._make(connection, found, day, day, lesson_plans.c.on_date == day)
+
+    async def _make(
+        self,
+        connection: AsyncConnection,
+        found: Sequence[Arrangement],
+        since: date,
+        until: date,
+        among: ColumnElement[bool],
+    ) -> Made:
+        def lessons() -> list[Lesson]:
+            return [lesson for each in found for lesson in lessons_of(each, since, until, self._zone)]
+
+        return await make(connection, await asyncio.to_thread(lessons), among, self._now())
 
     async def give_up(self, connection: AsyncConnection, entry_id: int) -> None:
         """Plan no more lessons of an entry that is about to be removed; what was changed by hand stays."""

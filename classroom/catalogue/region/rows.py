@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from classroom.catalogue.region.calendar import Bell, Weeks
@@ -12,7 +13,7 @@ from classroom.catalogue.region.values import Listener, Person, PersonKind, T, b
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import Row
+    from sqlalchemy import Row, Table
 
     from classroom.catalogue.region.kinds import Kind
     from classroom.catalogue.region.student_numbers import StudentKey, StudentNumbers
@@ -45,8 +46,7 @@ def part_rows(kind: Kind[T], identity: int, value: T) -> list[dict[str, Any]]:
 
 def to_value(kind: Kind[T], row: Row[Any], parts: Iterable[Row[Any]] = ()) -> T:
     """A value of its row and of the rows that belong to it, which are in order."""
-    told = row._mapping
-    said = {field.name: told[field.name] for field in fields(kind.type) if field.name in told}
+    said = {name: getattr(row, name) for name in _columns(kind.type, kind.table)}
     if kind.type is Person:
         said |= {"kind": PersonKind(row.kind), "student_number": row.student_masked or None}
     for name, enum in _ENUMS.items():
@@ -56,6 +56,11 @@ def to_value(kind: Kind[T], row: Row[Any], parts: Iterable[Row[Any]] = ()) -> T:
         make, names = _PARTS[kind.part.field]
         said[kind.part.field] = tuple(make(*(getattr(part, name) for name in names)) for part in parts)
     return kind.type(**said)
+
+
+@cache
+def _columns(kind: type[Any], table: Table) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind) if field.name in table.c)
 
 
 def _student_key(person: Person, numbers: StudentNumbers, known: StudentKey | None) -> StudentKey | None:

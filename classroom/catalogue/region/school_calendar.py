@@ -26,10 +26,11 @@ class SchoolCalendar:
 
     def __init__(self, special: Mapping[date, date | None] | None = None) -> None:
         self._special = special or {}
+        self.holidays = frozenset(day for day, follows in self._special.items() if follows is None)
 
     def has_lessons(self, day: date) -> bool:
         """Whether there may be lessons on a day: not in the holidays."""
-        return self._special.get(day, day) is not None
+        return day not in self.holidays
 
     def held(self, regular: Iterable[date]) -> list[date]:
         """The days on which the lessons are held that the timetable has on these ``regular`` days, in order."""

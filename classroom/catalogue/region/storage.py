@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,15 +16,16 @@ from classroom.catalogue.region.school_calendar import SchoolCalendars
 from classroom.catalogue.region.values import CalendarDay, District, PersonKind, Term
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Collection, Iterator
     from datetime import date
 
-    from sqlalchemy import Table
+    from sqlalchemy import CursorResult, Row, Select, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from classroom.catalogue.database import Database
     from classroom.catalogue.region.values import PlannedLesson, Value
 
+_AT_ONCE = 100  # rows: making them holds the interpreter for less than a millisecond
 _LOCK = 0x72656769  # of PostgreSQL: what one writer has checked must still be so when it commits
 
 
@@ -48,6 +50,15 @@ async def region_reading(database: Database) -> AsyncIterator[AsyncConnection]:
         yield connection
 
 
+def rows_of(result: CursorResult[Any]) -> Iterator[Row[Any]]:
+    """The rows of a result, for a thread: the database has given all of them, and the loop has turns between a few.
+
+    What they are made into of a region with many schools, a thread makes, too: it takes longer than lessons may wait.
+    """
+    for some in result.partitions(_AT_ONCE):
+        yield from some
+
+
 async def facts_of(connection: AsyncConnection, value: Value | PlannedLesson) -> Facts:
     """What the rules need to know of what a value refers to."""
     wanted: dict[Table, set[int]] = defaultdict(set)
@@ -67,14 +78,17 @@ async def facts_of(connection: AsyncConnection, value: Value | PlannedLesson) ->
     )
 
 
-async def bells_of(connection: AsyncConnection, school_ids: Collection[int] | None = None) -> dict[int, Bells]:
-    """The bells of schools, None: of all, by their ids."""
+async def bells_of(connection: AsyncConnection, school_ids: Collection[int] | Select[Any]) -> dict[int, Bells]:
+    """The bells of schools by their ids."""
     schedules, bells = schema.bell_schedules, schema.bells
     query = select(schedules.c.school_id, schedules.c.valid_from, bells).join_from(schedules, bells)
-    if school_ids is not None:
-        query = query.where(schedules.c.school_id.in_(school_ids))
+    query = query.where(schedules.c.school_id.in_(school_ids))
+    return await asyncio.to_thread(_bells, await connection.execute(query))
+
+
+def _bells(result: CursorResult[Any]) -> dict[int, Bells]:
     found: dict[int, dict[Any, list[Bell]]] = defaultdict(lambda: defaultdict(list))
-    for row in await connection.execute(query):
+    for row in rows_of(result):
         found[row.school_id][row.valid_from].append(Bell(row.period, row.starts, row.ends))
     return {school: Bells(of_school.items()) for school, of_school in found.items()}
 

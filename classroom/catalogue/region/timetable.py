@@ -72,10 +72,9 @@ class _Followed(Repository[T]):
 
     async def _follow(self, connection: AsyncConnection, condition: ColumnElement[bool], *, check: bool) -> None:
         """Plan the lessons of these entries again; with ``check`` none of them may meet another. Raises Conflict."""
-        ids = [row.id for row in await connection.execute(select(timetable_entries.c.id).where(condition))]
         if check:
-            await refuse_conflicts(connection, ids, self._planning.today, self._zone)
-        await self._planning.follow_entries(connection, ids)
+            await refuse_conflicts(connection, condition, self._planning.today, self._zone)
+        await self._planning.follow_entries(connection, condition)
 
 
 class Timetable(_Followed[TimetableEntry]):
@@ -95,11 +94,8 @@ class Timetable(_Followed[TimetableEntry]):
         There are none, unless bells, terms or the calendar were changed since.
         """
         async with region_reading(self._database) as connection:
-            rows = await connection.execute(select(timetable_entries.c.id).where(self.kind.sees(scope)))
-            mine = {row.id for row in rows}
-            found = await all_conflicts(connection, self._planning.today, self._zone)
-            theirs = [(entry, clash) for entry, clash in found if entry in mine]
-            first = sorted(theirs, key=lambda each: (each[1].day, each[0]))[:most]
+            theirs = await all_conflicts(connection, self.kind.sees(scope), self._planning.today, self._zone)
+            first = theirs[:most]
             texts = await told(connection, [clash for _, clash in first])
         meetings = [
             Meeting(entry, clash.day, clash.booking.period, clash.booking.subject, clash.booking.teacher, text)
