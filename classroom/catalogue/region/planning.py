@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from classroom.catalogue.region.arrangements import Arrangement
 
 HORIZON_DAYS = 14  # how far ahead lessons are planned
+_AT_ONCE = 500  # entries: with the lessons of thousands in memory, a garbage collection would take a tenth of a second
 
 
 def as_said(plan: Plan, zone: ZoneInfo) -> PlannedLesson:
@@ -108,7 +109,11 @@ class Planning:
         """
         mine = lesson_plans.c.entry_id.in_(select(entries.c.id).where(condition))
         first, last = self.today, await self._planned_until(connection, mine)
-        await self._make(connection, await arrangements(connection, condition), first, last, mine)
+        found = await arrangements(connection, condition)
+        for at in range(0, len(found), _AT_ONCE):
+            some = found[at : at + _AT_ONCE]
+            ids = [each.id for each in some]
+            await self._make(connection, some, first, last, lesson_plans.c.entry_id.in_(ids))
 
     async def _planned_until(self, connection: AsyncConnection, among: ColumnElement[bool]) -> date:
         last = await connection.scalar(select(func.max(lesson_plans.c.on_date)).where(among))

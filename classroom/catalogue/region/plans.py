@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import date, datetime  # noqa: TC003 - pydantic reads annotations at run time
 from enum import StrEnum
@@ -19,7 +20,7 @@ from classroom.catalogue.region.schema import (
     people,
     schools,
 )
-from classroom.catalogue.region.storage import region_reading
+from classroom.catalogue.region.storage import region_reading, rows_of
 from classroom.catalogue.schema import lessons
 from classroom.catalogue.scope import EVERYTHING, Scope, within
 from classroom.model import LessonId
@@ -27,7 +28,7 @@ from classroom.model import LessonId
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from sqlalchemy import ColumnElement, Row, Select
+    from sqlalchemy import ColumnElement, CursorResult, Row, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from classroom.catalogue.database import Database
@@ -169,11 +170,15 @@ def _listened(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 
 async def _plans(connection: AsyncConnection, *conditions: ColumnElement[bool]) -> list[Plan]:
     """The plans that meet the conditions, which may speak of ``lesson_plans`` alone."""
+    heard = await connection.execute(_listener_rows(conditions))
+    return await asyncio.to_thread(_read, await connection.execute(_plan_rows(conditions)), heard)
+
+
+def _read(told: CursorResult[Any], heard: CursorResult[Any]) -> list[Plan]:
     listening: dict[str, list[PlanListener]] = {}
-    for row in await connection.execute(_listener_rows(conditions)):
+    for row in rows_of(heard):
         listening.setdefault(row.lesson_id, []).append(_listener(row))
-    rows = await connection.execute(_plan_rows(conditions))
-    return [_plan(row, listening.get(row.lesson_id, ())) for row in rows]
+    return [_plan(row, listening.get(row.lesson_id, ())) for row in rows_of(told)]
 
 
 def _plan_rows(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:

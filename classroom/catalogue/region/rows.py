@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from classroom.catalogue.region.calendar import Bell, Weeks
 from classroom.catalogue.region.student_numbers import MASK
 from classroom.catalogue.region.values import Listener, Person, PersonKind, T, bad
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
     from sqlalchemy import Row, Table
 
@@ -46,20 +46,20 @@ def part_rows(kind: Kind[T], identity: int, value: T) -> list[dict[str, Any]]:
 
 def to_value(kind: Kind[T], row: Row[Any], parts: Iterable[Row[Any]] = ()) -> T:
     """A value of its row and of the rows that belong to it, which are in order."""
-    said = {name: getattr(row, name) for name in _columns(kind.type, kind.table)}
+    said = {name: getattr(row, name) for name in _columns(kind.table, cast("Hashable", kind.type))}
     if kind.type is Person:
         said |= {"kind": PersonKind(row.kind), "student_number": row.student_masked or None}
     for name, enum in _ENUMS.items():
         if name in said:
             said[name] = enum(said[name])
     if kind.part is not None:
-        make, names = _PARTS[kind.part.field]
-        said[kind.part.field] = tuple(make(*(getattr(part, name) for name in names)) for part in parts)
+        part_type, names = _PARTS[kind.part.field]
+        said[kind.part.field] = tuple(part_type(*(getattr(part, name) for name in names)) for part in parts)
     return kind.type(**said)
 
 
 @cache
-def _columns(kind: type[Any], table: Table) -> tuple[str, ...]:
+def _columns(table: Table, kind: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind) if field.name in table.c)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from classroom.catalogue.region.calendar import Bells
 from classroom.catalogue.region.rows import to_value
 from classroom.catalogue.region.rules import Facts, Room
 from classroom.catalogue.region.school_calendar import SchoolCalendars
+from classroom.catalogue.region.storage import rows_of
 from classroom.catalogue.region.student_numbers import StudentKey
 from classroom.catalogue.region.values import (
     BellSchedule,
@@ -35,6 +37,7 @@ from classroom.catalogue.region.values import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy import CursorResult
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from classroom.catalogue.region.kinds import Kind
@@ -220,19 +223,21 @@ async def load_world(connection: AsyncConnection) -> World:
     """The region as it is in the database."""
     world = World()
     for kind in kinds.KINDS:
-        parts = await _parts(connection, kind)
-        for row in await connection.execute(select(kind.table).order_by(kind.table.c.id)):
-            student = None
-            if kind is kinds.PEOPLE and row.student_hash is not None:
-                student = StudentKey(row.student_hash, row.student_masked)
-            world.put(Known(row.id, to_value(kind, row, parts.get(row.id, ())), student))
+        told = await connection.execute(select(kind.table).order_by(kind.table.c.id))
+        parts = None
+        if kind.part is not None:
+            parts = await connection.execute(select(kind.part.table).order_by(*kind.part.table.primary_key))
+        await asyncio.to_thread(_put_all, world, kind, told, parts)
     return world
 
 
-async def _parts(connection: AsyncConnection, kind: Kind[Any]) -> dict[int, list[Any]]:
-    found: dict[int, list[Any]] = defaultdict(list)
-    if kind.part is not None:
-        query = select(kind.part.table).order_by(*kind.part.table.primary_key)
-        for row in await connection.execute(query):
-            found[getattr(row, kind.part.owner)].append(row)
-    return found
+def _put_all(world: World, kind: Kind[Any], told: CursorResult[Any], parts: CursorResult[Any] | None) -> None:
+    of: dict[int, list[Any]] = defaultdict(list)
+    if kind.part is not None and parts is not None:
+        for row in rows_of(parts):
+            of[getattr(row, kind.part.owner)].append(row)
+    for row in rows_of(told):
+        student = None
+        if kind is kinds.PEOPLE and row.student_hash is not None:
+            student = StudentKey(row.student_hash, row.student_masked)
+        world.put(Known(row.id, to_value(kind, row, of.get(row.id, ())), student))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from classroom.catalogue.region.repository import Stored
 
 MAX_PAGE_SIZE = 500
+_ADAPTERS = {resource.name: TypeAdapter[Any](resource.kind.type) for resource in RESOURCES}
 
 
 class ListQuery(Query):
@@ -152,7 +153,7 @@ def describe(resource: Resource, stored: Stored[Any]) -> dict[str, Any]:
 
 
 def _said(resource: Resource, stored: Stored[Any]) -> dict[str, Any]:
-    return cast("dict[str, Any]", TypeAdapter(resource.kind.type).dump_python(stored.value, mode="json"))
+    return cast("dict[str, Any]", _ADAPTERS[resource.name].dump_python(stored.value, mode="json"))
 
 
 def _told(resource: Resource, stored: Stored[Any], status: int = 200) -> web.Response:

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import pytest
@@ -92,4 +93,19 @@ async def test_a_day_is_planned_beside_the_loop(region):
     with counted() as turns:
         made = await region.planning.materialise()
     assert (made.created, made.changed, made.removed) == (0, 0, 0)
+    assert turns.most_calls < MOST_CALLS
+
+
+async def test_the_lessons_of_a_day_are_told_beside_the_loop(region):
+    with counted() as turns:
+        plans = await region.plans.plans_of(region.planning.today)
+    assert len(plans) == len({plan.lesson_id for plan in plans}) > 300
+    assert turns.most_calls < MOST_CALLS
+
+
+async def test_a_region_is_given_out_and_checked_beside_the_loop(region):
+    with counted() as turns:
+        book = await region.exchange.give_out()
+        outcome = await region.exchange.check([(PurePath("region.xlsx"), book)])
+    assert not outcome.bad and not outcome.changes
     assert turns.most_calls < MOST_CALLS
