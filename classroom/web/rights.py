@@ -136,6 +136,7 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("POST", "/api/plans/{lesson}/restore"): Right.TIMETABLE_WRITE,
     ("GET", "/api/region/conflicts"): Right.REGION_READ,
     ("GET", "/api/calendar"): Right.REGION_READ,
+    ("PUT", "/api/calendar"): Right.TIMETABLE_WRITE,
     ("POST", "/api/region/import"): Right.REGION_WRITE,
     ("GET", "/api/region/export.xlsx"): Right.REGION_WRITE,  # the names of all children at once
     ("GET", "/api/region/template.xlsx"): Right.REGION_READ,

@@ -230,6 +230,45 @@ async def test_a_holiday_takes_the_lessons_of_its_day_and_is_told_to_all_below(o
     assert await refused(await head.ask("GET", "/api/calendar?from=2026-01-01&to=2027-01-02")) == (
         400, "bad_query", None,
     )  # fmt: skip
+    for nowhere in ("school_id=999999", "district_id=999999"):
+        unknown = f"/api/calendar?from={day}&to={day}&{nowhere}"
+        assert await refused(await operator.ask("GET", unknown)) == (404, "not_found", None)
+
+
+async def test_a_holiday_of_several_days_is_said_at_once(operator):
+    ids = await town(operator)
+    today = operator.doors.node.region.planning.today
+    first, last = today + timedelta(days=1), today + timedelta(days=7)
+    await add(operator, "timetable", **lesson(ids, weekday=(today + timedelta(days=3)).isoweekday(), listeners=[]))
+    before = await add(operator, "calendar", on_date=f"{first}", name="运动会", school_id=ids["main"])
+    span = {"first_day": f"{first}", "last_day": f"{last}", "name": "国庆节", "school_id": ids["main"]}
+    said = await told(await operator.ask("PUT", "/api/calendar", json=span))
+    assert [(day["on_date"], day["name"], day["follows"]) for day in said["items"]] == [
+        (f"{first + timedelta(days=number)}", "国庆节", None) for number in range(7)
+    ]
+    assert said["items"][0]["id"] == before
+    mine = f"/api/calendar?from={first}&to={last}&school_id={ids['main']}"
+    assert await told(await operator.ask("GET", mine)) == said
+    assert (await told(await operator.ask("GET", f"/api/plans?from={first}&to={last}")))["items"] == []
+    (newest,) = (await told(await operator.ask("GET", "/api/audit?page_size=1")))["items"]
+    assert (newest["action"], newest["object"]) == ("calendar.change", f"校历日 {first}")
+    assert (newest["detail"]["last_day"], newest["names"]) == (f"{last}", {"school_id": "龙岗一小"})
+
+    # Nothing is changed by what is refused, for whichever of its days.
+    head = await signed_in(operator.doors, "school_admin", school_id=ids["far"])
+    later = last + timedelta(days=9)
+    for visitor, other, expected in [
+        (head, {"last_day": f"{later}"}, (404, "not_found", None)),
+        (operator, {"last_day": f"{first - timedelta(days=1)}"}, (422, "bad_value", "last_day")),
+        (operator, {"last_day": f"{first + timedelta(days=92)}"}, (422, "bad_value", "last_day")),
+        (operator, {"district_id": ids["district"]}, (422, "bad_value", "school_id")),
+    ]:
+        body = {**span, "name": "停电", **other}
+        assert await refused(await visitor.ask("PUT", "/api/calendar", json=body)) == expected
+    assert await told(await operator.ask("GET", mine.replace(f"to={last}", f"to={later}"))) == said
+    usual = {**span, "first_day": f"{last}", "as_usual": True}
+    (day,) = (await told(await operator.ask("PUT", "/api/calendar", json=usual)))["items"]
+    assert (day["follows"], day["id"]) == (f"{last}", said["items"][-1]["id"])
 
 
 async def test_what_new_bells_bring_together_is_told(operator):
@@ -435,4 +474,4 @@ async def test_the_description_is_true(here):
                         assert mode is GenerationMode.NEGATIVE and operation.method == "get"
         return len(operations)
 
-    assert await asyncio.to_thread(hammer) == 62
+    assert await asyncio.to_thread(hammer) == 63

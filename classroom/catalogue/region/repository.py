@@ -55,6 +55,11 @@ class Page(Generic[T]):
     items: list[Stored[T]]
 
 
+def not_found(kind: Kind[Any]) -> NotFound:
+    """There is no value of this kind, or none within the scope: which of both is not told."""
+    return NotFound(f"没有这个{kind.zh}，或者不归您管。 There is no such {kind.en}, or it is not yours to see.")
+
+
 class Repository(Generic[T]):
     """The values of one kind. A value out of the scope is not found. Every method may raise CatalogueUnavailable."""
 
@@ -167,9 +172,7 @@ class Repository(Generic[T]):
         query = select(self.kind.table).where(self.kind.table.c.id == identity, inside)
         found = await self._stored(connection, (await connection.execute(query)).all())
         if not found:
-            raise NotFound(
-                f"没有这个{self.kind.zh}，或者不归您管。 There is no such {self.kind.en}, or it is not yours to see."
-            )
+            raise not_found(self.kind)
         return found[0]
 
     async def _stored(self, connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Stored[T]]:

@@ -5,13 +5,14 @@ Pure. What a school says of a day counts, else what its district says, else thos
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
+
+from classroom.catalogue.region.values import MAX_SPAN_DAYS, CalendarDay, CalendarSpan, bad
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
-
-    from classroom.catalogue.region.values import CalendarDay
 
 
 class Area(NamedTuple):
@@ -90,3 +91,17 @@ def nearest(days: Iterable[CalendarDay], areas: Sequence[Area]) -> list[Calendar
 def area_of(day: CalendarDay) -> Area:
     """For whom a day is said."""
     return Area(day.district_id, day.school_id)
+
+
+def days_of(span: CalendarSpan) -> list[CalendarDay]:
+    """Each day of a span, in order. Raises BadValue when it ends before it begins or is longer than MAX_SPAN_DAYS."""
+    count = (span.last_day - span.first_day).days + 1
+    if count < 1:
+        raise bad("last_day", "不能早于第一天", "it must not be before the first day")
+    if count > MAX_SPAN_DAYS:
+        zh = f"一次最多设 {MAX_SPAN_DAYS} 天，请分几次设"
+        raise bad("last_day", zh, f"at most {MAX_SPAN_DAYS} days are said at once; say them in several parts")
+    dates = [span.first_day + timedelta(days=number) for number in range(count)]
+    return [
+        CalendarDay(day, span.name, day if span.as_usual else None, span.district_id, span.school_id) for day in dates
+    ]

@@ -19,6 +19,7 @@ from classroom.catalogue.region.errors import BadValue
 MAX_PERIODS = 20  # a day
 MAX_WEEKS = 60  # a term
 MAX_SWAP_DAYS = 183  # from a day to the one whose lessons it has
+MAX_SPAN_DAYS = 92  # of the calendar that are said at once: the longest holidays
 MAX_LISTENERS = 64  # classrooms that listen to one lesson
 
 
@@ -142,6 +143,20 @@ class CalendarDay:
 
 
 @dataclass(frozen=True, slots=True)
+class CalendarSpan:
+    """Days in a row, both ends among them, on which no lessons are held; ``as_usual``: they are (see CalendarDay)."""
+
+    __pydantic_config__ = _CONFIG
+
+    first_day: date
+    last_day: date
+    name: Name
+    as_usual: bool = False
+    district_id: Id | None = None
+    school_id: Id | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BellSchedule:
     """When the periods of a school are, from a day on until its next schedule. Local times, without seconds."""
 
@@ -230,14 +245,15 @@ Value = (
     | TimetableEntry
 )
 T = TypeVar("T", bound=Value)
-V = TypeVar("V", bound=Value | PlannedLesson)
+V = TypeVar("V", bound=Value | PlannedLesson | CalendarSpan)
 _TYPES: tuple[type[Any], ...] = (
     District, School, Classroom, SchoolClass, Person, Term, CalendarDay, BellSchedule, Subscription, TimetableEntry,
-    PlannedLesson,
+    PlannedLesson, CalendarSpan,
 )  # fmt: skip
 _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _TYPES}
 
 FIELD_NAMES: dict[str, str] = {
+    "as_usual": "照常上课",
     "assistant_id": "辅助教师",
     "bells": "作息时间",
     "children": "人数",
@@ -247,10 +263,12 @@ FIELD_NAMES: dict[str, str] = {
     "district_id": "区县",
     "ends": "下课时间",
     "ends_on": "结束日期",
+    "first_day": "第一天",
     "first_week": "起始周",
     "follows": "按哪天的课表",
     "grade": "年级",
     "kind": "类别",
+    "last_day": "最后一天",
     "last_week": "结束周",
     "leads": "可主讲",
     "listeners": "听讲教室",

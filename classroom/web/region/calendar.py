@@ -1,4 +1,7 @@
-"""What the calendar comes to: the days that count for a school or a district, and the lessons that now meet."""
+"""What the calendar comes to: the days that count for a school or a district, and the lessons that now meet.
+
+Several days in a row are said at once here; one day is a thing like others (things.py).
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ from pydantic import Field, TypeAdapter
 
 from classroom.catalogue.region.school_calendar import Area
 from classroom.catalogue.region.timetable import Meetings
+from classroom.catalogue.region.values import CalendarSpan, parsed
 from classroom.web.bodies import Query, read_query
 from classroom.web.context import CONTEXT
 from classroom.web.principal import account_of
 from classroom.web.problem import Refusal
 from classroom.web.region.kinds import RESOURCES
-from classroom.web.region.things import describe
+from classroom.web.region.things import describe, read_object
 from classroom.web.responses import json_response
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ MAX_DAYS = 366  # of one list
 MAX_CONFLICTS = 200  # that are told at once; who has more mends these first
 CALENDAR: Resource = next(resource for resource in RESOURCES if resource.name == "calendar")
 _MEETINGS = TypeAdapter(Meetings)
+_SPAN = TypeAdapter(CalendarSpan)
 _Id = Annotated[int, Field(ge=1, lt=1 << 53)]
 
 
@@ -39,7 +44,11 @@ class CalendarQuery(Query):
 
 def routes() -> list[web.RouteDef]:
     """The doors."""
-    return [web.get("/api/calendar", that_count), web.get("/api/region/conflicts", conflicts)]
+    return [
+        web.get("/api/calendar", that_count),
+        web.put("/api/calendar", say),
+        web.get("/api/region/conflicts", conflicts),
+    ]
 
 
 async def that_count(request: web.Request) -> web.Response:
@@ -53,6 +62,17 @@ async def that_count(request: web.Request) -> web.Response:
     days = request.app[CONTEXT].region.calendar
     found = await days.that_count(area, asked.since, asked.until, account_of(request).scope)
     return json_response({"items": [describe(CALENDAR, stored) for stored in found]})
+
+
+async def say(request: web.Request) -> web.Response:
+    """A holiday of several days, or days that are as usual: all of them or none."""
+    span = parsed(CalendarSpan, await read_object(request))
+    context = request.app[CONTEXT]
+    said = await context.region.calendar.say(span, account_of(request).scope)
+    detail = _SPAN.dump_python(span, mode="json")
+    await context.audit.note(request, "calendar.change", f"{CALENDAR.kind.zh} {span.first_day}", detail)
+    context.region_changed()
+    return json_response({"items": [describe(CALENDAR, stored) for stored in said]})
 
 
 async def conflicts(request: web.Request) -> web.Response:

@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from classroom.catalogue.region.plans import Plan
 from classroom.catalogue.region.timetable import Meetings
-from classroom.catalogue.region.values import PlannedLesson
+from classroom.catalogue.region.values import CalendarSpan, PlannedLesson
 from classroom.web.region.calendar import CalendarQuery
 from classroom.web.region.exchange import XLSX, ImportQuery
 from classroom.web.region.kinds import RESOURCES, Resource
@@ -135,11 +135,13 @@ def _paths_of(resource: Resource, schemas: dict[str, Any]) -> dict[str, Any]:
 def _calendar_paths(schemas: dict[str, Any]) -> dict[str, Any]:
     day = {"$ref": f"{SCHEMAS}StoredCalendarDay"}
     days = {"type": "object", "properties": {"items": {"type": "array", "items": day}}, "required": ["items"]}
+    said = _schema(CalendarSpan, "validation", schemas, "CalendarSpan")
     meetings = _schema(Meetings, "serialization", schemas, "Meetings")
     return {
         "/api/calendar": {
             "get": _operation("list_calendar_days", "calendar", "What counts on each day: what is said nearest", days,
                               parameters=_query(CalendarQuery)),
+            "put": _operation("change_calendar_days", "calendar", "Days in a row: all or none", days, body=said),
         },
         "/api/region/conflicts": {
             "get": _operation("list_conflicts", "timetable", "Lessons of the timetable that meet others", meetings),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, time, timedelta
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from classroom.catalogue.catalogue import Catalogue
 from classroom.catalogue.database import CatalogueUnavailable
@@ -15,9 +15,9 @@ from classroom.catalogue.region.calendar import Weeks
 from classroom.catalogue.region.errors import BadValue, Conflict, Duplicate, NotFound
 from classroom.catalogue.region.planning import as_said
 from classroom.catalogue.region.plans import PlanState
-from classroom.catalogue.region.school_calendar import Area, SchoolCalendar, SchoolCalendars, nearest
+from classroom.catalogue.region.school_calendar import Area, SchoolCalendar, SchoolCalendars, days_of, nearest
 from classroom.catalogue.region.storage import region_writing
-from classroom.catalogue.region.values import CalendarDay
+from classroom.catalogue.region.values import CalendarDay, CalendarSpan
 from classroom.catalogue.scope import EVERYTHING, Scope, of_school
 from tests.unit.catalogue.entries import DATABASES, entry
 from tests.unit.catalogue.region.town import WEDNESDAY, ZONE, open_town
@@ -69,6 +69,16 @@ def test_a_day_follows_the_timetable_of_the_other_one_not_its_calendar():
     assert calendar.has_lessons(sunday) and not calendar.has_lessons(friday)
 
 
+def test_a_span_has_both_its_ends_and_at_most_92_days():
+    first = date(2026, 7, 1)
+    assert days_of(CalendarSpan(first, first, "放假", school_id=7)) == [CalendarDay(first, "放假", school_id=7)]
+    days = days_of(CalendarSpan(first, date(2026, 9, 30), "暑假", as_usual=True))
+    assert (len(days), days[-1]) == (92, CalendarDay(date(2026, 9, 30), "暑假", date(2026, 9, 30)))
+    for last, why in [(date(2026, 10, 1), "一次最多设 92 天"), (date(2026, 6, 30), "不能早于第一天")]:
+        with pytest.raises(BadValue, match=why):
+            days_of(CalendarSpan(first, last, "暑假"))
+
+
 # --- plans follow -------------------------------------------------------------------------------------------------
 
 
@@ -85,6 +95,33 @@ async def test_a_holiday_takes_the_lessons_of_its_day_and_gives_them_back(town):
     await town.region.calendar.update(day.id, day.value)
     await town.region.calendar.delete(day.id)
     assert await subjects(town, NEXT_WEDNESDAY) == ["语文"]
+
+
+async def test_a_span_is_said_whole_or_not_at_all(town):
+    region, school = town.region, town.ids["town"]
+    await region.timetable.create(town.entry())
+    before = await region.calendar.create(CalendarDay(SUNDAY, "运动会", school_id=school))
+    span = CalendarSpan(WEDNESDAY, NEXT_WEDNESDAY, "放假", school_id=school)
+    with pytest.raises(NotFound):
+        await region.calendar.say(span, of_school(town.ids["bijia"]))
+    # The database refuses the last of the days.
+    await region.calendar.create(CalendarDay(NEXT_WEDNESDAY, "停电", school_id=town.ids["bijia"]))
+    only = text(f"CREATE UNIQUE INDEX only_one ON calendar_days (on_date) WHERE on_date = '{NEXT_WEDNESDAY}'")
+    async with region_writing(region.database) as connection:
+        await connection.execute(only)
+    with pytest.raises(CatalogueUnavailable):
+        await region.calendar.say(span)
+    async with region_writing(region.database) as connection:
+        await connection.execute(text("DROP INDEX only_one"))
+    with pytest.raises(BadValue):
+        await region.calendar.say(replace(span, school_id=999_999))
+    assert (await region.calendar.get(before.id)).value.name == "运动会"
+    assert [await subjects(town, day) for day in (WEDNESDAY, NEXT_WEDNESDAY)] == [["语文"], ["语文"]]
+
+    said = await region.calendar.say(span, of_school(school))
+    assert [day.value.on_date for day in said] == [WEDNESDAY + number * DAY for number in range(8)]
+    assert said[4].id == before.id and {day.value.name for day in said} == {"放假"}
+    assert [await subjects(town, day) for day in (WEDNESDAY, NEXT_WEDNESDAY)] == [[], []]
 
 
 async def test_a_swapped_day_has_the_lessons_of_the_other_week_at_its_own_bells(town):

@@ -16,6 +16,14 @@ export interface CalendarValues {
 /** A day as it is said for a school, a district, or with neither for everybody. */
 export type CalendarDay = Thing & CalendarValues;
 
+/** Days in a row, both ends among them, on which no lessons are held, or (`as_usual`) those of the timetable. */
+export interface CalendarSpan extends Area {
+  first_day: string;
+  last_day: string;
+  name: string;
+  as_usual: boolean;
+}
+
 export type Area = Pick<CalendarValues, "district_id" | "school_id">;
 
 /** A lesson of the timetable that meets another one, on this day for the first time. */
@@ -37,6 +45,11 @@ export async function listCalendar(
 ): Promise<CalendarDay[]> {
   const path = `/api/calendar${queryOf({ from, to, ...area })}`;
   return (await askSigned<{ items: CalendarDay[] }>(path, { signal })).items;
+}
+
+/** Say what the days of a span are, all of them or none; throws Problem. */
+export async function sayDays(span: CalendarSpan): Promise<void> {
+  await askSigned("/api/calendar", { method: "PUT", body: span });
 }
 
 /** What the calendar, bells and terms have brought together; throws Problem. */
