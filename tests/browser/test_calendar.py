@@ -86,3 +86,17 @@ async def test_a_holiday_is_set_and_its_lessons_go(tmp_path: Path) -> None:
         await page.get_by_text("已取消：").wait_for()
         assert await planned(place, today) == 2
         await display.get_by_text("分钟后上课").wait_for()
+
+        # A holiday of three days is one request, as many days as it has.
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.method) if request.method != "GET" else None)
+        first, last = next_week - timedelta(days=1), next_week + timedelta(days=1)
+        await open_day(page, first)
+        await sheet.get_by_role("button", name="国庆节").click()
+        await sheet.get_by_label("到哪一天").fill(f"{last}")
+        await sheet.get_by_text("共 3 天").wait_for()
+        await sheet.get_by_role("button", name="保存").click()
+        await page.get_by_text("已保存：").wait_for()
+        assert (asked, await planned(place, next_week)) == (["PUT"], 0)
+        said = await place.operator.ask("GET", f"/api/calendar?from={first}&to={last}")
+        assert [day["name"] for day in said["items"]] == ["国庆节"] * 3
