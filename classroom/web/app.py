@@ -57,7 +57,7 @@ _HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?|\[[0-9a-fA-F:.]+\](:[0-9]+)?")
 
 def make_app(context: Context) -> web.Application:
     """Build the application around what the composition root gives it."""
-    app = web.Application(middlewares=[count_requests, problems, gate], client_max_size=MAX_BODY_BYTES)
+    app = web.Application(middlewares=[count_requests, problems, pages.missing, gate], client_max_size=MAX_BODY_BYTES)
     app[CONTEXT] = context
     app[OPEN_SOCKETS] = set()
     app[STRANGERS] = {}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
 from aiohttp import web
 
 from classroom.web.context import CONTEXT
 from classroom.web.plain_page import plain_page
-from classroom.web.problem import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 PAGES = (
     "/",
@@ -20,6 +25,7 @@ PAGES = (
     "/admin",
     "/admin/{section}",
 )
+_OF_PROGRAMS = re.compile(r"/(api|media|whep|whip|ws)(/|$)")
 
 _NOT_BUILT = """<h1>网页还没有生成</h1>
 <p>服务器在运行，但网页文件还没有生成。请在项目目录中执行 <code>make run</code>，它会生成网页并启动一节课。</p>
@@ -36,10 +42,21 @@ def routes() -> list[web.RouteDef]:
 
 async def page(request: web.Request) -> web.StreamResponse:
     """``index.html`` for every page; it is asked for each time, because its assets are named by their contents."""
-    index = request.app[CONTEXT].ui / "index.html"
-    if not index.is_file():
-        return plain_page("联体课堂", _NOT_BUILT, status=503)
-    return web.FileResponse(index, headers={"Cache-Control": "no-cache"})
+    return _index(request, 200)
+
+
+@web.middleware
+async def missing(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Show people a page where there is nothing; it says so and leads home. Programs are told as a problem."""
+    try:
+        return await handler(request)
+    except web.HTTPNotFound:
+        by_a_person = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", "")
+        if not by_a_person or _OF_PROGRAMS.match(request.path):
+            raise
+        return _index(request, 404)
 
 
 async def asset(request: web.Request) -> web.StreamResponse:
@@ -52,9 +69,16 @@ async def beside_index(request: web.Request) -> web.StreamResponse:
     return _built(request, "", "no-cache")
 
 
+def _index(request: web.Request, status: int) -> web.StreamResponse:
+    index = request.app[CONTEXT].ui / "index.html"
+    if not index.is_file():
+        return plain_page("联体课堂", _NOT_BUILT, status=503)
+    return web.FileResponse(index, status=status, headers={"Cache-Control": "no-cache", "Vary": "Accept"})
+
+
 def _built(request: web.Request, folder: str, caching: str) -> web.StreamResponse:
     name = request.match_info["name"]
     path = request.app[CONTEXT].ui / folder / name
     if path.name != name or name == "index.html" or not path.is_file():
-        raise Refusal(404, "not_found", "没有这个地址。 There is nothing at this address.")
+        raise web.HTTPNotFound
     return web.FileResponse(path, headers={"Cache-Control": caching})

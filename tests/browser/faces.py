@@ -69,6 +69,11 @@ async def doors(place: Place, browser: Browser) -> Faces:
     yield "the library of a stranger", page
     await page.goto(f"{place.server.url}/trust")
     yield "trust", page
+    nowhere = await page.goto(f"{place.server.url}/nowhere/at/all")
+    assert nowhere is not None and nowhere.status == 404
+    await page.get_by_role("heading", name="没有这个页面").wait_for()
+    await expect(page.get_by_role("link", name="回到首页")).to_have_attribute("href", "/")
+    yield "an address where there is nothing", page
     await page.goto(f"{place.server.url}/teacher")
     await page.get_by_role("heading", name="地址").wait_for()
     yield "an address without its token", page

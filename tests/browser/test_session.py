@@ -87,7 +87,7 @@ async def test_staff_who_are_signed_in_need_no_token(folder: Path) -> None:
         await page.wait_for_selector("[data-playing]")
         assert "token" not in page.url
         await page.wait_for_function("() => document.querySelector('video')?.readyState >= 2")
-        for path in ("/", "/teacher", "/terminal", "/trust"):
+        for path in ("/", "/teacher", "/terminal", "/trust", "/nowhere"):
             await page.goto(server.url + path)
             await page.locator("h1, h2, .notice, main").first.wait_for()
         assert refused == []

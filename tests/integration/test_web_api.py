@@ -220,7 +220,8 @@ async def test_pages_say_how_to_build_them_when_they_are_not_built(tmp_path):
 async def test_pages_assets_and_their_caching(tmp_path):
     ui = tmp_path / "dist"
     (ui / "assets").mkdir(parents=True)
-    (ui / "index.html").write_text("<title>联体课堂</title>")
+    page = "<title>联体课堂</title>".encode()
+    (ui / "index.html").write_bytes(page)
     (ui / "mark.svg").write_text("<svg/>")
     (ui / "assets" / "app-1a2b.js").write_text("1")
     (ui / "assets" / "app-1a2b.js.gz").write_bytes(gzip.compress(b"1"))
@@ -245,6 +246,14 @@ async def test_pages_assets_and_their_caching(tmp_path):
         assert (await doors.ask("GET", "/mark.svg")).status == 200
         for path in ("/assets/none.js", "/assets/..%2F..%2Fsecret.js", "/nothing", "/api/nothing"):
             assert await code(await doors.ask("GET", path)) == (404, "not_found")
+        by_a_person = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+        for path in ("/nothing", "/nothing/at/all", "/nothing.html", "/replay"):
+            response = await doors.ask("GET", path, headers=by_a_person)
+            assert (response.status, response.content_type, response._body) == (404, "text/html", page)
+            assert response.headers["Content-Security-Policy"] == policy
+        for path in ("/api", "/api/nothing", "/whep/a/b/c", "/media/maths", "/ws"):
+            assert await code(await doors.ask("GET", path, headers=by_a_person)) == (404, "not_found")
+        assert await code(await doors.ask("POST", "/nothing", headers=by_a_person)) == (404, "not_found")
         shutil.rmtree(ui)
         assert (await doors.ask("GET", "/mark.svg")).status == 404
 

@@ -70,8 +70,8 @@ const en: Texts = {
     },
   },
   missing: {
-    title: "No lesson here",
-    text: "There is no page at this address. Please check it, or go to the start page.",
+    title: "No such page",
+    text: "There is nothing at this address. Please check it, or go to the start page.",
     home: "Start page",
   },
   noToken: {

@@ -55,7 +55,11 @@ export default {
     terminal: { title: "听讲终端", text: "村小教室的大屏幕打开这一页，会自己进入课堂。" },
     library: { title: "课程库", text: "录下的每一堂课：课件和老师并排回看，声画同步。" },
   },
-  missing: { title: "这里没有课", text: "这个地址不存在。请核对一下，或者回到首页。", home: "回到首页" },
+  missing: {
+    title: "没有这个页面",
+    text: "这个地址上什么也没有。请核对一下，或者回到首页。",
+    home: "回到首页",
+  },
   noToken: {
     title: "这个地址不完整",
     text: "请用管理员给的完整地址打开，地址末尾应该有 {sample}。",
