@@ -20,6 +20,20 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 RECORDED_S = 40
 SEEKS = (3, 6, 1, 4, 2, 5, 0, 3)
 START_FRAMES = 15  # of the camera: 0.6 s of the lesson
+# Once no picture seeks, the seeks that begin during so many ticks of the player, which come every 50 ms.
+SEEKS_AT_REST = """async (ticks) => {
+  const videos = [...document.querySelectorAll("video[data-slot]")];
+  const tick = () => new Promise((done) => setTimeout(done, 50));
+  const until_ms = performance.now() + 30000;
+  for (let still = 0; still < 3; still = videos.some(({ seeking }) => seeking) ? 0 : still + 1) {
+    if (performance.now() > until_ms) throw new Error("it seeks on and on");
+    await tick();
+  }
+  let seeks = 0;
+  for (const video of videos) video.addEventListener("seeking", () => (seeks += 1));
+  for (let tock = 0; tock < ticks; tock += 1) await tick();
+  return seeks;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +105,7 @@ async def test_keys_moments_and_coming_back(recording: tuple[Path, str]) -> None
         await page.keyboard.press(",")
         stepped = "(before) => Number(document.querySelector('[data-position]').dataset.position) < before"
         await page.wait_for_function(stepped, arg=float(before))
+        assert await page.evaluate(SEEKS_AT_REST, 20) == 0
         await page.keyboard.press("?")
         await page.get_by_role("dialog").get_by_text("Space").wait_for()
         await page.keyboard.press("Escape")

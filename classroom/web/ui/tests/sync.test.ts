@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { follow, type Follower } from "../src/replay/sync";
+import { follow, Standstill, type Follower } from "../src/replay/sync";
 
 const slides = (position_s: number, nudge = 1): Follower => ({ position_s, start_s: 10, end_s: 100, nudge });
 
@@ -75,5 +75,38 @@ describe("follow", () => {
         }
       }
     }
+  });
+});
+
+describe("Standstill", () => {
+  /** How often it seeks in a second of ticks, if a seek lands this far from where it was meant to. */
+  const seeksIn = (standstill: Standstill, to_s: number, from_s: number, lands_off_s: number): number => {
+    let position_s = from_s;
+    let seeks = 0;
+    for (let tick = 0; tick < 20; tick += 1) {
+      if (!standstill.seeks(position_s, to_s)) continue;
+      seeks += 1;
+      position_s = to_s + lands_off_s;
+    }
+    return seeks;
+  };
+
+  it("seeks once and rests, also where the picture does not reach the place", () => {
+    for (const lands_off_s of [0, -0.001, 0.03, -1.5]) {
+      expect(seeksIn(new Standstill(), 50, 49.9, lands_off_s)).toBe(1);
+    }
+  });
+
+  it("rests where a step of the player has brought it", () => {
+    expect(seeksIn(new Standstill(), 50.04, 50.04, 0)).toBe(0);
+    expect(seeksIn(new Standstill(), 50.04, 50.038, 0)).toBe(0);
+  });
+
+  it("seeks again to another place, and to the same one after it was elsewhere", () => {
+    const standstill = new Standstill();
+    expect(seeksIn(standstill, 50, 49.9, -1.5)).toBe(1);
+    expect(seeksIn(standstill, 60, 49.9, 0)).toBe(1);
+    standstill.end();
+    expect(seeksIn(standstill, 60, 49.9, 0)).toBe(1);
   });
 });

@@ -5,7 +5,7 @@
 
 import { Deck } from "./deck";
 import type { ReplayPlan } from "./plan";
-import { follow } from "./sync";
+import { follow, Standstill } from "./sync";
 
 export interface PlayerView {
   position_s: number;
@@ -35,6 +35,8 @@ const TICK_MS = 50;
 const TICKS_PER_VIEW = 2;
 /** The very end of a file is reached when so little is left. */
 const END_S = 0.05;
+/** Where the slides have nothing to show, any of their nearest pictures will do. */
+const NEAREST_S = 0.5;
 /** A seek lands a little before where it was meant to, which must not show as a second less. */
 const LANDED_S = 0.002;
 /** A first picture is shown so much before its time: sources never start in the same instant. */
@@ -54,6 +56,7 @@ export class ReplayPlayer {
   #playing = false;
   #rate = 1;
   #nudge = 1;
+  readonly #standstill = new Standstill();
   #ticks = 0;
   #ticked_ms = performance.now();
   /** Until when the leader waits for the slides; 0 when it does not. */
@@ -118,6 +121,7 @@ export class ReplayPlayer {
     this.#position_s = Math.min(Math.max(position_s, this.#plan.start_s), this.#plan.end_s);
     this.#main.seek(this.#position_s);
     this.#slides?.seek(this.#position_s);
+    this.#standstill.end();
     this.#gather();
     this.#update();
   }
@@ -220,11 +224,15 @@ export class ReplayPlayer {
     });
     if (action.kind === "rest") {
       slides.pause();
-      if (Math.abs(slides.position_s - action.at_s) > 0.5) slides.seek(action.at_s);
+      if (this.#standstill.seeks(slides.position_s, action.at_s, NEAREST_S)) slides.seek(action.at_s);
       return null;
     }
     const drift_s = slides.position_s - this.#position_s;
-    if (action.kind === "seek") {
+    if (!this.#playing) {
+      slides.pause();
+      // The right picture is a seek away, and nobody hears it.
+      if (this.#standstill.seeks(slides.position_s, this.#position_s)) slides.seek(this.#position_s);
+    } else if (action.kind === "seek") {
       this.#nudge = 1;
       slides.seek(action.to_s);
     } else if (leading) {
@@ -234,8 +242,6 @@ export class ReplayPlayer {
       if (action.nudge !== 1 || performance.now() < this.#started_ms + START_MS) this.#lookSoon();
     } else {
       slides.pause();
-      // Standing still, the right picture is a seek away, and nobody hears it.
-      if (!this.#playing && action.nudge !== 1) slides.seek(this.#position_s);
     }
     return drift_s;
   }

@@ -45,3 +45,20 @@ export function follow(leader_s: number, follower: Follower): SyncAction {
   const steps = Math.ceil(Math.min(MAX_NUDGE, off_s / WITHIN_S) / NUDGE_STEP - 1e-9);
   return { kind: "play", nudge: 1 - Math.sign(drift_s) * steps * NUDGE_STEP };
 }
+
+/** The seeks of a follower that stands still: one for each place, for it lands as near as its media let it. */
+export class Standstill {
+  #sought_s: number | null = null;
+
+  /** Whether a follower at `position_s` is to seek to `to_s` now. */
+  seeks(position_s: number, to_s: number, within_s = SETTLED_S): boolean {
+    if (to_s === this.#sought_s || Math.abs(position_s - to_s) <= within_s) return false;
+    this.#sought_s = to_s;
+    return true;
+  }
+
+  /** It was taken elsewhere meanwhile. */
+  end(): void {
+    this.#sought_s = null;
+  }
+}
