@@ -92,6 +92,7 @@ async def test_a_terminal_from_its_pairing_to_the_end_of_its_lesson(tmp_path: Pa
         async with capturing(server, *SAMPLE):
             await asyncio.gather(until_moving(page, "camera"), until_moving(page, "slides"))
             await until_phase(page, "live")
+            await page.locator("aside").get_by_text(re.compile("^第 [1-9] 页$")).wait_for()
             await nothing_upon_the_slides(page)
             async with teaching(server) as teacher:
                 you = (await operator.terminal())["id"]

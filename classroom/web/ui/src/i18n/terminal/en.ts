@@ -55,6 +55,7 @@ const en: TerminalTexts = {
     },
     hand: { raise: "Raise hand", raised: "Hand is up", lower: "Press to lower" },
     volume: "Volume {volume}",
+    page: "Slide {page}",
     note: "The teacher says",
     weak: {
       smaller: "Smaller picture, so that the voice comes through",

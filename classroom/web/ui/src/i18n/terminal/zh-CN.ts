@@ -53,6 +53,7 @@ export default {
     },
     hand: { raise: "举手", raised: "已举手", lower: "按一下放下" },
     volume: "音量 {volume}",
+    page: "第 {page} 页",
     note: "老师说",
     weak: {
       smaller: "画面已降为流畅，声音优先",
