@@ -80,7 +80,8 @@ async def running(folder: Path, ui: Path = UI, **settings: Any) -> AsyncIterator
         wall_offset_s,
     )
     await media.start()
-    node = Node(given, SECRET, media, partial(record, media, recorders_in(folder, wall_offset_s)), ui)
+    recording = partial(record, media, recorders_in(folder, wall_offset_s)) if given.record else None
+    node = Node(given, SECRET, media, recording, ui)
     await node.open()
     async with TestClient(TestServer(node.app), cookie_jar=DummyCookieJar()) as client:
         try:
