@@ -133,28 +133,28 @@ class Commands:
             case EndLesson():
                 await service.end(lesson)
             case Direct(_, programme, floor):
-                await service.direct(lesson, programme, floor)
+                service.direct(lesson, programme, floor)
             case CallOn(_, who, beside):
-                await service.change(lesson, lambda live, wall: live.call_on(ParticipantId(who), beside, wall))
+                service.change(lesson, lambda live, wall: live.call_on(ParticipantId(who), beside, wall))
             case ReturnFloor(_, whose):
                 returning = _own(person, whose) if person.role is Role.CLASSROOM else _id(whose)
-                await service.change(lesson, lambda live, wall: live.return_floor(returning, wall))
+                service.change(lesson, lambda live, wall: live.return_floor(returning, wall))
             case SetMode(_, mode):
-                await service.change(lesson, lambda live, _: live.set_mode(mode))
+                service.change(lesson, lambda live, _: live.set_mode(mode))
             case Mute(_, whose, muted):
                 muting = _id(whose)
-                await service.change(lesson, lambda live, wall: live.mute(muting, muted, wall))
+                service.change(lesson, lambda live, wall: live.mute(muting, muted, wall))
             case Spotlight(_, programme):
-                await service.change(lesson, lambda live, _: live.spotlight(programme))
+                service.change(lesson, lambda live, _: live.spotlight(programme))
             case RaiseHand(_, raised, whose):
                 if person.role is Role.TEACHER and (raised or whose is None):
                     raise MayNot(_NOT_HERS)
                 hand = _own(person, whose) if person.role is Role.CLASSROOM else ParticipantId(whose or "")
-                await service.change(lesson, lambda live, _: live.raise_hand(hand, raised))
+                service.change(lesson, lambda live, _: live.raise_hand(hand, raised))
             case SendNote(_, text, to):
                 service.send_note(lesson, text, _id(to))
             case TurnPage(_, page, ago_s):
-                await service.change(lesson, lambda live, _: live.turn_page(page, ago_s))
+                service.change(lesson, lambda live, _: live.turn_page(page, ago_s))
             case SetVolume(_, who, volume):
                 service.set_volume(lesson, ParticipantId(who), volume)
 

@@ -13,9 +13,8 @@ from classroom.model import ClassroomError, LessonState
 from classroom.sfu.core.assignment import Direction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
     from datetime import datetime
-    from typing import Any
 
     from classroom.live.lesson import Delta, LiveLesson
     from classroom.live.ports import MediaServer, Record
@@ -25,9 +24,9 @@ logger = logging.getLogger(__name__)
 
 
 class HeldLesson:
-    """Owned by LessonService. ``changed`` is called when there is something to write down; ``begin`` owns tasks.
+    """Owned by LessonService. ``changed`` is called when there is something to write down.
 
-    Starts, ends and new sessions wait for ``lock``; what others are told does not.
+    Starts, ends and new sessions wait for ``lock``; what others are told, and what the media are told to show, do not.
     """
 
     def __init__(
@@ -37,7 +36,6 @@ class HeldLesson:
         record: Record | None,
         wall: Callable[[], datetime],
         changed: Callable[[], None],
-        begin: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
         self.lesson = lesson
         self.lock = asyncio.Lock()
@@ -46,9 +44,7 @@ class HeldLesson:
         self._media = media
         self._recording = LessonRecording(lesson, record, self._on_recording)
         self._changed = changed
-        self._begin = begin
         self._directed = Direction()  # what the media server was told
-        self._directing: asyncio.Task[None] | None = None
 
     def tell(self, deltas: list[Delta]) -> None:
         """Let everything follow that follows a change: whatever changes in a lesson goes this way."""
@@ -57,18 +53,12 @@ class HeldLesson:
         self.streams.tell(deltas)
         self._recording.follow(deltas)
         self._changed()
-        changed = any(isinstance(delta, LessonChanged) for delta in deltas)
-        if changed and self.lesson.direction != self._directed and (self._directing is None or self._directing.done()):
-            self._directing = self._begin(self._direct())
+        if any(isinstance(delta, LessonChanged) for delta in deltas):
+            self._direct()
 
     def note(self, event: str, **data: object) -> None:
         """Keep a record of what changes nothing."""
         self._recording.note(event, **data)
-
-    async def directed(self) -> None:
-        """Wait until the media follow what was decided."""
-        if self._directing is not None:
-            await asyncio.shield(self._directing)
 
     # --- media, under the lock ---------------------------------------------------------------------------------
 
@@ -77,7 +67,7 @@ class HeldLesson:
         await self._media.open_lesson(self.lesson.id)
         self.media_lost = False  # what is lost from here on is another loss
         self._directed = self.lesson.direction
-        await self._media.direct(self.lesson.id, self._directed)
+        self._media.direct(self.lesson.id, self._directed)
         await self._recording.open(resume)
 
     async def close_media(self, reason: str, state: RecordingState) -> None:
@@ -85,18 +75,17 @@ class HeldLesson:
         await self._media.close_lesson(self.lesson.id, reason)
         await self._recording.finish(state)
 
-    async def _direct(self) -> None:
-        async with self.lock:
-            while self.lesson.state is LessonState.LIVE and not self.media_lost:  # else it is told when they are back
-                direction = self.lesson.direction
-                if direction == self._directed:
-                    return
-                try:
-                    await self._media.direct(self.lesson.id, direction)
-                except ClassroomError as error:  # lost this moment: the same
-                    logger.warning("lesson=%s cannot be directed: %s", self.lesson.id, error)
-                    return
-                self._directed = direction
+    def _direct(self) -> None:
+        """Let the media follow what was decided; they do so at their own pace, and nobody waits for them."""
+        direction = self.lesson.direction
+        if direction == self._directed or self.media_lost or self.lesson.state is not LessonState.LIVE:
+            return
+        try:
+            self._media.direct(self.lesson.id, direction)
+        except ClassroomError as error:  # they are being opened, and are told then
+            logger.debug("lesson=%s cannot be directed: %s", self.lesson.id, error)
+        else:
+            self._directed = direction
 
     def _on_recording(self, state: RecordingState, detail: str | None) -> None:
         self.tell(self.lesson.set_recording(state, detail))

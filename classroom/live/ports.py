@@ -35,8 +35,8 @@ class MediaServer(Protocol):
     ) -> Session:
         """Accept a receiver (WHEP) whose link carried so much; raises BadOffer, UnacceptableOffer, UnknownLesson."""
 
-    async def direct(self, lesson: LessonId, direction: Direction) -> None:
-        """Show and let speak what the lesson has decided; raises UnknownLesson."""
+    def direct(self, lesson: LessonId, direction: Direction) -> None:
+        """Show and let speak what the lesson has decided, of several decisions the last; raises UnknownLesson."""
 
     async def observe(self, lesson: LessonId) -> LessonStats:
         """What is the case in a lesson; raises UnknownLesson."""

@@ -156,15 +156,15 @@ class LessonService:
         held = self._hold(lesson)
         held.tell(held.lesson.plan(title, ends_at, interactive))
 
-    async def direct(self, lesson: LessonId, programme: str | None, floor: Iterable[str]) -> None:
+    def direct(self, lesson: LessonId, programme: str | None, floor: Iterable[str]) -> None:
         """Show a publication, by name, as the programme of a live lesson, and let these participants be heard and seen.
 
         Raises UnknownLesson, Draining.
         """
         who = [ParticipantId(participant) for participant in floor]
-        await self.change(lesson, lambda live, wall: live.direct(programme, who, wall))
+        self.change(lesson, lambda live, wall: live.direct(programme, who, wall))
 
-    async def change(self, lesson: LessonId, apply: Callable[[LiveLesson, datetime], list[Delta]]) -> None:
+    def change(self, lesson: LessonId, apply: Callable[[LiveLesson, datetime], list[Delta]]) -> None:
         """Change something in a live lesson, tell everybody, let the media follow.
 
         Raises UnknownLesson, Draining, and what ``apply`` raises.
@@ -174,7 +174,6 @@ class LessonService:
         if held.lesson.state is not LessonState.LIVE:
             raise unknown_lesson(lesson)
         held.tell(apply(held.lesson, self._wall()))
-        await held.directed()
 
     def report(self, lesson: LessonId, person: Person, report: ReportView) -> None:
         """Hear what a terminal says of itself."""
@@ -423,7 +422,7 @@ class LessonService:
         if held is None:
             lesson = lesson or LiveLesson(lesson_id)
             changed = partial(self._changed, lesson)
-            held = HeldLesson(lesson, self._media, self._record, self._wall, changed, self._begin)
+            held = HeldLesson(lesson, self._media, self._record, self._wall, changed)
             self._lessons[lesson_id] = held
         return held
 

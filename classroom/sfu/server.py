@@ -151,7 +151,7 @@ class MediaServer:
         """
         return self._accept(lesson, participant, offer, None, last_time_bps)
 
-    async def direct(self, lesson: LessonId, direction: Direction) -> None:
+    def direct(self, lesson: LessonId, direction: Direction) -> None:
         """Show and let speak what the lesson has decided; raises UnknownLesson."""
         entry = self._entry(lesson)
         self._guarded(lesson, entry.media.direct)(direction, time.monotonic())

@@ -155,7 +155,7 @@ async def test_who_is_loudest_is_known_at_the_far_end_too(tmp_path):
             sources.append(both.near.add_source(LESSON, person, media, Sink()))
         ends = [server._lessons[LESSON].media for server in (both.near, both.far)]
         for server in (both.near, both.far):
-            await server.direct(LESSON, Direction(floor=frozenset(people)))
+            server.direct(LESSON, Direction(floor=frozenset(people)))
 
         def speaking(media) -> list[ParticipantId]:
             return [media.publications[publication].publication.participant_id for publication in media._speaking]

@@ -290,7 +290,7 @@ async def test_a_lesson_that_outgrows_its_worker_is_carried_on_by_another(monkey
             assert len(observed.publications) == 1
             assert [receiver.participant_id for receiver in observed.receivers].count(VILLAGE) == 2
             await media.receive(MATHS, late)
-            await media.media.direct(MATHS, Direction(floor=frozenset({TEACHER})))
+            media.media.direct(MATHS, Direction(floor=frozenset({TEACHER})))
             # The far worker dies: those with it are told, the others see nothing of it.
             os.kill(media.media.pids[1], signal.SIGKILL)
             closed = await media.until(SessionClosed, 2)

@@ -12,20 +12,22 @@ from types import SimpleNamespace
 import pytest
 
 from classroom.live.lesson import LiveLesson
-from classroom.model import LessonState
+from classroom.model import Label, LessonState, ParticipantId
 from classroom.serving import WORKER
-from classroom.sfu.core.events import MediaLost
+from classroom.sfu.core.assignment import Direction
+from classroom.sfu.core.events import MediaLost, PublicationAdded
 from classroom.sfu.core.stats import LessonStats
 from classroom.sfu.server import MediaServer
 from classroom.sfu.session import MediaSettings, Quarantined
 from classroom.sfu.transport.client import ClientTransport
 from classroom.sfu.workers import process
-from classroom.sfu.workers.messages import WorkerError
+from classroom.sfu.workers.messages import Observe, WorkerError
 from classroom.sfu.workers.pool import WorkerPool
 from classroom.sfu.workers.relay import RTCP, RelaySink, start_relay
 from classroom.web.problem import refusal_of
 from classroom.web.stats import observe
-from tests.integration.test_workers import MATHS, MUSIC, keep_sending, pool, until
+from tests.integration.test_sfu_transport import offer, remote
+from tests.integration.test_workers import MATHS, MUSIC, VILLAGE, keep_sending, pool, until
 
 
 async def test_a_worker_is_started_again_although_the_machine_refuses_at_first(monkeypatch):
@@ -90,6 +92,61 @@ async def test_a_lesson_that_kills_every_worker_in_turn_is_kept_out_and_the_othe
             sending.cancel()
         finally:
             await asyncio.gather(up.close(), down.close())
+
+
+async def programme_of(worker) -> set[str | None]:
+    """What those who receive from a worker are shown."""
+    stats = await worker.ask(Observe(MATHS))
+    return {slot.publication for one in stats.receivers if one.participant_id == VILLAGE for slot in one.slots}
+
+
+async def until_shown(worker, programme: str) -> None:
+    async with asyncio.timeout(30):
+        while await programme_of(worker) != {programme}:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_worker_that_hangs_holds_up_no_direction_and_follows_the_last_when_it_goes_on(monkeypatch):
+    monkeypatch.setattr(process, "MISSED_HEARTBEATS", 10_000)  # it is not killed: its death would let the others go on
+    async with pool(2) as media:
+        near, far, again = ClientTransport(), ClientTransport(), ClientTransport()
+        ups = {"camera": ClientTransport(), "camera-east": ClientTransport()}
+        sending = []
+        try:
+            await media.media.open_lesson(MATHS)
+            holder, other = media.media._lessons[MATHS].worker, media.media._workers[1]
+            for name, up in ups.items():
+                who = ParticipantId(f"of {name}")
+                session = await media.media.publish(MATHS, who, offer(up, "sendonly"), dict.fromkeys(Label, name))
+                await up.connect(remote(session.answer))
+                sending.append(asyncio.create_task(keep_sending(up)))
+            await media.until(PublicationAdded, 2)
+            await media.receive(MATHS, near)
+            monkeypatch.setattr("classroom.sfu.workers.pool.FULL_CPU", -1.0)
+            monkeypatch.setattr("classroom.sfu.workers.pool.MIN_RELIEF_CPU", -9.0)
+            await media.receive(MATHS, far)
+            for hung, free in ((other, holder), (holder, other)):
+                os.kill(hung.pid, signal.SIGSTOP)
+                for programme in ("camera", "camera-east", "camera", "camera-east"):
+                    media.media.direct(MATHS, Direction(programme))
+                    await until_shown(free, programme)
+                media.media.direct(MATHS, Direction("camera"))
+                os.kill(hung.pid, signal.SIGCONT)
+                await until_shown(hung, "camera")
+                await until_shown(free, "camera")
+            # Who is started in the place of one that hung until it died is told what is the case.
+            os.kill(other.pid, signal.SIGSTOP)
+            media.media.direct(MATHS, Direction("camera-east"))
+            os.kill(other.pid, signal.SIGKILL)
+            await until(lambda: media.media._workers[1] is not other)
+            await media.receive(MATHS, again)
+            await until_shown(media.media._workers[1], "camera-east")
+        finally:
+            for worker in media.media._workers.values():
+                os.kill(worker.pid, signal.SIGCONT)
+            for task in sending:
+                task.cancel()
+            await asyncio.gather(*(transport.close() for transport in (near, far, again, *ups.values())))
 
 
 async def test_a_worker_whose_door_is_crowded_holds_up_nobody(tmp_path):

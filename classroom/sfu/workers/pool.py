@@ -256,18 +256,15 @@ class WorkerPool:
         request = messages.Subscribe(lesson, participant, offer, last_time_bps)
         return self._opened(await self._ask(worker, request, lesson), lesson, participant, worker, publishing=False)
 
-    async def direct(self, lesson: LessonId, direction: Direction) -> None:
-        """Show and let speak what the lesson has decided; raises UnknownLesson."""
+    def direct(self, lesson: LessonId, direction: Direction) -> None:
+        """Show and let speak what the lesson has decided, each worker as soon as it can; raises UnknownLesson.
+
+        After the death of a worker this is told again with the lesson: by who opens it, and to who carries it on.
+        """
         entry = self._entry(lesson)
         entry.direction = direction
-        request = messages.Direct(lesson, direction)
-
-        async def relayed(worker: WorkerProcess) -> None:
-            with contextlib.suppress(ClassroomError):  # it ends there, or begins again with this
-                await worker.ask(request)
-
-        # All at once: a worker that is slow to answer keeps only its own receivers waiting.
-        await asyncio.gather(self._ask(entry.worker, request, lesson), *map(relayed, entry.relays))
+        for worker in (entry.worker, *entry.relays):
+            worker.direct(lesson, direction)
 
     async def patch(self, session: SessionId, fragment: str, if_match: str | None) -> Patched:
         """Take trickled candidates or restart ICE; raises UnknownSession, BadFragment, EtagMismatch."""
@@ -369,13 +366,13 @@ class WorkerPool:
             path = self._configures[taker.number].relay_path
             try:
                 await taker.ask(messages.OpenLesson(lesson))
-                await taker.ask(messages.Direct(lesson, entry.direction))
                 await holder.ask(messages.StartRelay(lesson, path))
             except ClassroomError as error:
                 logger.warning("lesson=%s cannot be carried on by worker %d: %s", lesson, taker.number, error)
                 self._close_later(taker, lesson, "it is not carried on here")
                 return holder
             logger.info("lesson=%s is carried on by worker %d, too", lesson, taker.number)
+            taker.direct(lesson, entry.direction)  # as it is now, and with the next it is among those that are told
         entry.relays[taker] = time.monotonic()
         return taker
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from classroom.model import ClassroomError
 from classroom.sfu.workers.channel import Channel
+from classroom.sfu.workers.directing import Directing
 from classroom.sfu.workers.messages import Answer, BadFrame, Heartbeat, Ready, Refused, error_of
 from classroom.sfu.workers.worker import HEARTBEAT_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from classroom.model import LessonId
+    from classroom.sfu.core.assignment import Direction
     from classroom.sfu.workers.messages import Configure, Ref, Request
 
 logger = logging.getLogger(__name__)
@@ -44,6 +47,7 @@ class WorkerProcess:
         self._numbers = count(1)
         self._channel: Channel | None = None
         self._process: asyncio.subprocess.Process | None = None
+        self._directing = Directing(self.ask)
         self._missed = 0
         self._stopping = False
         self.gone: asyncio.Task[None] | None = None
@@ -115,6 +119,11 @@ class WorkerProcess:
         if self._channel is not None:
             self._channel.send(request)
 
+    def direct(self, lesson: LessonId, direction: Direction) -> None:
+        """Have the newest direction of a lesson followed; one that hangs keeps nobody waiting."""
+        if self.alive:
+            self._directing.tell(lesson, direction)
+
     async def stop(self) -> None:
         """Let it end by itself; kill it when it does not."""
         if self.gone is None:
@@ -144,6 +153,7 @@ class WorkerProcess:
         finally:
             watching.cancel()
             self._channel = None  # nothing is asked any more while it ends
+            self._directing.close()
             for call in self._calls.values():
                 if not call.done():
                     call.set_exception(WorkerGone("媒体进程已退出。 The media worker is gone."))

@@ -135,7 +135,7 @@ class Worker:
             case Subscribe(lesson, participant, offer, last_time_bps):
                 return await server.subscribe(lesson, participant, offer, last_time_bps)
             case Direct(lesson, direction):
-                await server.direct(lesson, direction)
+                server.direct(lesson, direction)
             case Patch(session, fragment, if_match):
                 return await server.patch(session, fragment, if_match)
             case CloseSession(session, reason):

@@ -79,7 +79,7 @@ class Media:
         self.last_time_bps = last_time_bps
         return self.accept(lesson, "subscribe")
 
-    async def direct(self, lesson, direction):
+    def direct(self, lesson, direction):
         if self.refuse is not None:
             raise self.refuse
         self.direction = direction
@@ -254,7 +254,7 @@ async def everything(feed) -> list:
 async def test_what_the_teacher_directs_is_told_to_the_media_also_when_they_come_back(house, offer):
     await house.service.start(MATHS)
     assert house.media.direction == Direction()
-    await house.service.direct(MATHS, "camera-east", ["east"])
+    house.service.direct(MATHS, "camera-east", ["east"])
     expected = Direction("camera-east", frozenset({"east"}))
     assert house.media.direction == house.service.find(MATHS).direction == expected
     house.media.direction = None
@@ -264,7 +264,7 @@ async def test_what_the_teacher_directs_is_told_to_the_media_also_when_they_come
             await asyncio.sleep(0.001)
     await house.service.end(MATHS)
     with pytest.raises(UnknownLesson):
-        await house.service.direct(MATHS, None, [])
+        house.service.direct(MATHS, None, [])
     await house.service.start(MATHS)
     assert house.media.direction == Direction()
 
@@ -272,9 +272,9 @@ async def test_what_the_teacher_directs_is_told_to_the_media_also_when_they_come
 async def test_what_the_teacher_directs_is_part_of_the_recording(house, offer):
     await house.service.start(MATHS)
     with house.service.connect(MATHS, VILLAGE):
-        await house.service.direct(MATHS, "camera-village", [VILLAGE.id, "nobody"])
-        await house.service.direct(MATHS, "camera-village", [VILLAGE.id, "nobody"])
-        await house.service.direct(MATHS, "camera-village", [])
+        house.service.direct(MATHS, "camera-village", [VILLAGE.id, "nobody"])
+        house.service.direct(MATHS, "camera-village", [VILLAGE.id, "nobody"])
+        house.service.direct(MATHS, "camera-village", [])
     directed = [event for event in house.recordings[0].events if event[0] != "participant"]
     assert directed == [
         ("programme", {"programme": "camera-village"}),
@@ -410,7 +410,7 @@ async def test_the_recording_of_an_ended_lesson_may_still_become_another(house):
 async def test_the_media_follow_a_call_and_the_camera_that_comes_after_it(house):
     await house.service.start(MATHS)
     with house.service.connect(MATHS, VILLAGE):
-        await house.service.change(MATHS, lambda live, wall: live.call_on(VILLAGE.id, False, wall))
+        house.service.change(MATHS, lambda live, wall: live.call_on(VILLAGE.id, False, wall))
         assert house.media.direction == Direction(None, frozenset({VILLAGE.id}))
         camera = Publication(PublicationId("p"), VILLAGE.id, Label.CAMERA, TrackKind.VIDEO, "camera-village1")
         house.service.on_event(MATHS, PublicationAdded(camera))
@@ -427,10 +427,10 @@ async def test_the_media_follow_a_call_and_the_camera_that_comes_after_it(house)
 async def test_media_that_cannot_be_directed_now_are_directed_with_the_next_change(house):
     await house.service.start(MATHS)
     house.media.refuse = sfu.NoWorker("the media workers are being restarted")
-    await house.service.direct(MATHS, None, ["east"])
+    house.service.direct(MATHS, None, ["east"])
     assert house.service.find(MATHS).view().floor == ["east"], "what was decided stands"
     house.media.refuse = None
-    await house.service.change(MATHS, lambda live, _: live.turn_page(2))
+    house.service.change(MATHS, lambda live, _: live.turn_page(2))
     assert house.media.direction == Direction(None, frozenset({"east"}))
 
 
