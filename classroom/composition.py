@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
 UI = Path(classroom.web.__file__).parent / "ui" / "dist"
 FORGET_EVERY_S = 24 * 3600.0
+FIRST_LOOK_S = 10.0  # for a database that neither answers nor refuses to say what tokens are void
 
 
 class NodeMedia(ports.MediaServer, Protocol):
@@ -94,8 +95,9 @@ class Node:
             links,
             max_sessions=settings.max_sessions,
         )
-        self._withdrawn = Withdrawn(self._withdrawals, self.service.expel)
         devices = Devices(self.database)
+        memory = root / STATE / "withdrawn.json"
+        self._withdrawn = Withdrawn(self._withdrawals, devices, self.service.expel, memory)
         self.day = SchoolDay(self.region.plans, devices, self.service, zone, self.region.planning.materialise)
         self.app = make_app(
             Context(
@@ -138,7 +140,11 @@ class Node:
         )
 
     async def open(self) -> None:
-        """Mend what a crash left, go on with the lessons that were live. The media have been started."""
+        """Mend what a crash left, go on with the lessons that were live. The media have been started.
+
+        Doors may open when this is done: what tokens are void is known then, or at least what it was.
+        """
+        await self._withdrawn.recall()
         live = {entry.id for entry in await self._journal.load() if entry.state is LessonState.LIVE}
         await asyncio.to_thread(repair_recordings, self._root, live)
         await self.service.open()
@@ -148,6 +154,18 @@ class Node:
             asyncio.create_task(self._when_opened(self._withdrawn.follow), name="withdrawals"),
             asyncio.create_task(self._when_opened(self._forget_daily), name="forgetting"),
         ]
+        await self._first_look()
+
+    async def _first_look(self) -> None:
+        """Let nobody in who has been shown out; without a database, nobody of whom that was known before."""
+        try:
+            async with asyncio.timeout(FIRST_LOOK_S):
+                if await self.database.tried():
+                    await self._withdrawn.looked()
+                    return
+        except TimeoutError:
+            pass
+        logger.warning("the database does not answer: void are the tokens of which that was known before")
 
     async def _when_opened(self, routine: Callable[[], Awaitable[None]]) -> None:
         """There is nothing to read before the tables are there."""

@@ -91,6 +91,7 @@ class Database:
         self._engine: AsyncEngine = create_async_engine(url, **options)
         self._write = asyncio.Lock()
         self._opened = asyncio.Event()
+        self._tried = asyncio.Event()
         if self.is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _set_up_sqlite)
             event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
@@ -98,17 +99,25 @@ class Database:
 
     async def open(self) -> None:
         """Bring the schema up to date. A damaged SQLite file is put aside. Raises CatalogueUnavailable."""
-        if self.is_sqlite:
-            await asyncio.to_thread(self._put_aside_damaged)
-        async with self.writing() as connection:
-            if not self.is_sqlite:
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-            await connection.run_sync(_migrate)
-        self._opened.set()
+        try:
+            if self.is_sqlite:
+                await asyncio.to_thread(self._put_aside_damaged)
+            async with self.writing() as connection:
+                if not self.is_sqlite:
+                    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+                await connection.run_sync(_migrate)
+            self._opened.set()
+        finally:
+            self._tried.set()
 
     async def opened(self) -> None:
         """Wait until it is open for the first time; whoever opens it tries until it is."""
         await self._opened.wait()
+
+    async def tried(self) -> bool:
+        """Wait until somebody has tried to open it; whether it is open."""
+        await self._tried.wait()
+        return self._opened.is_set()
 
     async def close(self) -> None:
         """Let go of all connections."""

@@ -195,7 +195,10 @@ class Context:
                 if self.day.presence.is_revoked(found.participant):
                     raise BadToken("这台设备已被解除绑定。 The device was revoked.")
                 if self.withdrawn.has(found.participant, found.issued_at_s):
-                    raise BadToken("账号已变更，请重新登录。 The account is not what it was; sign in again.")
+                    raise BadToken(
+                        "账号已变更或设备已被解除绑定，请重新登录。 "
+                        "The account is not what it was, or the device was revoked; sign in again."
+                    )
             return found
         except BadToken:
             wait_s = self.bad_tokens.spend(address, time.monotonic())

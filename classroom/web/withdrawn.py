@@ -1,20 +1,27 @@
-"""Media tokens of accounts that are void before they run out, and who is shown out because of that."""
+"""Media tokens of accounts and devices that are void before they run out, and who is shown out because of that."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from classroom.catalogue.accounts.withdrawals import KEPT
 from classroom.catalogue.database import CatalogueUnavailable
+from classroom.model import ParticipantId
+from classroom.recording.files import replace_file
 from classroom.schoolday.admission import participant_of_account
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
+    from classroom.catalogue.accounts.devices import Devices
     from classroom.catalogue.accounts.withdrawals import Withdrawals
-    from classroom.model import ParticipantId
+
+logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
 RETRY_S = 5.0  # while the database does not answer
@@ -25,14 +32,43 @@ class Withdrawn:
     """Who has lost what their tokens were given for, and when: what was given before is void.
 
     ``classroom account`` and other servers withdraw, too: the catalogue is looked at every two seconds. One of each
-    account that was changed in 31 days, its password included.
+    account that was changed, its password included, and of each device that was revoked in 31 days.
+
+    A server opens its doors after the first look. A database that does not answer holds up no lesson, though: then
+    tokens are judged by what was known when this server looked last, which is kept in ``memory``. Who is let in that
+    should not be is somebody from whom it was withdrawn after that, by another process, while the server was stopped;
+    the first look shows them out.
     """
 
-    def __init__(self, stored: Withdrawals, show_out: Callable[[ParticipantId, str], Awaitable[None]]) -> None:
-        self._stored = stored
+    def __init__(
+        self,
+        accounts: Withdrawals,
+        devices: Devices,
+        show_out: Callable[[ParticipantId, str], Awaitable[None]],
+        memory: Path,
+    ) -> None:
+        self._accounts = accounts
+        self._devices = devices
         self._show_out = show_out
+        self._memory = memory
+        self._remembering = asyncio.Lock()
         self._at: dict[ParticipantId, datetime] = {}
         self._looked_at: datetime | None = None
+        self._looked = asyncio.Event()
+
+    async def recall(self) -> None:
+        """Know what was known when the server stopped; nothing when there is no file or it cannot be read."""
+        try:
+            text = await asyncio.to_thread(self._memory.read_text, "utf-8")
+            self._at = {ParticipantId(who): datetime.fromtimestamp(at, UTC) for who, at in json.loads(text).items()}
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
+            logger.warning("%s cannot be read; the database says what tokens are void: %s", self._memory, error)
+
+    async def looked(self) -> None:
+        """Wait for the first look."""
+        await self._looked.wait()
 
     async def follow(self) -> None:
         """Look until cancelled, whatever becomes of the database."""
@@ -51,14 +87,26 @@ class Withdrawn:
         """
         now = datetime.now(UTC)
         since = now - KEPT if self._looked_at is None else self._looked_at - _OVERLAP
-        found = {participant_of_account(account): at for account, at in (await self._stored.since(since)).items()}
+        found = {participant_of_account(account): at for account, at in (await self._accounts.since(since)).items()}
+        found |= await self._devices.revoked_since(since)
         new = {who: at for who, at in found.items() if who not in self._at or self._at[who] < at}
         self._at = {who: at for who, at in (self._at | new).items() if now - at < KEPT}
         self._looked_at = now
+        self._looked.set()
         for who in new:
-            await self._show_out(who, "the account is not what it was")
+            await self._show_out(who, "what its token was given for was withdrawn")
+        if new:
+            await self._remember()
 
     def has(self, participant: ParticipantId, issued_at_s: int) -> bool:
         """Whether a token that was given then is void."""
         at = self._at.get(participant)
         return at is not None and issued_at_s <= at.timestamp()
+
+    async def _remember(self) -> None:
+        async with self._remembering:  # one after the other, so that the last is the newest
+            data = json.dumps({who: at.timestamp() for who, at in self._at.items()}).encode()
+            try:
+                await asyncio.to_thread(replace_file, self._memory, data)
+            except OSError as error:
+                logger.warning("%s cannot be written: %s", self._memory, error)

@@ -13,6 +13,7 @@ from classroom.catalogue.accounts.devices import Devices
 from classroom.schoolday.day import SchoolDay
 from classroom.web.context import CONTEXT
 from classroom.web.crowd import OF_DEVICE, OF_PERSON
+from tests.databases import Postgres
 from tests.unit.web.people import opened, signed_in
 from tests.unit.web.running_node import make_offer, running
 from tests.unit.web.school_day import (
@@ -346,7 +347,8 @@ async def test_what_is_done_on_the_machine_is_known_to_the_server_within_seconds
     assert (await teacher.ask("GET", "/api/today")).status == 401
 
 
-async def test_what_was_withdrawn_stays_so_when_the_server_starts_anew(tmp_path):
+async def test_what_was_withdrawn_stays_so_when_the_server_starts_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr("classroom.composition.FIRST_LOOK_S", 30)
     async with running(tmp_path) as doors:
         await fill(doors)
         teacher = await signed_in(doors, "teacher", person_id=TEACHER, school_id=1)
@@ -355,13 +357,45 @@ async def test_what_was_withdrawn_stays_so_when_the_server_starts_anew(tmp_path)
         assert (await doors.ask("POST", f"/api/lessons/{LESSON}/start", token)).status == 200
         assert (await boss.ask("DELETE", f"/api/accounts/{teacher.id}")).status == 204
     async with running(tmp_path) as doors:
-        await until_status(doors, token, 401)
+        assert (await doors.ask("GET", f"/api/lessons/{LESSON}", token)).status == 401
+    (tmp_path / ".state/withdrawn.json").unlink()  # as if it had been done while the server was stopped
+    async with running(tmp_path) as doors:
+        assert (await doors.ask("GET", f"/api/lessons/{LESSON}", token)).status == 401
 
 
-async def until_status(doors, token: str, status: int) -> None:
-    async with asyncio.timeout(30):
-        while (await doors.ask("GET", f"/api/lessons/{LESSON}", token)).status != status:
-            await asyncio.sleep(0.1)
+async def test_without_its_database_a_server_goes_on_with_lessons_and_lets_nobody_in_who_was_shown_out(tmp_path):
+    database = await asyncio.to_thread(Postgres)
+    try:
+        url = await asyncio.to_thread(database.new_database)
+        async with running(tmp_path, database_url=url) as doors:
+            await fill(doors)
+            boss = await operator(doors)
+            teacher = await signed_in(doors, "teacher", person_id=TEACHER, school_id=1)
+            device = await pair(doors, boss, VILLAGE)
+            stays = (await (await boss.ask("POST", f"/api/lessons/{LESSON}/token")).json())["token"]
+            gone = [
+                (await (await teacher.ask("POST", f"/api/lessons/{LESSON}/token")).json())["token"],
+                (await (await media_token(doors, device)).json())["token"],
+            ]
+            assert (await doors.ask("POST", f"/api/lessons/{LESSON}/start", stays)).status == 200
+            assert (await boss.ask("DELETE", f"/api/accounts/{teacher.id}")).status == 204
+            assert (await boss.ask("DELETE", f"/api/terminals/{device['id']}")).status == 204
+        await asyncio.to_thread(database.stop)
+        async with running(tmp_path, database_url=url) as doors:
+            assert [(await doors.ask("GET", f"/api/lessons/{LESSON}", token)).status for token in gone] == [401, 401]
+            answer = await doors.ask("GET", f"/api/lessons/{LESSON}", stays)
+            assert (await answer.json())["lesson"]["state"] == "live"
+    finally:
+        await asyncio.to_thread(database.close)
+
+
+async def test_a_memory_that_cannot_be_read_keeps_no_server_from_starting(tmp_path):
+    async with running(tmp_path) as doors:
+        await fill(doors)
+    for damage in ("", "{", "[]", '{"a1": "yesterday"}', '{"a1": 1e300}'):
+        (tmp_path / ".state/withdrawn.json").write_text(damage)
+        async with running(tmp_path) as doors:
+            assert (await doors.ask("GET", f"/api/lessons/{LESSON}", doors.token("teacher", LESSON))).status == 404
 
 
 async def close_code(socket) -> int:
