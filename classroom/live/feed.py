@@ -51,6 +51,7 @@ class Feed:
     def __init__(self, snapshot: Callable[[], Snapshot], capacity: int = CAPACITY, kept: int = KEPT) -> None:
         self.stream = secrets.token_urlsafe(12)
         self.silent = False  # nothing is heard from its client
+        self.cut = False  # its client has gone without a farewell
         self.expelled = False  # its participant was dismissed: who comes back under that name is another
         self._snapshot = snapshot
         self._capacity = capacity

@@ -222,7 +222,7 @@ class LiveLesson:
         """A control connection of this person was opened."""
         participant = self._participant(person, wall)
         participant.connections += 1
-        participant.cut = False
+        participant.cut = participant.parted = False
         return self._seen(participant, wall)
 
     def expect(self, person: Person, joined_at: datetime, wall: datetime) -> None:
@@ -238,20 +238,28 @@ class LiveLesson:
         participant.cut = silent
         return self._seen(participant, wall)
 
-    def leave(self, participant_id: ParticipantId, wall: datetime, *, silent: bool = False) -> list[Delta]:
-        """One of the control connections of this person is closed; ``silent``: nothing was heard on it any more."""
+    def leave(
+        self, participant_id: ParticipantId, wall: datetime, *, silent: bool = False, cut: bool = False
+    ) -> list[Delta]:
+        """One of the control connections of this person is closed.
+
+        ``silent``: nothing was heard on it any more; ``cut``: it has ended without a farewell.
+        """
         participant = self._participants.get(participant_id)
         if participant is None or participant.connections == 0:
             return []
         participant.connections -= 1
         participant.silent = max(0, participant.silent - silent)
-        participant.cut = silent
+        if not (silent and participant.parted):  # of who has left, a line that was dead before tells nothing new
+            participant.cut = cut
+            participant.parted = not cut and participant.connections == participant.silent
         return self._seen(participant, wall)
 
     def open_session(self, session: SessionId, person: Person, publishing: bool, wall: datetime) -> list[Delta]:
         """A WHIP or WHEP session of this person was accepted; its media is not connected yet."""
         participant = self._participant(person, wall)
         participant.sessions[session] = Session(publishing)
+        participant.parted = False
         return self._seen(participant, wall)
 
     def connect_session(
@@ -262,7 +270,7 @@ class LiveLesson:
         if participant is None or session not in participant.sessions:
             return []
         participant.sessions[session].connected = connected
-        participant.cut = not connected
+        participant.cut = not connected and not participant.parted
         return self._seen(participant, wall)
 
     def close_session(self, session: SessionId, participant_id: ParticipantId, wall: datetime) -> list[Delta]:

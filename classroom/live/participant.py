@@ -44,6 +44,7 @@ class Participant:
     silent: int = 0  # of these, those on which nothing is heard
     sessions: dict[SessionId, Session] = field(default_factory=dict)
     cut: bool = False
+    parted: bool = False  # the last connection that was heard has said goodbye: whatever ends after it is part of that
     link: LinkView | None = None
     report: ReportView | None = None
     shown: ParticipantView | None = None

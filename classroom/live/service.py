@@ -233,7 +233,7 @@ class LessonService:
         finally:
             held.streams.leave(feed, self._wall())
             if not feed.expelled:
-                held.tell(held.lesson.leave(person.id, self._wall(), silent=feed.silent))
+                held.tell(held.lesson.leave(person.id, self._wall(), silent=feed.silent, cut=feed.cut))
             self._let_go(held)
 
     def hear(self, lesson: LessonId, person: Person, feed: Feed, *, silent: bool) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_COMMANDS = 8  # of one client at work; it is read on when one is done
+LAST_WORD_S = 1.0  # for a farewell that came right before the end of the connection
 MAX_STRANGERS = 1000  # who are connected and have shown no token; they take nobody's place
 UNAUTHORIZED, FORBIDDEN, UNKNOWN_LESSON, NO_HELLO = 4401, 4403, 4404, 4408
 _GAVE_WAY = "too many connections"
@@ -144,10 +145,13 @@ async def _serve(
         writer = asyncio.create_task(_write(socket, request.app[WIRE], feed), name="control writer")
         try:
             await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+            if writer.done() and writer.result() is None:  # nothing can be told any more: what was said is still heard
+                await asyncio.wait({reader}, timeout=LAST_WORD_S)
         finally:
             reader.cancel()
             writer.cancel()
             heard, told = await asyncio.gather(reader, writer, return_exceptions=True)
+            feed.cut = not line.farewell and not isinstance(told, str)  # else it was us who closed it
             await client.leave()
         if isinstance(heard, Exception):
             raise heard

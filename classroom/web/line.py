@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from aiohttp import WSMsgType
+from aiohttp import WSCloseCode, WSMsgType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,11 +18,16 @@ ASK_S = 1.3
 SILENT_ASKS = 3  # without an answer: after 3.9 s the client is shown as cut off; it is not, if it is heard again
 GONE_ASKS = 15  # 19.5 s: the connection is given up
 
+# Who closes with one of these has left: pages do so when they are done or shut (RFC 6455 §7.4.1; 0 is a frame without a
+# code). The system of who is killed or crashes closes without a frame.
+_FAREWELLS = frozenset({0, WSCloseCode.OK, WSCloseCode.GOING_AWAY})
 _OVER = frozenset({WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR})  # not said by the client, as CLOSE is
 
 
 class Line:
     """Reads a socket that was made with ``autoping=False``; ``on_silence`` hears True, and False when it is over.
+
+    ``farewell`` is whether the client has said that it leaves; a line that ended without was cut.
 
     Asks are counted, not seconds: a loop that was held up finds what has come meanwhile before it asks again.
     """
@@ -31,6 +36,7 @@ class Line:
         self._socket = socket
         self._transport = transport
         self._unanswered = 0
+        self.farewell = False
         self.on_silence: Callable[[bool], object] = lambda silent: None
 
     async def receive(self) -> WSMessage | None:
@@ -51,6 +57,8 @@ class Line:
             if self._unanswered >= SILENT_ASKS:
                 self.on_silence(False)
             self._unanswered = 0
+            if frame.type is WSMsgType.CLOSE:
+                self.farewell = frame.data in _FAREWELLS
             if frame.type is WSMsgType.PING:
                 await self._socket.pong(frame.data)
             elif frame.type is not WSMsgType.PONG:

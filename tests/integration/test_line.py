@@ -23,7 +23,7 @@ async def line(monkeypatch):
         try:
             await line.receive()
         finally:
-            heard.put_nowait("end")
+            heard.put_nowait("farewell" if line.farewell else "end")
         return socket
 
     app = web.Application()
@@ -43,7 +43,7 @@ async def line(monkeypatch):
 async def until_end(heard: asyncio.Queue[object]) -> list[object]:
     async with asyncio.timeout(30):
         told = [await heard.get()]
-        while told[-1] != "end":
+        while told[-1] not in ("end", "farewell"):
             told.append(await heard.get())
     return told
 
@@ -62,5 +62,5 @@ async def test_a_farewell_is_a_word(line):
     async with asyncio.timeout(30):
         assert await heard.get() is True
     closing = asyncio.create_task(client.close())
-    assert await until_end(heard) == [False, "end"]
+    assert await until_end(heard) == [False, "farewell"]
     await closing

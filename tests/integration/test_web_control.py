@@ -12,6 +12,12 @@ from tests.integration.control_client import Control, join, knock
 from tests.unit.web.running_node import make_offer, running
 
 
+def close_frame(code: int | None) -> bytes:
+    """As a client sends it (RFC 6455 §5.5.1), masked with zeros."""
+    payload = b"" if code is None else code.to_bytes(2, "big")
+    return bytes((0x88, 0x80 | len(payload))) + bytes(4) + payload
+
+
 @pytest.fixture
 async def doors(tmp_path):
     async with running(tmp_path) as doors:
@@ -209,6 +215,39 @@ async def test_a_connection_on_which_nothing_is_heard_for_long_is_given_up(doors
     await again.send(type="hello", token=token, stream=east.stream, seq=east.seq)
     assert (await again.hear_until_pong())[0]["type"] == "resumed"
     await hear_presence(teacher, snapshot["you"], online=True, cut=False)
+
+
+@pytest.mark.parametrize("how", ["abort", "close"])
+async def test_whose_process_dies_is_cut_off_and_has_not_left(doors, how):
+    """Its system ends the connection at once, with RST or FIN, and no frame says goodbye."""
+    teacher, _ = await join(doors, "teacher")
+    east, snapshot = await join(doors, "classroom")
+    await hear_presence(teacher, snapshot["you"], online=True, cut=False)
+    getattr(east.socket._conn.transport, how)()
+    await hear_presence(teacher, snapshot["you"], online=False, cut=True)
+
+
+@pytest.mark.parametrize(
+    ("frame", "cut"),
+    [
+        (close_frame(1000), False),  # a page that is done
+        (close_frame(1001), False),  # one that is shut
+        (close_frame(None), False),
+        (close_frame(1011), True),  # a client that has failed
+        (b"\x82", True),  # half a frame
+    ],
+)
+async def test_who_says_goodbye_has_left(doors, frame, cut):
+    teacher, _ = await join(doors, "teacher")
+    await teacher.send(type="start_lesson", id="1")
+    east, snapshot = await join(doors, "classroom")
+    await hear_presence(teacher, snapshot["you"], online=True, cut=False)
+    for page in range(1, 20):  # much is being told to it when it goes
+        await teacher.send(type="turn_page", id=f"page {page}", page=page)
+    transport = east.socket._conn.transport
+    transport.write(frame)
+    transport.close()  # behind it, as a browser that is shut does, without waiting for an answer
+    await hear_presence(teacher, snapshot["you"], online=False, cut=cut)
 
 
 async def test_a_server_that_was_held_up_itself_takes_nobody_for_silent(doors, monkeypatch):

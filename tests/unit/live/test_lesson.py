@@ -243,6 +243,20 @@ def test_who_is_heard_on_no_line_is_cut_off_and_has_not_left():
     live.join(VILLAGE, NOON)
     live.leave(VILLAGE.id, NOON)
     assert presence() == (False, False), "it has taken its leave"
+    live.connect_session(UP, VILLAGE.id, NOON)
+    live.connect_session(UP, VILLAGE.id, NOON, connected=False)
+    assert presence() == (False, False), "and its media end because of that"
+    live.leave(VILLAGE.id, NOON, silent=True, cut=True)
+    assert presence() == (False, False), "and the line that was dead is given up"
+    live.join(VILLAGE, NOON)
+    live.connect_session(UP, VILLAGE.id, NOON)
+    live.leave(VILLAGE.id, NOON, cut=True)
+    live.close_session(UP, VILLAGE.id, NOON)
+    assert presence() == (False, True), "its process has died"
+    live.open_session(DOWN, VILLAGE, False, NOON)
+    live.connect_session(DOWN, VILLAGE.id, NOON)
+    live.connect_session(DOWN, VILLAGE.id, NOON, connected=False)
+    assert presence() == (False, True), "only its media were there, as those of a machine that only publishes"
 
 
 def test_the_end_gives_the_floor_back_and_the_next_start_forgets_it():
