@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     from classroom.config import Settings
     from classroom.live.ports import Record
     from classroom.web.openid import OpenIdProvider
+
+logger = logging.getLogger(__name__)
 
 UI = Path(classroom.web.__file__).parent / "ui" / "dist"
 FORGET_EVERY_S = 24 * 3600.0
