@@ -8,10 +8,10 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
+from classroom.files import remove_temporaries, replace_file, sync_folder
 from classroom.model import Publication, RecordingState, TrackKind
 from classroom.recording.bmff import AUDIO_TIMESCALE_HZ, VIDEO_TIMESCALE_HZ
 from classroom.recording.event_log import EventLog
-from classroom.recording.files import remove_temporaries, replace_file, sync_folder
 from classroom.recording.lesson_file import LESSON_FILE, LessonRecord, TrackRecord, read_lesson, write_lesson
 from classroom.recording.master import CAMERA, MASTER, MIC, PARTNERS, rendition
 from classroom.recording.playlist import Rendition, iso_time, master_playlist

@@ -10,8 +10,8 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from classroom.files import replace_file, sync_folder
 from classroom.media.webvtt import MAX_BYTES, BadCaptions, Cue, parse_language, parse_webvtt, write_webvtt
-from classroom.recording.files import replace_file, sync_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

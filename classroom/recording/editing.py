@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from classroom.files import sync_folder
 from classroom.live.errors import RecordingLive
 from classroom.model import RecordingState
 from classroom.recording.event_log import EventLog, RecordingBusy
-from classroom.recording.files import sync_folder
 from classroom.recording.lesson_file import LessonRecord, read_lesson, write_lesson
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from classroom.files import write_whole
 from classroom.model import ClassroomError
-from classroom.recording.files import write_whole
 from classroom.recording.playlist import iso_time
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from classroom.files import make_folder, sync_folder
 from classroom.model import InvalidLessonId, parse_lesson_id
-from classroom.recording.files import make_folder, sync_folder
 from classroom.recording.lesson_file import LESSON_FILE
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import re
 import shutil
 from typing import TYPE_CHECKING
 
-from classroom.recording.files import sync_folder
+from classroom.files import sync_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

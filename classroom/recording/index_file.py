@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from classroom.recording.files import replace_file
+from classroom.files import replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path

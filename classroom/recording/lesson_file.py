@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
+from classroom.files import replace_file
 from classroom.model import ClassroomError, Label, RecordingState, TrackKind
-from classroom.recording.files import replace_file
 from classroom.recording.track import Gap  # noqa: TC001 - pydantic looks at it at run time
 
 if TYPE_CHECKING:

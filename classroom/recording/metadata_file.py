@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from classroom.catalogue.metadata import BadMetadata, DatedMetadata, Metadata, parse_metadata
-from classroom.recording.files import replace_file
+from classroom.files import replace_file
 from classroom.recording.playlist import iso_time
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from classroom.files import remove_temporaries, set_aside, sync_folder
 from classroom.model import InvalidLessonId, RecordingState
 from classroom.recording.archive import RESERVE, LessonArchive
 from classroom.recording.event_log import EVENTS_FILE, RecordingBusy
-from classroom.recording.files import remove_temporaries, set_aside, sync_folder
 from classroom.recording.folders import all_folders
 from classroom.recording.generations import remove_unreferenced
 from classroom.recording.lesson_file import LESSON_FILE, DamagedRecording, read_lesson

@@ -8,6 +8,7 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from classroom.files import sync_folder
 from classroom.live.errors import BadDelivery, DiskShort
 from classroom.model import RecordingState, TrackKind
 from classroom.recording.alignment import Alignment
@@ -15,7 +16,6 @@ from classroom.recording.archive import describe
 from classroom.recording.bmff import AUDIO_TIMESCALE_HZ, VIDEO_TIMESCALE_HZ
 from classroom.recording.comparison import Comparison, compare, is_silence, never
 from classroom.recording.editing import editing, recording_live
-from classroom.recording.files import sync_folder
 from classroom.recording.gap_map import remaining_gaps
 from classroom.recording.generations import new_generation
 from classroom.recording.lesson_file import LessonRecord, TrackRecord, read_lesson

@@ -16,11 +16,11 @@ from bisect import bisect_right
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from classroom.files import replace_file, sync_folder, write_whole
 from classroom.live.errors import BadDelivery, NotWanted
 from classroom.media.depacketize import NAL_IDR, NAL_PPS, NAL_SPS, opus_duration
 from classroom.media.h264 import ParameterSets, build_avcc, split_length_prefixed
 from classroom.model import Label, TrackKind
-from classroom.recording.files import replace_file, sync_folder, write_whole
 from classroom.recording.inventory import IDENTITY, FrameIdentity, Inventory
 from classroom.recording.splice_plan import Delivered
 from classroom.sfu.core.sps import BadParameterSet

@@ -8,9 +8,7 @@ import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from classroom.recording.bmff import SAMPLE_ENTRY_BYTES, chunk, segment_type
-from classroom.recording.bmff_read import read_segment, sample_entry
-from classroom.recording.files import (
+from classroom.files import (
     copy_file,
     link_file,
     remove_temporaries,
@@ -19,6 +17,8 @@ from classroom.recording.files import (
     sync_folder,
     write_whole,
 )
+from classroom.recording.bmff import SAMPLE_ENTRY_BYTES, chunk, segment_type
+from classroom.recording.bmff_read import read_segment, sample_entry
 from classroom.recording.header import salvage_header
 from classroom.recording.playlist import Segment, init_name, media_playlist, segment_entry
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from classroom.catalogue.accounts.withdrawals import KEPT
 from classroom.catalogue.database import CatalogueUnavailable
+from classroom.files import replace_file
 from classroom.model import ParticipantId
-from classroom.recording.files import replace_file
 from classroom.schoolday.admission import participant_of_account
 
 if TYPE_CHECKING:

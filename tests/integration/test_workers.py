@@ -252,9 +252,9 @@ async def test_closing_the_pool_finishes_what_is_being_recorded(tmp_path):
     assert '"interrupted"' in (folder / "lesson.json").read_text()
 
 
-async def keep_sending(transport: ClientTransport) -> None:
+async def keep_sending(transport: ClientTransport, gop: int = 10_000) -> None:
     for seq in range(10_000):
-        transport.send_rtp([frame(seq, IDR if seq == 0 else SLICE)])
+        transport.send_rtp([frame(seq, IDR if seq % gop == 0 else SLICE)])
         await asyncio.sleep(0.02)
 
 

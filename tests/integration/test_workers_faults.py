@@ -119,7 +119,7 @@ async def test_a_worker_that_hangs_holds_up_no_direction_and_follows_the_last_wh
                 who = ParticipantId(f"of {name}")
                 session = await media.media.publish(MATHS, who, offer(up, "sendonly"), dict.fromkeys(Label, name))
                 await up.connect(remote(session.answer))
-                sending.append(asyncio.create_task(keep_sending(up)))
+                sending.append(asyncio.create_task(keep_sending(up, gop=50)))  # who comes late begins at one
             await media.until(PublicationAdded, 2)
             await media.receive(MATHS, near)
             monkeypatch.setattr("classroom.sfu.workers.pool.FULL_CPU", -1.0)

@@ -6,9 +6,9 @@ import logging
 import zlib
 from typing import TYPE_CHECKING
 
+from classroom.files import replace_file
 from classroom.media.webvtt import BadCaptions, parse_language, parse_webvtt, write_webvtt
 from classroom.recording.captions import CAPTIONS_FOLDER
-from classroom.recording.files import replace_file
 from classroom.recording.index_file import INDEX_FOLDER, Captions
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from classroom.recording.files import replace_file
+from classroom.files import replace_file
 from classroom.recording.index.chapters import settle
 from classroom.recording.index.images import COVER_PX, THUMBNAIL_PX, fit, webp
 from classroom.recording.index.media import bgr, load_segment, luma, picture_at, pictures

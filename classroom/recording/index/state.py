@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from classroom.recording.files import replace_file
+from classroom.files import replace_file
 from classroom.recording.index_file import Chapter  # noqa: TC001 - pydantic looks at it at run time
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from classroom.recording.files import replace_file
+from classroom.files import replace_file
 from classroom.recording.index.images import (
     CELL_PX,
     CELLS,
