@@ -100,15 +100,18 @@ class LessonService:
 
     async def open(self) -> None:
         """Go on with the lessons that were live when the server stopped."""
+        live = []
         for entry in await self._journal.load():
             lesson = lesson_of(entry, self._wall())
             held = self._hold(entry.id, lesson)
             held.streams.keep(entry.kept)
             if entry.state is LessonState.LIVE:
-                logger.info("lesson=%s goes on", entry.id)
-                await held.open_media(resume=True)
+                live.append(held)
             else:
                 lesson.set_recording(entry.recording, entry.recording_detail)
+        for held in live:  # when all are held: what happens to the first writes the journal anew
+            logger.info("lesson=%s goes on", held.lesson.id)
+            await self._resume_media(held)
         await self._links.load()
         self._routines = [
             asyncio.create_task(self._keep_house(), name="lesson housekeeping"),
@@ -405,10 +408,13 @@ class LessonService:
         """Let media come again before anybody asks for it: the recording goes on, and nobody waits for it."""
         async with held.lock:
             if held.media_lost and held.lesson.state is LessonState.LIVE and not self.draining:
-                try:
-                    await held.open_media(resume=True)
-                except ClassroomError as error:  # the next session opens it
-                    logger.error("lesson=%s has no media: %s", held.lesson.id, error)
+                await self._resume_media(held)
+
+    async def _resume_media(self, held: HeldLesson) -> None:
+        try:
+            await held.open_media(resume=True)
+        except ClassroomError as error:  # the next session opens it
+            logger.error("lesson=%s has no media: %s", held.lesson.id, error)
 
     def _entries(self) -> Iterator[Entry]:
         for held in self._lessons.values():

@@ -365,6 +365,28 @@ async def test_drained_lessons_are_interrupted_and_go_on(house, tmp_path):
     await again.service.drain()
 
 
+async def test_lessons_that_go_on_are_all_in_the_journal_whatever_becomes_of_the_first(house, tmp_path):
+    await house.service.open()
+    await house.service.start(MATHS)
+    await house.service.start(LessonId("music"))
+    await house.service.drain()
+    again = House(tmp_path)
+    opened, kept = [], []
+
+    async def open_lesson(lesson):
+        opened.append(lesson)
+        again.service.find(lesson).set_recording(RecordingState.RECORDING)
+        await again.service.settle()
+        kept.append({entry.id for entry in await Journal(tmp_path / "lessons.json").load()})
+        raise sfu.NoWorker("none is ready")
+
+    again.media.open_lesson = open_lesson
+    await again.service.open()
+    assert opened == [MATHS, LessonId("music")], "one that cannot go on now holds up no other"
+    assert kept == [{MATHS, LessonId("music")}] * 2, "a power cut now would end none"
+    await again.service.drain()
+
+
 async def test_a_client_that_gives_up_interrupts_no_start(house):
     task = asyncio.create_task(house.service.start(MATHS))
     await asyncio.sleep(0)
