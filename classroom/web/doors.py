@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from classroom.live.service import Owner
-from classroom.model import SessionId
+from classroom.model import ClassroomError, SessionId
 from classroom.sfu.negotiate import parse_fragment
 from classroom.web.auth import Action, Claims, Forbidden
 from classroom.web.context import CONTEXT, admit
@@ -56,6 +56,11 @@ class Door:
             raise Forbidden("participant 与令牌不符。 The participant is not the one of this token.")
         offer = await read_text(request, SDP, "bad_sdp")
         session = await self._open(request, claims, offer)
+        try:
+            admit(request, self._action)
+        except ClassroomError:  # it was withdrawn while the offer came and was taken up
+            await request.app[CONTEXT].service.close_session(self._owner(claims), session.id)
+            raise
         headers = {"Location": f"/{self.name}/{claims.lesson}/{session.id}", "ETag": session.etag}
         logger.info("lesson=%s %s session of %s %s", claims.lesson, self.name, claims.role, claims.participant)
         return web.Response(status=201, text=session.answer, content_type=SDP, headers=headers)

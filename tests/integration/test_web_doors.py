@@ -251,6 +251,21 @@ async def test_a_fault_of_ours_is_a_500_and_no_more(doors, send, monkeypatch):
     assert (await doors.offer("whip", doors.token("capture"), send)).status == 201
 
 
+async def test_whose_token_is_withdrawn_while_it_is_let_in_is_not_let_in(doors, send, monkeypatch):
+    publish, withdrawn = doors.media.publish, set()
+
+    async def withdrawn_meanwhile(lesson, participant, *rest):
+        session = await publish(lesson, participant, *rest)
+        withdrawn.add(participant)
+        return session
+
+    monkeypatch.setattr(doors.media, "publish", withdrawn_meanwhile)
+    monkeypatch.setattr("classroom.web.withdrawn.Withdrawn.has", lambda _, who, at_s: who in withdrawn)
+    response = await doors.offer("whip", doors.token("capture", participant="device"), send)
+    assert code_of(response) == (401, "unauthorized")
+    assert doors.node.service.sessions(publishing=True) == 0
+
+
 async def test_a_body_that_does_not_come_is_given_up(doors, monkeypatch):
     monkeypatch.setattr("classroom.web.payload.BODY_S", 0.05)
 
