@@ -62,7 +62,8 @@ logger = logging.getLogger(__name__)
 
 UI = Path(classroom.web.__file__).parent / "ui" / "dist"
 FORGET_EVERY_S = 24 * 3600.0
-FIRST_LOOK_S = 10.0  # for a database that neither answers nor refuses to say what tokens are void
+FIRST_LOOK_S = 10.0  # for a database that neither answers nor refuses to say what tokens are void, and
+LOOK_AGAIN_S = 2.0  # when what it said before is known
 
 
 class NodeMedia(ports.MediaServer, Protocol):
@@ -147,7 +148,7 @@ class Node:
 
         Doors may open when this is done: what tokens are void is known then, or at least what it was.
         """
-        await self._withdrawn.recall()
+        known = await self._withdrawn.recall()
         live = {entry.id for entry in await self._journal.load() if entry.state is LessonState.LIVE}
         await asyncio.to_thread(repair_recordings, self._root, live)
         await self.service.open()
@@ -157,14 +158,13 @@ class Node:
             asyncio.create_task(self._when_opened(self._withdrawn.follow), name="withdrawals"),
             asyncio.create_task(self._when_opened(self._forget_daily), name="forgetting"),
         ]
-        await self._first_look()
+        await self._first_look(LOOK_AGAIN_S if known else FIRST_LOOK_S)
 
-    async def _first_look(self) -> None:
+    async def _first_look(self, patience_s: float) -> None:
         """Let nobody in who has been shown out; without a database, nobody of whom that was known before."""
         try:
-            async with asyncio.timeout(FIRST_LOOK_S):
-                if await self.database.tried():
-                    await self._withdrawn.looked()
+            async with asyncio.timeout(patience_s):
+                if await self.database.tried() and await self._withdrawn.tried():
                     return
         except TimeoutError:
             pass

@@ -109,7 +109,7 @@ async def change(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     number, now = number_in(request, "account"), datetime.now(UTC)
     changed = await context.accounts.change(_manager(request), number, body.values(), now)
-    await context.withdrawn.look()
+    await context.withdrawn.look_at_once()
     await context.audit.note(request, "account.change", changed.login, body.model_dump(mode="json"))
     return json_response(describe(changed))
 
@@ -118,7 +118,7 @@ async def remove(request: web.Request) -> web.Response:
     """Forget an account."""
     context = request.app[CONTEXT]
     gone = await context.accounts.remove(_manager(request), number_in(request, "account"), datetime.now(UTC))
-    await context.withdrawn.look()
+    await context.withdrawn.look_at_once()
     await context.audit.note(request, "account.remove", gone.login, {"name": gone.name})
     return web.Response(status=204)
 
@@ -128,7 +128,7 @@ async def reset_password(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     number, now = number_in(request, "account"), datetime.now(UTC)
     account, password = await context.accounts.reset_password(_manager(request), number, now)
-    await context.withdrawn.look()
+    await context.withdrawn.look_at_once()
     await context.audit.note(request, "account.reset_password", account.login)
     return json_response({"password": password})
 
@@ -138,7 +138,7 @@ async def allow_binding(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     number, now = number_in(request, "account"), datetime.now(UTC)
     account = await context.accounts.allow_binding(_manager(request), number, now)
-    await context.withdrawn.look()
+    await context.withdrawn.look_at_once()
     await context.audit.note(request, "account.allow_binding", account.login)
     return web.Response(status=204)
 
@@ -147,7 +147,7 @@ async def unbind(request: web.Request) -> web.Response:
     """Forget whom the account is at the OpenID provider."""
     context = request.app[CONTEXT]
     account = await context.accounts.unbind(_manager(request), number_in(request, "account"), datetime.now(UTC))
-    await context.withdrawn.look()
+    await context.withdrawn.look_at_once()
     await context.audit.note(request, "account.unbind", account.login)
     return web.Response(status=204)
 

@@ -258,7 +258,7 @@ async def revoke(request: web.Request) -> web.Response:
     await context.devices.revoke(device_id, now)
     context.day.presence.revoke(device_id, now)
     await context.service.expel(device_id, "the device was revoked")
-    await context.withdrawn.look()  # so that it is remembered, too
+    await context.withdrawn.look_at_once()  # so that it is remembered, too
     logger.info("device=%s revoked", device_id)
     await context.audit.note(request, "device.revoke", device_id, {"name": known.stored.device.name})
     return web.Response(status=204)

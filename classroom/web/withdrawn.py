@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from classroom.catalogue.accounts.withdrawals import KEPT
 from classroom.catalogue.database import CatalogueUnavailable
-from classroom.files import replace_file
-from classroom.model import ParticipantId
+from classroom.files import replace_file, sync_folder
+from classroom.model import ClassroomError, ParticipantId
 from classroom.schoolday.admission import participant_of_account
 
 if TYPE_CHECKING:
@@ -54,21 +55,27 @@ class Withdrawn:
         self._remembering = asyncio.Lock()
         self._at: dict[ParticipantId, datetime] = {}
         self._looked_at: datetime | None = None
-        self._looked = asyncio.Event()
+        self._tried = asyncio.Event()
+        self._unsaved = False
 
-    async def recall(self) -> None:
-        """Know what was known when the server stopped; nothing when there is no file or it cannot be read."""
+    async def recall(self) -> bool:
+        """Know what was known when the server stopped; False when there is no file or it cannot be read."""
+        self._unsaved = True
         try:
             text = await asyncio.to_thread(self._memory.read_text, "utf-8")
             self._at = {ParticipantId(who): datetime.fromtimestamp(at, UTC) for who, at in json.loads(text).items()}
         except FileNotFoundError:
-            pass
+            return False
         except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
             logger.warning("%s cannot be read; the database says what tokens are void: %s", self._memory, error)
+            return False
+        self._unsaved = False
+        return True
 
-    async def looked(self) -> None:
-        """Wait for the first look."""
-        await self._looked.wait()
+    async def tried(self) -> bool:
+        """Wait for the first look; False when the database did not answer."""
+        await self._tried.wait()
+        return self._looked_at is not None
 
     async def follow(self) -> None:
         """Look until cancelled, whatever becomes of the database."""
@@ -77,8 +84,18 @@ class Withdrawn:
                 await self.look()
             except CatalogueUnavailable:
                 await asyncio.sleep(RETRY_S)
+            except Exception:  # a fault of ours must not let everybody in from now on
+                logger.exception("what tokens are void could not be found out")
+                await asyncio.sleep(RETRY_S)
             else:
                 await asyncio.sleep(LOOK_EVERY_S)
+            finally:
+                self._tried.set()
+
+    async def look_at_once(self) -> None:
+        """Look now, for what was withdrawn this moment; without a database it is seen when that is back."""
+        with suppress(CatalogueUnavailable):
+            await self.look()
 
     async def look(self) -> None:
         """Learn what was withdrawn, and show those out whom it concerns; who still may comes back with another token.
@@ -92,10 +109,14 @@ class Withdrawn:
         new = {who: at for who, at in found.items() if who not in self._at or self._at[who] < at}
         self._at = {who: at for who, at in (self._at | new).items() if now - at < KEPT}
         self._looked_at = now
-        self._looked.set()
+        self._unsaved = self._unsaved or bool(new)
+        self._tried.set()
         for who in new:
-            await self._show_out(who, "what its token was given for was withdrawn")
-        if new:
+            try:
+                await self._show_out(who, "what its token was given for was withdrawn")
+            except ClassroomError:  # a worker that dies shows everybody out
+                logger.exception("participant=%s could not be shown out", who)
+        if self._unsaved:
             await self._remember()
 
     def has(self, participant: ParticipantId, issued_at_s: int) -> bool:
@@ -105,8 +126,14 @@ class Withdrawn:
 
     async def _remember(self) -> None:
         async with self._remembering:  # one after the other, so that the last is the newest
+            self._unsaved = False
             data = json.dumps({who: at.timestamp() for who, at in self._at.items()}).encode()
             try:
-                await asyncio.to_thread(replace_file, self._memory, data)
+                await asyncio.to_thread(self._write, data)
             except OSError as error:
+                self._unsaved = True  # the next look tries again
                 logger.warning("%s cannot be written: %s", self._memory, error)
+
+    def _write(self, data: bytes) -> None:
+        replace_file(self._memory, data)
+        sync_folder(self._memory.parent)
