@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 WORKER = (sys.executable, "-m", "classroom", "worker")
 CLOSE_S = 3.0  # for answers that are under way when the server stops
+BACKLOG = 256  # connections that wait to be taken: at the bell all terminals come
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
@@ -87,6 +88,8 @@ async def _run(
     try:
         make_node = await asyncio.to_thread(_load_node)
         await starting
+        if stop.is_set():
+            return
         node = make_node(settings, secret, media, media.record if settings.record else None)
         await _serve(node, settings, listener, tls, _addresses(settings, listener, media.ports), stop, announce)
     finally:
@@ -115,7 +118,7 @@ async def _serve(
         await node.open()
         if index is not None:
             index.start()
-        await web.SockSite(runner, listener, ssl_context=None if tls is None else tls.context).start()
+        await web.SockSite(runner, listener, ssl_context=None if tls is None else tls.context, backlog=BACKLOG).start()
         announce(addresses)
         greeting = asyncio.create_task(node.greet(announce), name="first account")
         try:
@@ -185,7 +188,7 @@ def _only_one(state: Path) -> Iterator[None]:
 
 def _listen(host: str, port: int) -> socket.socket:
     """Bind the HTTP port; "0.0.0.0" and "::" mean every address of both families."""
-    create = partial(socket.create_server, backlog=256)
+    create = partial(socket.create_server, backlog=BACKLOG)
     everywhere = host in ("0.0.0.0", "::", "")
     try:
         if everywhere and socket.has_dualstack_ipv6():

@@ -218,6 +218,7 @@ class WorkerPool:
                 assert entry.worker.gone is not None
                 await asyncio.shield(entry.worker.gone)  # nobody else writes to the lesson's recording then
                 self._bury(entry.worker)
+                await asyncio.sleep(0)  # who carried it on is told to close it, before one of them is told to open it
 
     async def close_lesson(self, lesson: LessonId, reason: str) -> None:
         """End the sessions and sinks of a lesson."""
