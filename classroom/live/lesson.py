@@ -227,7 +227,7 @@ class LiveLesson:
 
     def expect(self, person: Person, joined_at: datetime, wall: datetime) -> None:
         """Somebody was in it when the server stopped, and will come back."""
-        self._participants[person.id] = Participant(person, joined_at, wall)
+        self._participants[person.id] = Participant(person, joined_at, wall, cut=True)
 
     def hear(self, participant_id: ParticipantId, wall: datetime, *, silent: bool) -> list[Delta]:
         """One of the control connections of this person has fallen silent, or is heard again."""

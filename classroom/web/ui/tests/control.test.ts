@@ -24,7 +24,7 @@ const QUICK: Partial<ControlTiming> = {
 /** One accepted connection, seen from the server. */
 class Peer {
   readonly inbox = new Inbox<ClientMessage>();
-  readonly closed: Promise<unknown>;
+  readonly closed: Promise<unknown[]>;
 
   constructor(readonly socket: ServerSocket) {
     socket.on("message", (data: Buffer) => this.inbox.put(JSON.parse(data.toString()) as ClientMessage));
@@ -189,7 +189,7 @@ describe("ControlClient", () => {
     quiet.send(snapshot());
     expect(await quiet.inbox.take()).toMatchObject({ type: "hello" });
     expect(await quiet.inbox.take()).toEqual({ type: "ping" });
-    await quiet.closed;
+    expect((await quiet.closed)[0]).toBe(4000); // and not as who leaves
     expect(await (await peers.take()).inbox.take()).toMatchObject({ type: "hello" });
   });
 

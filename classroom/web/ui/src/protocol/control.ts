@@ -70,6 +70,8 @@ const TIMING: ControlTiming = {
   start_ms: 8_000,
 };
 
+/** The code with which a connection is closed that we give up: who leaves says 1000 or nothing. */
+const GIVEN_UP = 4000;
 /** By the code of the closing, which is 4000 more than the status of HTTP that says the same. */
 const REFUSALS: Record<number, RefusalCode> = {
   4401: "unauthorized",
@@ -330,7 +332,7 @@ export class ControlClient {
 
   #closed(socket: WebSocket, code: number, reason: string): void {
     if (socket !== this.#socket) return;
-    this.#drop();
+    this.#drop(GIVEN_UP);
     const refused = REFUSALS[code];
     this.#tokenRefused = refused === "unauthorized";
     if (refused === undefined) {
@@ -352,7 +354,7 @@ export class ControlClient {
   }
 
   /** Forget the connection; what we know of the lesson and what we have commanded outlives it. */
-  #drop(): void {
+  #drop(code?: number): void {
     clearInterval(this.#pingTimer);
     clearTimeout(this.#deadTimer);
     this.#deadTimer = undefined;
@@ -362,7 +364,7 @@ export class ControlClient {
     if (socket !== null) {
       socket.onopen = socket.onmessage = socket.onclose = null;
       socket.onerror = () => undefined;
-      socket.close();
+      socket.close(code);
     }
   }
 
