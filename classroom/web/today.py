@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from dataclasses import asdict
 from datetime import UTC, date, datetime
@@ -23,7 +24,7 @@ from classroom.web.context import CONTEXT
 from classroom.web.devices import day_is_known
 from classroom.web.principal import AccountPrincipal, DevicePrincipal, account_of, principal_of
 from classroom.web.problem import Refusal
-from classroom.web.responses import json_response
+from classroom.web.responses import NO_STORE, json_response
 
 if TYPE_CHECKING:
     from classroom.catalogue.region.plans import Plan
@@ -54,16 +55,14 @@ async def today(request: web.Request) -> web.Response:
             return plan.teacher_id == account.person_id
         return account.scope.covers_school(plan.main.school_id, plan.main.district_id)
 
-    views, current = context.day.views(plans, is_main), context.day.current(plans)
-    lessons = await asyncio.to_thread(lambda: [asdict(view) for view in views])  # 0.1 s where there are 440 schools
-    return json_response(
-        {
-            "date": day.isoformat(),
-            "server_time": iso(datetime.now(UTC)),
-            "lessons": lessons,
-            "current": current,
-        }
-    )
+    answer = {
+        "date": day.isoformat(),
+        "server_time": iso(datetime.now(UTC)),
+        "lessons": context.day.views(plans, is_main),
+        "current": context.day.current(plans),
+    }
+    text = await asyncio.to_thread(json.dumps, answer, default=asdict, ensure_ascii=False)  # of 440 schools 0.1 s
+    return web.Response(text=text, content_type="application/json", headers=NO_STORE)
 
 
 async def _plans(request: web.Request, account: AccountPrincipal, day: date) -> list[Plan]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from classroom.catalogue.region import schema
+from classroom.catalogue.region.beside import beside
 from classroom.catalogue.region.calendar import Bell, Bells, dates
 from classroom.catalogue.region.conflicts import Booking, Resource, ResourceKind, Span
 from classroom.catalogue.region.kinds import TIMETABLE
@@ -175,7 +175,7 @@ async def arrangements(connection: AsyncConnection, *conditions: ColumnElement[b
     own = await connection.execute(_own_listeners(conditions))
     subscribed = await connection.execute(_subscribed(conditions))
     bells = await bells_of(connection, select(schema.classrooms.c.school_id).join(entries).where(*conditions))
-    return await asyncio.to_thread(_arranged, told, own, subscribed, bells, await calendars_of(connection))
+    return await beside(_arranged, told, own, subscribed, bells, await calendars_of(connection))
 
 
 def _arranged(

@@ -58,7 +58,8 @@ class CalendarDays(Repository[CalendarDay]):
     async def say(self, span: CalendarSpan, scope: Scope = EVERYTHING) -> list[Stored[CalendarDay]]:
         """Say what the days of a span are, all of them or none; what was said of one for the same area is said anew.
 
-        Raises BadValue; NotFound when they would be out of the scope.
+        Their lessons are planned again afterwards, day by day. Raises BadValue; NotFound when they would be out of the
+        scope.
         """
         days = days_of(checked(span))
         dates = [day.on_date for day in days]
@@ -75,8 +76,8 @@ class CalendarDays(Repository[CalendarDay]):
             said = await self._stored(connection, (await connection.execute(query)).all())
             if not said:  # nothing of an area is owned but all of it
                 raise not_found(self.kind)
-            await self._planning.follow_days(connection, dates)
-            return said
+        await self._planning.plan_again(dates)
+        return said
 
     async def _saved(
         self, connection: AsyncConnection, before: Stored[CalendarDay] | None, after: Stored[CalendarDay]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, insert, select, update
 
 from classroom.catalogue.region.apart import Spreadsheets
+from classroom.catalogue.region.beside import beside
 from classroom.catalogue.region.demo_data import demo_tables
 from classroom.catalogue.region.errors import RegionError
 from classroom.catalogue.region.exporting import export_rows
@@ -87,7 +87,7 @@ class Exchange:
         """A workbook with everything that is in the scope, as ``take_in`` reads it."""
         async with region_reading(self._database) as connection:
             world = await load_world(connection)
-        return await self._spreadsheets.write(await asyncio.to_thread(export_rows, world, scope))
+        return await self._spreadsheets.write(await beside(export_rows, world, scope))
 
     async def template(self) -> bytes:
         """An empty workbook to be filled in, with an example in each sheet, which an import skips, and notes."""
@@ -98,7 +98,7 @@ class Exchange:
         today = self._planning.today
         by_hand = await planned_by_hand(connection, self._zone, today)
         occupied = Occupied(today, by_hand, await gave_way(connection, today))
-        return await asyncio.to_thread(plan_import, tables, world, self._numbers, scope, occupied)
+        return await beside(plan_import, tables, world, self._numbers, scope, occupied)
 
 
 async def _apply(connection: AsyncConnection, changes: Sequence[Change], numbers: StudentNumbers) -> None:

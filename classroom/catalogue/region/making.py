@@ -5,7 +5,6 @@ Left alone is what somebody changed by hand, what has begun, and what has a reco
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import and_, bindparam, delete, exists, insert, or_, select, update
 
 from classroom.catalogue.region.arrangements import lesson_id
+from classroom.catalogue.region.beside import beside
 from classroom.catalogue.region.calendar import instant
 from classroom.catalogue.region.plans import PlanState, default_title
 from classroom.catalogue.region.schema import lesson_listeners, lesson_plans
@@ -112,7 +112,7 @@ async def make(
     """Make the plans that meet ``among``, and which came of the timetable, those that are wanted."""
     there = await _there(connection, [lesson.id for lesson in wanted], among)
     listening = await _listening(connection, list(there))
-    steps = await asyncio.to_thread(_steps, wanted, there, listening, now)
+    steps = await beside(_steps, wanted, there, listening, now)
     await insert_lessons(connection, steps.new)
     await _update(connection, steps.other)
     await remove_lessons(connection, steps.gone)
@@ -185,7 +185,7 @@ async def set_words(connection: AsyncConnection, told: Sequence[Lesson]) -> None
     for some in _in_parts(told):
         ids = [lesson.id for lesson in some]
         unsaid = select(lessons).where(lessons.c.id.in_(ids), lessons.c.updated_at.is_(None))
-        other = await asyncio.to_thread(_reworded, some, await connection.execute(unsaid))
+        other = await beside(_reworded, some, await connection.execute(unsaid))
         if other:
             words: dict[str, Any] = {name: bindparam(name) for name in other[0] if name != "of"}
             await connection.execute(update(lessons).where(lessons.c.id == bindparam("of")).values(words), other)
@@ -208,7 +208,7 @@ async def _there(connection: AsyncConnection, ids: Sequence[str], among: ColumnE
 
     async def find(condition: ColumnElement[bool]) -> None:
         result = await connection.execute(select(lesson_plans, fixed).where(condition))
-        found.update(await asyncio.to_thread(_by_lesson, result))
+        found.update(await beside(_by_lesson, result))
 
     await find(among)
     for some in _in_parts([identity for identity in ids if identity not in found]):
@@ -226,7 +226,7 @@ async def _listening(
     found: dict[str, set[tuple[int, int | None, int | None]]] = defaultdict(set)
     for some in _in_parts(ids):
         query = select(lesson_listeners).where(lesson_listeners.c.lesson_id.in_(some))
-        for row in await connection.execute(query):
+        for row in await beside(lambda result: list(rows_of(result)), await connection.execute(query)):
             found[row.lesson_id].add((row.classroom_id, row.class_id, row.assistant_id))
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from sqlalchemy import exists, or_, select
 
 from classroom.catalogue.region import schema
 from classroom.catalogue.region.arrangements import arrangements, lesson_id, origin
+from classroom.catalogue.region.beside import beside
 from classroom.catalogue.region.conflicts import Booking, Bookings, Resource, ResourceKind, Span, explain
 from classroom.catalogue.region.errors import Conflict
 from classroom.catalogue.region.kinds import subscribes
@@ -65,7 +65,7 @@ async def all_conflicts(
     instead = await gave_way(connection, since)
     by_hand = await planned_by_hand(connection, zone, since)
     asked_for = await connection.execute(select(schema.timetable_entries.c.id).where(condition))
-    return await asyncio.to_thread(_clashes, await arrangements(connection), asked_for, by_hand, since, instead)
+    return await beside(_clashes, await arrangements(connection), asked_for, by_hand, since, instead)
 
 
 def _clashes(

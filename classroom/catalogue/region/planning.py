@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import secrets
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, update
 
+from classroom.catalogue.database import CatalogueUnavailable
 from classroom.catalogue.region.arrangements import About, arrangements, origin, taken
+from classroom.catalogue.region.beside import beside
 from classroom.catalogue.region.calendar import instant, period_times
 from classroom.catalogue.region.conflicts import Booking, Span
 from classroom.catalogue.region.errors import BadValue, NotFound
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
 
     from classroom.catalogue.database import Database
     from classroom.catalogue.region.arrangements import Arrangement
+
+logger = logging.getLogger(__name__)
 
 HORIZON_DAYS = 14  # how far ahead lessons are planned
 _AT_ONCE = 500  # entries: with the lessons of thousands in memory, a garbage collection would take a tenth of a second
@@ -102,6 +106,18 @@ class Planning:
             if self.today <= day <= last:
                 await self._make_day(connection, day)
 
+    async def plan_again(self, days: Collection[date]) -> None:
+        """Plan the lessons of these days again, if they are planned by now.
+
+        A day is a transaction, for others have to write meanwhile; what is not reached is planned within the hour.
+        """
+        try:
+            for day in sorted(days):
+                async with region_writing(self._database) as connection:
+                    await self.follow_days(connection, [day])
+        except CatalogueUnavailable as error:
+            logger.warning("lessons are planned again with the next round: %s", error)
+
     async def follow_entries(self, connection: AsyncConnection, condition: ColumnElement[bool]) -> None:
         """Plan the lessons of these entries again, in a transaction of the caller's.
 
@@ -135,7 +151,7 @@ class Planning:
         def lessons() -> list[Lesson]:
             return [lesson for each in found for lesson in lessons_of(each, since, until, self._zone)]
 
-        return await make(connection, await asyncio.to_thread(lessons), among, self._now())
+        return await make(connection, await beside(lessons), among, self._now())
 
     async def give_up(self, connection: AsyncConnection, entry_id: int) -> None:
         """Plan no more lessons of an entry that is about to be removed; what was changed by hand stays."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import date, datetime  # noqa: TC003 - pydantic reads annotations at run time
 from enum import StrEnum
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import exists, or_, select, true
 
+from classroom.catalogue.region.beside import beside
 from classroom.catalogue.region.errors import NotFound
 from classroom.catalogue.region.schema import (
     classes,
@@ -171,7 +171,7 @@ def _listened(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 async def _plans(connection: AsyncConnection, *conditions: ColumnElement[bool]) -> list[Plan]:
     """The plans that meet the conditions, which may speak of ``lesson_plans`` alone."""
     heard = await connection.execute(_listener_rows(conditions))
-    return await asyncio.to_thread(_read, await connection.execute(_plan_rows(conditions)), heard)
+    return await beside(_read, await connection.execute(_plan_rows(conditions)), heard)
 
 
 def _read(told: CursorResult[Any], heard: CursorResult[Any]) -> list[Plan]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select, text
 
 from classroom.catalogue.region import schema
+from classroom.catalogue.region.beside import beside
 from classroom.catalogue.region.calendar import Bell, Bells
 from classroom.catalogue.region.rules import Facts, Room, references
 from classroom.catalogue.region.school_calendar import SchoolCalendars
@@ -83,7 +83,7 @@ async def bells_of(connection: AsyncConnection, school_ids: Collection[int] | Se
     schedules, bells = schema.bell_schedules, schema.bells
     query = select(schedules.c.school_id, schedules.c.valid_from, bells).join_from(schedules, bells)
     query = query.where(schedules.c.school_id.in_(school_ids))
-    return await asyncio.to_thread(_bells, await connection.execute(query))
+    return await beside(_bells, await connection.execute(query))
 
 
 def _bells(result: CursorResult[Any]) -> dict[int, Bells]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from sqlalchemy import select
 
 from classroom.catalogue.region import kinds
 from classroom.catalogue.region.arrangements import NO_BELLS, About, Arrangement, Held, all_listeners
+from classroom.catalogue.region.beside import beside
 from classroom.catalogue.region.calendar import Bells
 from classroom.catalogue.region.rows import to_value
 from classroom.catalogue.region.rules import Facts, Room
@@ -227,7 +227,7 @@ async def load_world(connection: AsyncConnection) -> World:
         parts = None
         if kind.part is not None:
             parts = await connection.execute(select(kind.part.table).order_by(*kind.part.table.primary_key))
-        await asyncio.to_thread(_put_all, world, kind, told, parts)
+        await beside(_put_all, world, kind, told, parts)
     return world
 
 
