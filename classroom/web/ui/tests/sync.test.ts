@@ -80,11 +80,17 @@ describe("follow", () => {
 
 describe("Standstill", () => {
   /** How often it seeks in a second of ticks, if a seek lands this far from where it was meant to. */
-  const seeksIn = (standstill: Standstill, to_s: number, from_s: number, lands_off_s: number): number => {
+  const seeksIn = (
+    standstill: Standstill,
+    to_s: number,
+    from_s: number,
+    lands_off_s: number,
+    reach_s = NaN,
+  ): number => {
     let position_s = from_s;
     let seeks = 0;
     for (let tick = 0; tick < 20; tick += 1) {
-      if (!standstill.seeks(position_s, to_s)) continue;
+      if (!standstill.seeks(position_s, to_s, reach_s)) continue;
       seeks += 1;
       position_s = to_s + lands_off_s;
     }
@@ -108,5 +114,13 @@ describe("Standstill", () => {
     expect(seeksIn(standstill, 60, 49.9, 0)).toBe(1);
     standstill.end();
     expect(seeksIn(standstill, 60, 49.9, 0)).toBe(1);
+  });
+
+  it("tries again when there is more of a lesson that goes on", () => {
+    const standstill = new Standstill();
+    expect(seeksIn(standstill, 100, 60, -8, 92)).toBe(1);
+    expect(seeksIn(standstill, 100, 92, -8, 92)).toBe(0);
+    expect(seeksIn(standstill, 100, 92, 0, 101)).toBe(1);
+    expect(seeksIn(standstill, 100, 100, 0, 103)).toBe(0);
   });
 });

@@ -49,11 +49,17 @@ export function follow(leader_s: number, follower: Follower): SyncAction {
 /** The seeks of a follower that stands still: one for each place, for it lands as near as its media let it. */
 export class Standstill {
   #sought_s: number | null = null;
+  #reach_s = 0;
 
-  /** Whether a follower at `position_s` is to seek to `to_s` now. */
-  seeks(position_s: number, to_s: number, within_s = SETTLED_S): boolean {
-    if (to_s === this.#sought_s || Math.abs(position_s - to_s) <= within_s) return false;
+  /**
+   * Whether a follower at `position_s` is to seek to `to_s` now. `reach_s`: how far its media go by now; when that
+   * changes, as in a lesson that goes on, it may land nearer.
+   */
+  seeks(position_s: number, to_s: number, reach_s: number, within_s = SETTLED_S): boolean {
+    const sought = to_s === this.#sought_s && Object.is(reach_s, this.#reach_s);
+    if (sought || Math.abs(position_s - to_s) <= within_s) return false;
     this.#sought_s = to_s;
+    this.#reach_s = reach_s;
     return true;
   }
 
