@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ PAGES = (
 )
 _OF_PROGRAMS = re.compile(r"/(api|media|whep|whip|ws)(/|$)")
 
+_INDEX = {"Cache-Control": "no-cache", "Vary": "Accept"}
+
 _NOT_BUILT = """<h1>网页还没有生成</h1>
 <p>服务器在运行，但网页文件还没有生成。请在项目目录中执行 <code>make run</code>，它会生成网页并启动一节课。</p>
 <h2>The pages are not built</h2>
@@ -42,7 +45,10 @@ def routes() -> list[web.RouteDef]:
 
 async def page(request: web.Request) -> web.StreamResponse:
     """``index.html`` for every page; it is asked for each time, because its assets are named by their contents."""
-    return _index(request, 200)
+    index = request.app[CONTEXT].ui / "index.html"
+    if not index.is_file():
+        return plain_page("联体课堂", _NOT_BUILT, status=503)
+    return web.FileResponse(index, headers=_INDEX)
 
 
 @web.middleware
@@ -56,7 +62,10 @@ async def missing(
         by_a_person = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", "")
         if not by_a_person or _OF_PROGRAMS.match(request.path):
             raise
-        return _index(request, 404)
+        without_slash = request.path.rstrip("/")
+        if without_slash in PAGES:
+            raise web.HTTPPermanentRedirect(without_slash) from None
+        return await asyncio.to_thread(_missing, request)
 
 
 async def asset(request: web.Request) -> web.StreamResponse:
@@ -69,11 +78,11 @@ async def beside_index(request: web.Request) -> web.StreamResponse:
     return _built(request, "", "no-cache")
 
 
-def _index(request: web.Request, status: int) -> web.StreamResponse:
+def _missing(request: web.Request) -> web.Response:
     index = request.app[CONTEXT].ui / "index.html"
     if not index.is_file():
-        return plain_page("联体课堂", _NOT_BUILT, status=503)
-    return web.FileResponse(index, status=status, headers={"Cache-Control": "no-cache", "Vary": "Accept"})
+        return plain_page("联体课堂", _NOT_BUILT, status=404)
+    return web.Response(body=index.read_bytes(), status=404, content_type="text/html", charset="utf-8", headers=_INDEX)
 
 
 def _built(request: web.Request, folder: str, caching: str) -> web.StreamResponse:

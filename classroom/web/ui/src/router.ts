@@ -12,6 +12,8 @@ declare module "vue-router" {
 
 export const router = createRouter({
   history: createWebHistory(),
+  strict: true, // as the server has it
+  sensitive: true,
   routes: [
     { path: "/", component: () => import("./pages/HomePage.vue"), meta: { title: "home" } },
     { path: "/teacher", component: () => import("./pages/TeacherPage.vue"), meta: { title: "teacher" } },
