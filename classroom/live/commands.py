@@ -154,7 +154,7 @@ class Commands:
             case SendNote(_, text, to):
                 service.send_note(lesson, text, _id(to))
             case TurnPage(_, page, ago_s):
-                service.change(lesson, lambda live, _: live.turn_page(page, ago_s))
+                service.change(lesson, lambda live, wall: live.turn_page(page, wall, ago_s))
             case SetVolume(_, who, volume):
                 service.set_volume(lesson, ParticipantId(who), volume)
 

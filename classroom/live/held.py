@@ -42,7 +42,7 @@ class HeldLesson:
         self.streams = Streams(lambda who: lesson.snapshot(who, wall()))
         self.media_lost = False
         self._media = media
-        self._recording = LessonRecording(lesson, record, self._on_recording)
+        self._recording = LessonRecording(lesson, record, wall, self._on_recording)
         self._changed = changed
         self._directed = Direction()  # what the media server was told
 

@@ -42,6 +42,7 @@ class Entry:
     ends_at: datetime | None = None
     interactive: bool = True
     page: int | None = None
+    page_at: datetime | None = None
     floor: dict[str, Any] = field(default_factory=lambda: Floor().saved())
     people: list[tuple[Person, datetime]] = field(default_factory=list)  # and when they joined
     kept: dict[ParticipantId, list[Kept]] = field(default_factory=dict)  # for those who are away
@@ -61,6 +62,7 @@ def entry_of(lesson: LiveLesson, kept: Mapping[ParticipantId, Iterable[Kept]]) -
         lesson.ends_at,
         lesson.interactive,
         lesson.page,
+        lesson.page_at,
         lesson.floor.saved() if live else Floor().saved(),
         lesson.people() if live else [],
         {who: list(messages) for who, messages in kept.items()} if live else {},
@@ -77,6 +79,7 @@ def lesson_of(entry: Entry, wall: datetime) -> LiveLesson:
         entry.ended_at,
         Floor.restored(entry.floor),
         entry.page,
+        entry.page_at,
     )
     lesson.plan(entry.title, entry.ends_at, entry.interactive)
     for person, joined_at in entry.people:
@@ -213,6 +216,7 @@ def _parse(item: dict[str, Any]) -> Entry:
         ends_at=_time(item.get("ends_at")),
         interactive=bool(item.get("interactive", True)),
         page=item.get("page"),
+        page_at=_time(item.get("page_at")),
         floor=Floor.restored(item.get("floor") or Floor().saved()).saved(),
         people=[_person(person, joined_at) for person, joined_at in item.get("people", ())],
         kept={ParticipantId(who): [_kept(one) for one in messages] for who, messages in item.get("kept", {}).items()},

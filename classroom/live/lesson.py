@@ -62,6 +62,7 @@ class LiveLesson:
         ended_at: datetime | None = None,
         floor: Floor | None = None,
         page: int | None = None,
+        page_at: datetime | None = None,
     ) -> None:
         self.id = lesson_id
         self.title = title or lesson_id
@@ -74,7 +75,7 @@ class LiveLesson:
         self.interactive = True
         self.floor = floor or Floor()
         self.page = page
-        self.page_ago_s = 0.0  # how long it had been shown when that was told
+        self.page_at = page_at  # since when it is shown
         self._participants: dict[ParticipantId, Participant] = {}
         self._published: dict[PublicationId, Published] = {}
         self._company_at: datetime | None = None  # when somebody was last there whom the lesson is held for
@@ -99,7 +100,7 @@ class LiveLesson:
             return []
         self.state, self.started_at, self.ended_at = LessonState.LIVE, wall, None
         self.recording, self.recording_detail = RecordingState.OFF, None
-        self.floor, self.page, self._company_at = Floor(), None, wall
+        self.floor, self.page, self.page_at, self._company_at = Floor(), None, None, wall
         return [*self._show(self._participants), *self._lesson_news()]
 
     def end(self, wall: datetime) -> list[Delta]:
@@ -129,9 +130,9 @@ class LiveLesson:
         self.recording, self.recording_detail = state, detail
         return self._lesson_news()
 
-    def turn_page(self, page: int, ago_s: float = 0.0) -> list[Delta]:
+    def turn_page(self, page: int, wall: datetime, ago_s: float = 0.0) -> list[Delta]:
         """Another page of the slides is shown, for so long already: that is for the record."""
-        self.page, self.page_ago_s = page, ago_s
+        self.page, self.page_at = page, wall - timedelta(seconds=ago_s)
         return self._lesson_news()
 
     # --- the floor ---------------------------------------------------------------------------------------------

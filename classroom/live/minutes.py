@@ -9,6 +9,7 @@ from classroom.model import FloorMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
     from classroom.live.lesson import Delta, LiveLesson
     from classroom.messages import ParticipantView
@@ -31,20 +32,25 @@ class Minutes:
         self._mode = FloorMode.LISTEN
         self._page: int | None = None
 
-    def begin(self, lesson: LiveLesson, resume: bool) -> Iterator[Event]:
-        """Who is there, and what has happened already; with ``resume`` that was said before the server stopped."""
+    def begin(self, lesson: LiveLesson, wall: datetime, *, resume: bool) -> Iterator[Event]:
+        """Who is there, and what has happened already; with ``resume`` that was said before the server stopped.
+
+        But for the page: that it was turned may have been confirmed and have died with the recorder. On record twice it
+        is one turn (page_turns.py).
+        """
         self._people.clear()
         for view in lesson.participants():
             if view.online:
                 yield from self._person(view)
         if resume:
-            for _ in self._changes(lesson):
-                pass
+            for event, data in self._changes(lesson, wall):
+                if event == "page":
+                    yield event, data
         else:
             self._forget()
-            yield from self._changes(lesson)
+            yield from self._changes(lesson, wall)
 
-    def follow(self, lesson: LiveLesson, deltas: Iterable[Delta]) -> Iterator[Event]:
+    def follow(self, lesson: LiveLesson, deltas: Iterable[Delta], wall: datetime) -> Iterator[Event]:
         """What happened, as others were told it."""
         for delta in deltas:
             match delta:
@@ -53,7 +59,7 @@ class Minutes:
                 case ParticipantLeft():
                     self._people.pop(delta.participant_id, None)
                 case LessonChanged():
-                    yield from self._changes(lesson)
+                    yield from self._changes(lesson, wall)
 
     def _person(self, view: ParticipantView) -> Iterator[Event]:
         event: Event = (
@@ -71,7 +77,7 @@ class Minutes:
             self._people[view.id] = event
             yield event
 
-    def _changes(self, lesson: LiveLesson) -> Iterator[Event]:
+    def _changes(self, lesson: LiveLesson, wall: datetime) -> Iterator[Event]:
         floor = lesson.floor
         if floor.mode is not self._mode:
             self._mode = floor.mode
@@ -93,7 +99,8 @@ class Minutes:
         if lesson.page != self._page:
             self._page = lesson.page
             if lesson.page is not None:
-                yield "page", {"page": lesson.page, "ago_s": lesson.page_ago_s}
+                ago_s = 0.0 if lesson.page_at is None else (wall - lesson.page_at).total_seconds()
+                yield "page", {"page": lesson.page, "ago_s": max(0.0, round(ago_s, 3))}
 
 
 def _named(lesson: LiveLesson, who: ParticipantId) -> dict[str, str]:

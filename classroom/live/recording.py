@@ -10,6 +10,7 @@ from classroom.model import RecordingState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from classroom.live.lesson import Delta, LiveLesson
     from classroom.live.ports import Record, Recording
@@ -27,8 +28,10 @@ class LessonRecording:
         self,
         lesson: LiveLesson,
         record: Record | None,
+        wall: Callable[[], datetime],
         on_state: Callable[[RecordingState, str | None], None],
     ) -> None:
+        self._wall = wall
         self._lesson = lesson
         self._record = record
         self._on_state = on_state
@@ -57,7 +60,7 @@ class LessonRecording:
             logger.exception("lesson=%s is not recorded", self._lesson.id)
             self._set(RecordingState.FAILED, _sentence(error))
             return
-        for event, data in self._minutes.begin(self._lesson, resume):
+        for event, data in self._minutes.begin(self._lesson, self._wall(), resume=resume):
             self._recording.add_event(event, **data)
         if self._state is RecordingState.OFF:
             self._set(RecordingState.RECORDING, None)
@@ -79,7 +82,7 @@ class LessonRecording:
     def follow(self, deltas: Iterable[Delta]) -> None:
         """Keep a record of what happened."""
         if self._recording is not None:
-            for event, data in self._minutes.follow(self._lesson, deltas):
+            for event, data in self._minutes.follow(self._lesson, deltas, self._wall()):
                 self._recording.add_event(event, **data)
 
     def note(self, event: str, **data: object) -> None:

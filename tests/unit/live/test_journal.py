@@ -85,12 +85,12 @@ async def test_a_lesson_comes_back_with_floor_people_and_plan(tmp_path):
     live.set_mode(FloorMode.DISCUSS)
     live.mute(None, True, NOON)
     live.mute(east.id, False, NOON)
-    live.turn_page(7)
+    live.turn_page(7, NOON)
     await save(tmp_path / "lessons.json", entry_of(live, {}))
     [entry] = await Journal(tmp_path / "lessons.json").load()
     restored = lesson_of(entry, NOON)
     for person in (east, west):
-        live.leave(person.id, NOON)
+        live.leave(person.id, NOON, cut=True)  # nobody has said goodbye
     assert restored.view() == live.view()
     assert restored.participants() == live.participants()
     assert restored.participants()[0].asked == 1
@@ -118,7 +118,7 @@ async def test_those_who_wait_for_the_disk_together_share_a_write(tmp_path):
         return [entry_of(live, {})]
 
     async def turn(page: int) -> None:
-        live.turn_page(page)
+        live.turn_page(page, NOON)
         journal.save_soon(entries)
         await journal.settle(entries)
         assert writes[-1] >= page
@@ -145,7 +145,7 @@ async def test_what_changes_often_is_written_at_most_once_a_second_and_the_last_
     loop = asyncio.get_running_loop()
     began_s = loop.time()
     for page in range(1, 101):
-        live.turn_page(page)
+        live.turn_page(page, NOON)
         journal.save_soon(entries)
         await asyncio.sleep(0.001)
     async with asyncio.timeout(10):
@@ -210,7 +210,7 @@ async def test_nobody_waits_for_a_disk_that_does_not_answer(tmp_path, monkeypatc
     live.start(NOON)
     async with asyncio.timeout(10):
         for page in range(1, 101):
-            live.turn_page(page)
+            live.turn_page(page, NOON)
             journal.save_soon(lambda: [entry_of(live, {})])
             await journal.settle(lambda: [entry_of(live, {})])
     assert "nobody waits for it" in caplog.text

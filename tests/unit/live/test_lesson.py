@@ -264,7 +264,7 @@ def test_the_end_gives_the_floor_back_and_the_next_start_forgets_it():
     live.start(NOON)
     live.join(VILLAGE, NOON)
     live.call_on(VILLAGE.id, False, NOON)
-    live.turn_page(3)
+    live.turn_page(3, NOON)
     person, told = live.end(NOON + timedelta(seconds=5))
     assert (person.participant.spoke_s, told.lesson.floor, told.lesson.state) == (5, [], LessonState.ENDED)
     person, told = live.start(NOON)

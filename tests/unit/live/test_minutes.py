@@ -1,7 +1,7 @@
 """What a lesson leaves in events.jsonl, and what the timeline of the replay makes of it."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from classroom.live.lesson import LiveLesson
 from classroom.live.minutes import Minutes
@@ -25,10 +25,10 @@ def hold(lesson: LiveLesson, minutes: Minutes) -> list:
         lambda: lesson.call_on(EAST.id, True, NOON),
         lambda: lesson.return_floor(None, NOON),
         lambda: lesson.set_mode(FloorMode.DISCUSS),
-        lambda: lesson.turn_page(2),
+        lambda: lesson.turn_page(2, NOON),
         lambda: lesson.spotlight("camera-east"),
     ):
-        said += minutes.follow(lesson, happens())
+        said += minutes.follow(lesson, happens(), NOON)
     return said
 
 
@@ -36,7 +36,7 @@ def test_every_change_is_said_once_and_shown_with_names(tmp_path):
     lesson, minutes = LiveLesson(LessonId("maths")), Minutes()
     lesson.start(NOON)
     lesson.join(EAST, NOON)
-    said = [*minutes.begin(lesson, resume=False), *hold(lesson, minutes)]
+    said = [*minutes.begin(lesson, NOON, resume=False), *hold(lesson, minutes)]
     said.append(("note", {"text": "请看课件", "to": []}))
     assert [event for event, _ in said] == [
         "participant", "participant", "hand", "hand", "floor", "floor", "floor", "mode", "page", "programme", "note"
@@ -57,11 +57,14 @@ def test_every_change_is_said_once_and_shown_with_names(tmp_path):
     ]
 
 
-def test_after_a_restart_nothing_is_said_again():
+def test_after_a_restart_nothing_is_said_again_but_since_when_the_page_is_shown():
     lesson = LiveLesson(LessonId("maths"))
     lesson.start(NOON)
     lesson.join(EAST, NOON)
     hold(lesson, Minutes())
     minutes = Minutes()
-    assert {event for event, _ in minutes.begin(lesson, resume=True)} == {"participant"}
-    assert list(minutes.follow(lesson, lesson.turn_page(3))) == [("page", {"page": 3, "ago_s": 0.0})]
+    later = NOON + timedelta(seconds=7)
+    said = list(minutes.begin(lesson, later, resume=True))
+    assert [event for event, _ in said] == ["participant", "participant", "page"]
+    assert said[-1] == ("page", {"page": 2, "ago_s": 7.0}), "its turn may have died with the recorder"
+    assert list(minutes.follow(lesson, lesson.turn_page(3, later, 2.0), later)) == [("page", {"page": 3, "ago_s": 2.0})]

@@ -452,7 +452,7 @@ async def test_media_that_cannot_be_directed_now_are_directed_with_the_next_chan
     house.service.direct(MATHS, None, ["east"])
     assert house.service.find(MATHS).view().floor == ["east"], "what was decided stands"
     house.media.refuse = None
-    house.service.change(MATHS, lambda live, _: live.turn_page(2))
+    house.service.change(MATHS, lambda live, wall: live.turn_page(2, wall))
     assert house.media.direction == Direction(None, frozenset({"east"}))
 
 

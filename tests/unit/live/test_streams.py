@@ -193,7 +193,7 @@ class Clients(RuleBasedStateMachine):
     @rule(pages=st.lists(st.integers(1, 50), min_size=1, max_size=9))
     def turn_pages(self, pages: list[int]) -> None:
         for page in pages:
-            self.streams.tell(self.lesson.turn_page(page))
+            self.streams.tell(self.lesson.turn_page(page, NOON))
 
     @rule(who=people, live=st.booleans())
     def publish(self, who: ParticipantId, live: bool) -> None:
@@ -251,7 +251,7 @@ async def test_within_a_minute_a_client_hears_what_it_missed_and_later_everythin
     east = await join(streams, lesson, EAST)
     for away, expected in ((RESUME_FOR, ["resumed", "lesson_changed"]), (RESUME_FOR * 1.01, ["snapshot"])):
         east.leave(NOON)
-        streams.tell(lesson.turn_page((lesson.page or 0) + 1))
+        streams.tell(lesson.turn_page((lesson.page or 0) + 1, NOON))
         east.connect(NOON + away)
         assert await hear(east) == expected
         assert east.state["lesson"]["page"] == lesson.page
@@ -349,7 +349,7 @@ async def test_a_classroom_is_told_how_its_own_link_is_from_the_first_snapshot_o
 async def test_a_client_that_takes_nothing_holds_up_nobody_and_costs_no_more(streams, lesson):
     slow, quick = await join(streams, lesson, WEST), await join(streams, lesson, EAST)
     for page in range(1, 2000):
-        streams.tell(lesson.turn_page(page))
+        streams.tell(lesson.turn_page(page, NOON))
         if page % 100 == 0:
             await hear(quick)
     await hear(quick)
