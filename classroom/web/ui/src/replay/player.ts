@@ -225,14 +225,16 @@ export class ReplayPlayer {
     const { duration } = slides.element;
     if (action.kind === "rest") {
       slides.pause();
-      if (this.#standstill.seeks(slides.position_s, action.at_s, duration, NEAREST_S)) slides.seek(action.at_s);
+      if (this.#standstill.seeks(slides.position_s, action.at_s, duration, NEAREST_S))
+        slides.seek(action.at_s);
       return null;
     }
     const drift_s = slides.position_s - this.#position_s;
     if (!this.#playing) {
       slides.pause();
       // The right picture is a seek away, and nobody hears it.
-      if (this.#standstill.seeks(slides.position_s, this.#position_s, duration)) slides.seek(this.#position_s);
+      if (this.#standstill.seeks(slides.position_s, this.#position_s, duration))
+        slides.seek(this.#position_s);
     } else if (action.kind === "seek") {
       this.#nudge = 1;
       slides.seek(action.to_s);
