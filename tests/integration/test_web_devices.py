@@ -29,6 +29,7 @@ from tests.unit.web.school_day import (
     operator,
     pair,
     plan_lesson,
+    start,
 )
 
 
@@ -37,10 +38,6 @@ async def doors(tmp_path):
     async with running(tmp_path) as doors:
         await fill(doors)
         yield doors
-
-
-async def start(doors, lesson=LESSON) -> None:
-    assert (await doors.ask("POST", f"/api/lessons/{lesson}/start", doors.token("teacher", lesson))).status == 200
 
 
 async def end(doors, lesson=LESSON) -> None:

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from classroom.capture.copy.frame_record import HEAD_BYTES, IDENTITY, Identity, encode_record, is_whole, read_heads
+from classroom.files import sync_folder, write_whole
 from classroom.sfu.core.ntp import FRACTION
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class FrameLog:
             self._open(later[0][0].captured_ntp)
         assert self._fd is not None
         try:
-            _write_whole(self._fd, b"".join([encode_record(*frame) for frame in later]))
+            write_whole(self._fd, b"".join([encode_record(*frame) for frame in later]))
         except OSError:
             self._cut_off()
             raise
@@ -171,21 +172,6 @@ class FrameLog:
 def close_file(path: Path) -> Path:
     """Say by its name that a file is not written any more; its new path. Raises OSError."""
     return path.rename(path.with_suffix(KEPT))
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable. Raises OSError."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _write_whole(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def _is_ours(path: Path) -> bool:

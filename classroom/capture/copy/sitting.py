@@ -16,9 +16,9 @@ from classroom.capture.copy.frame_log import (
     files_of,
     label_of,
     read_entries,
-    sync_folder,
 )
 from classroom.capture.copy.frame_record import last_instant
+from classroom.files import sync_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

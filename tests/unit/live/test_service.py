@@ -1,18 +1,12 @@
 """The lesson service: what it asks of media server and recorder, in which order, and what it survives."""
 
 import asyncio
-import contextlib
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from classroom.live.errors import LessonEnded, UnknownLesson
-from classroom.live.feed import FeedClosed
-from classroom.live.journal import Journal
-from classroom.live.lesson import DESERTED_AFTER
-from classroom.live.links import LinkMemory
 from classroom.live.participant import Person
-from classroom.live.service import KEEP_ENDED, LessonService, Owner
+from classroom.live.service import Owner
 from classroom.model import (
     Label,
     LessonId,
@@ -37,108 +31,8 @@ from classroom.sfu.core.events import (
 )
 from classroom.sfu.core.stats import LessonStats, ReceiverStats
 from classroom.sfu.negotiate import BadOffer
+from tests.unit.live.house import CAPTURE, MATHS, VILLAGE, everything
 from tests.unit.web.running_node import make_offer
-
-MATHS = LessonId("maths")
-CAPTURE = Person(ParticipantId("capture1"), Role.CAPTURE, "")
-VILLAGE = Person(ParticipantId("village1"), Role.CLASSROOM, "三小")
-
-
-class Media:
-    """A media server that only notes what it is asked; the real one is used in tests/integration."""
-
-    def __init__(self, log: list[str]) -> None:
-        self.log = log
-        self.open: set[str] = set()
-        self.service: LessonService | None = None
-        self.names = None
-        self.refuse: Exception | None = None
-        self.stats: LessonStats | None = None
-
-    async def open_lesson(self, lesson):
-        if self.refuse is not None:
-            raise self.refuse
-        self.log.append("open media")
-        self.open.add(lesson)
-
-    async def close_lesson(self, lesson, reason):
-        self.log.append("close media")
-        self.open.discard(lesson)
-
-    def accept(self, lesson, what):
-        if lesson not in self.open:
-            raise sfu.UnknownLesson(lesson)
-        self.log.append(what)
-        return sfu.Session(SessionId(f"session{len(self.log)}"), "answer", '"0"')
-
-    async def publish(self, lesson, participant, offer, names):
-        self.names = names
-        return self.accept(lesson, "publish")
-
-    async def subscribe(self, lesson, participant, offer, last_time_bps=None):
-        self.last_time_bps = last_time_bps
-        return self.accept(lesson, "subscribe")
-
-    def direct(self, lesson, direction):
-        if self.refuse is not None:
-            raise self.refuse
-        self.direction = direction
-
-    async def observe(self, lesson):
-        if self.refuse is not None:
-            raise self.refuse
-        return self.stats
-
-    async def close_session(self, session, reason):
-        self.log.append("close session")
-        self.service.on_event(MATHS, SessionClosed(session, CAPTURE.id, True, reason))
-
-
-class Recording:
-    """Notes what it is told; can refuse to finish."""
-
-    def __init__(self, log, on_state, error=None) -> None:
-        self.log, self.on_state, self.error = log, on_state, error
-        self.events: list[tuple[str, dict]] = []
-
-    def add_event(self, name, /, **data):
-        self.events.append((name, data))
-
-    async def finish(self, state):
-        self.log.append(f"finish {state}")
-        if self.error is not None:
-            raise self.error
-
-
-class House:
-    """A service with its surroundings."""
-
-    def __init__(self, folder) -> None:
-        self.log: list[str] = []
-        self.recordings: list[Recording] = []
-        self.refuse: Exception | None = None
-        self.refuse_finish: Exception | None = None
-        self.now = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
-        self.journal = Journal(folder / "lessons.json")
-        self.media = Media(self.log)
-        self.service = self.media.service = LessonService(
-            self.media, self.record, self.journal, LinkMemory(folder / "links.json"), wall=lambda: self.now
-        )
-
-    async def record(self, lesson, title, on_state, resume):
-        self.log.append("resume recording" if resume else "record")
-        if self.refuse is not None:
-            raise self.refuse
-        self.recordings.append(Recording(self.log, on_state, self.refuse_finish))
-        return self.recordings[-1]
-
-    def recording(self) -> RecordingState:
-        return self.service.find(MATHS).recording
-
-
-@pytest.fixture
-def house(tmp_path):
-    return House(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -243,14 +137,6 @@ async def test_lost_media_are_opened_again_before_anybody_asks(house, offer):
         await house.service.close_session(Owner(MATHS, CAPTURE, True), session.id)
 
 
-async def everything(feed) -> list:
-    told = []
-    with contextlib.suppress(FeedClosed):
-        while True:
-            told.append((await feed.take()).message)
-    return told
-
-
 async def test_what_the_teacher_directs_is_told_to_the_media_also_when_they_come_back(house, offer):
     await house.service.start(MATHS)
     assert house.media.direction == Direction()
@@ -349,44 +235,6 @@ async def test_a_session_is_forgotten_when_it_is_closed(house, offer):
         await house.service.close_session(owner, session.id)
 
 
-async def test_drained_lessons_are_interrupted_and_go_on(house, tmp_path):
-    await house.service.open()
-    await house.service.start(MATHS)
-    await house.service.start(LessonId("music"))
-    await house.service.end(LessonId("music"))
-    await house.service.drain()
-    assert "finish interrupted" in house.log
-    again = House(tmp_path)
-    await again.service.open()
-    assert again.log == ["open media", "resume recording"]
-    assert again.service.find(MATHS).started_at == house.now
-    music = again.service.find(LessonId("music"))
-    assert (music.state, music.recording) == (LessonState.ENDED, RecordingState.COMPLETE)
-    await again.service.drain()
-
-
-async def test_lessons_that_go_on_are_all_in_the_journal_whatever_becomes_of_the_first(house, tmp_path):
-    await house.service.open()
-    await house.service.start(MATHS)
-    await house.service.start(LessonId("music"))
-    await house.service.drain()
-    again = House(tmp_path)
-    opened, kept = [], []
-
-    async def open_lesson(lesson):
-        opened.append(lesson)
-        again.service.find(lesson).set_recording(RecordingState.RECORDING)
-        await again.service.settle()
-        kept.append({entry.id for entry in await Journal(tmp_path / "lessons.json").load()})
-        raise sfu.NoWorker("none is ready")
-
-    again.media.open_lesson = open_lesson
-    await again.service.open()
-    assert opened == [MATHS, LessonId("music")], "one that cannot go on now holds up no other"
-    assert kept == [{MATHS, LessonId("music")}] * 2, "a power cut now would end none"
-    await again.service.drain()
-
-
 async def test_a_client_that_gives_up_interrupts_no_start(house):
     task = asyncio.create_task(house.service.start(MATHS))
     await asyncio.sleep(0)
@@ -396,37 +244,6 @@ async def test_a_client_that_gives_up_interrupts_no_start(house):
     await house.service.start(MATHS)
     assert house.log == ["open media", "record"]
     assert [entry.state for entry in await house.journal.load()] == [LessonState.LIVE]
-
-
-async def test_ended_lessons_are_forgotten_after_a_week(house, monkeypatch):
-    monkeypatch.setattr("classroom.live.service.HOUSEKEEPING_S", 0.001)
-    await house.service.start(MATHS)
-    await house.service.end(MATHS)
-    await house.service.open()
-    house.now += KEEP_ENDED - timedelta(seconds=1)
-    await asyncio.sleep(0.02)
-    assert house.service.find(MATHS).state is LessonState.ENDED
-    house.now += timedelta(seconds=1)
-    async with asyncio.timeout(30):
-        while house.service.lessons():
-            await asyncio.sleep(0.001)
-    await house.service.drain()
-
-
-async def test_the_recording_of_an_ended_lesson_may_still_become_another(house):
-    await house.service.note_recording(MATHS, RecordingState.REPAIRING, None)  # nobody knows it
-    await house.service.start(MATHS)
-    house.recordings[-1].on_state(RecordingState.RECORDING, None)
-    await house.service.note_recording(MATHS, RecordingState.REPAIRING, "an older one")
-    assert house.recording() is RecordingState.RECORDING
-    await house.service.end(MATHS)
-    with house.service.connect(MATHS, VILLAGE) as feed:
-        await house.service.note_recording(MATHS, RecordingState.REPAIRING, "正在补传 being delivered")
-        feed.close("")
-        told = [message.lesson for message in await everything(feed) if hasattr(message, "lesson")]
-    assert (told[-1].recording, told[-1].recording_detail) == ("repairing", "正在补传 being delivered")
-    (entry,) = await house.journal.load()
-    assert (entry.recording, entry.recording_detail) == (RecordingState.REPAIRING, "正在补传 being delivered")
 
 
 async def test_the_media_follow_a_call_and_the_camera_that_comes_after_it(house):
@@ -472,44 +289,3 @@ async def test_who_conducts_is_told_how_links_are(house, monkeypatch):
     await asyncio.sleep(0.01)
     assert all(not task.done() for task in house.service._routines), "the watch goes on"
     await house.service.drain()
-
-
-async def test_long_past_the_bell_a_lesson_in_which_nobody_is_left_is_ended(house, monkeypatch):
-    monkeypatch.setattr("classroom.live.service.HOUSEKEEPING_S", 0.001)
-    bell = house.now + timedelta(minutes=40)
-    house.service.plan(MATHS, "数学", bell, True)
-    await house.service.open()
-    await asyncio.sleep(0.01)
-    await house.service.start(MATHS)
-    assert house.service.find(MATHS).title == "数学", "who is expected is not forgotten"
-    with house.service.connect(MATHS, VILLAGE):
-        house.now = bell + DESERTED_AFTER
-        await asyncio.sleep(0.01)
-        assert house.service.find(MATHS).state is LessonState.LIVE, "the lesson may overrun"
-    house.now += DESERTED_AFTER - timedelta(seconds=1)
-    await asyncio.sleep(0.01)
-    assert house.service.find(MATHS).state is LessonState.LIVE
-    house.now += timedelta(seconds=1)
-    async with asyncio.timeout(5):
-        while house.recording() is not RecordingState.COMPLETE:
-            await asyncio.sleep(0.001)
-    assert house.service.find(MATHS).state is LessonState.ENDED
-    await house.service.drain()
-
-
-async def test_who_comes_back_after_being_dismissed_is_not_counted_out_by_a_connection_from_before(house):
-    """That one notices last: what was to be told to it waits for a network that is gone."""
-
-    def online() -> list[bool]:
-        return [view.online for view in house.service.find(MATHS).participants()]
-
-    await house.service.start(MATHS)
-    with contextlib.ExitStack() as dead:
-        feed = dead.enter_context(house.service.connect(MATHS, VILLAGE))
-        await house.service.expel(VILLAGE.id, "another device was paired for its room")
-        with house.service.connect(MATHS, VILLAGE):
-            house.service.hear(MATHS, VILLAGE, feed, silent=True)
-            assert online() == [True]
-            dead.close()
-            assert online() == [True]
-        assert online() == [False]
