@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from classroom.files import replace_file, sync_folder
 from classroom.live.floor import Floor
 from classroom.live.lesson import UNNUMBERED, LiveLesson
 from classroom.live.participant import Person
@@ -183,17 +184,8 @@ class Journal:
         self._words = {entry.id: self._in_words(entry) for entry in entries}
         text = ",\n".join(text for _, text in self._words.values())
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        part = self._path.with_suffix(".part")
-        with part.open("w", encoding="utf-8") as file:
-            file.write(f'{{"lessons": [\n{text}\n]}}\n')
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)  # else a power cut may bring the former file back
-        finally:
-            os.close(folder)
+        replace_file(self._path, f'{{"lessons": [\n{text}\n]}}\n'.encode())
+        sync_folder(self._path.parent)  # else a power cut may bring the former file back
 
 
 def _jsonable(value: object) -> str | dict[str, Any]:

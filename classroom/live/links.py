@@ -7,6 +7,7 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
+from classroom.files import replace_file
 from classroom.model import ParticipantId
 
 if TYPE_CHECKING:
@@ -60,6 +61,4 @@ class LinkMemory:
 
     def _write(self, text: str) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        part = self._path.with_suffix(".part")
-        part.write_text(text, "utf-8")
-        part.replace(self._path)
+        replace_file(self._path, text.encode(), durable=False)

@@ -58,7 +58,7 @@ async def test_a_broken_file_is_put_aside(tmp_path, text):
 async def test_a_disk_that_refuses_leaves_the_old_file(tmp_path, caplog):
     path = tmp_path / "lessons.json"
     await save(path, ENTRY)
-    (tmp_path / "lessons.part").mkdir()  # nothing can be written there
+    (tmp_path / ".lessons.json.tmp").mkdir()  # nothing can be written there
     await save(path)
     assert "cannot be written" in caplog.text
     assert await Journal(path).load() == [ENTRY]
@@ -165,12 +165,12 @@ def written_text(folder) -> str:
 async def test_a_disk_that_refuses_is_logged_and_tried_again(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("classroom.live.journal.WRITE_EVERY_S", 0.01)
     journal = Journal(tmp_path / "lessons.json")
-    (tmp_path / "lessons.part").mkdir()
+    (tmp_path / ".lessons.json.tmp").mkdir()
     journal.save_soon(lambda: [ENTRY])
     async with asyncio.timeout(5):
         while "cannot be written" not in caplog.text:
             await asyncio.sleep(0.01)
-    (tmp_path / "lessons.part").rmdir()
+    (tmp_path / ".lessons.json.tmp").rmdir()
     journal.save_soon(lambda: [ENTRY])
     async with asyncio.timeout(5):
         while not (tmp_path / "lessons.json").exists():
@@ -183,13 +183,13 @@ async def test_what_a_disk_refused_is_written_when_it_takes_it_again_though_noth
 ):
     monkeypatch.setattr("classroom.live.journal.WRITE_EVERY_S", 0.01)
     journal = Journal(tmp_path / "lessons.json")
-    (tmp_path / "lessons.part").mkdir()
+    (tmp_path / ".lessons.json.tmp").mkdir()
     journal.save_soon(lambda: [ENTRY])
     for _ in range(3):
         await journal.settle(lambda: [ENTRY])
     async with asyncio.timeout(30):
         assert caplog.text.count("cannot be written") == 1, "a disk that is full for an hour is told of once"
-        (tmp_path / "lessons.part").rmdir()
+        (tmp_path / ".lessons.json.tmp").rmdir()
         while not (tmp_path / "lessons.json").exists():
             await asyncio.sleep(0.01)
     assert await journal.load() == [ENTRY]
