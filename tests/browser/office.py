@@ -59,6 +59,8 @@ async def pick(page: Page, field: str, words: str, option: str) -> None:
     await box.fill(words)
     # The list of the field before may still be fading away, with the same option in it.
     mine = page.locator(f"#{await box.get_attribute('aria-controls')}")
+    # What is not meant goes first, or the list moves under the finger.
+    await expect(mine.get_by_role("option").filter(has_not_text=words)).to_have_count(0)
     await mine.get_by_role("option", name=option).click()
 
 
