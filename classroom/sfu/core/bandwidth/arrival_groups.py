@@ -12,7 +12,10 @@ TICK_S = 0.00025  # arrival times come in steps of 250 µs
 GROUP_S = 0.005  # what leaves within it is one group
 _BURST_GAP_TICKS = 20  # what arrives within 5 ms although it left later was held up together ...
 _BURST_TICKS = 400  # ... for at most 100 ms
+CLUMP_S = 0.002
+_CLUMP_TICKS = round(CLUMP_S / TICK_S)
 _LONG_AGO_TICKS = -(1 << 40)
+_NEVER_S = float("inf")
 
 
 @dataclass(slots=True)
@@ -29,6 +32,7 @@ class Report:
     delays_s: list[float] = field(default_factory=list)
     #: (gap between two groups when sent, when received, time of arrival), seconds
     gaps: list[tuple[float, float, float]] = field(default_factory=list)
+    clump_bytes: int = 0  # most that had been held up and arrived within CLUMP_S behind a packet
 
 
 class ArrivalGroups:
@@ -44,8 +48,11 @@ class ArrivalGroups:
         self._first_sent_s = self._last_sent_s = self._previous_sent_s = float("-inf")
         self._first_tick = self._last_tick = self._previous_tick = _LONG_AGO_TICKS
 
-    def read(self, first: int, reference_ticks: int, arrivals: list[int | None]) -> Report:
-        """Note the arrivals of the unwrapped numbers from ``first`` on, all of which the log holds."""
+    def read(self, first: int, reference_ticks: int, arrivals: list[int | None], held_s: float = _NEVER_S) -> Report:
+        """Note the arrivals of the unwrapped numbers from ``first`` on, all of which the log holds.
+
+        What took longer than ``held_s``, which has the offset of the two clocks in it, had been held up.
+        """
         known = max(0, self.highest + 1 - first)  # reported again because one of them came late
         fresh = arrivals[known:] if known else arrivals
         report = Report(len(fresh), fresh.count(None))
@@ -54,6 +61,7 @@ class ArrivalGroups:
         first_sent_s, last_sent_s = self._first_sent_s, self._last_sent_s
         last_tick = self._last_tick
         received_bytes = 0
+        clump_tick, clump_bytes, most_bytes = _LONG_AGO_TICKS, 0, 0
         index = first - 1
         for tick in arrivals:
             index = (index + 1) & mask
@@ -67,6 +75,13 @@ class ArrivalGroups:
             received_bytes += size_bytes
             sent_s = times_s[index]
             tick += reference_ticks
+            if tick * TICK_S - sent_s > held_s:
+                if 0 <= tick - clump_tick <= _CLUMP_TICKS:
+                    clump_bytes += size_bytes
+                    if clump_bytes > most_bytes:
+                        most_bytes = clump_bytes
+                else:
+                    clump_tick, clump_bytes = tick, 0
             if sent_s < first_sent_s:
                 continue  # overtaken: its group is closed
             if sent_s - first_sent_s > GROUP_S:
@@ -88,7 +103,7 @@ class ArrivalGroups:
             last_sent_s, last_tick = sent_s, tick
         self._first_sent_s, self._last_sent_s = first_sent_s, last_sent_s
         self._last_tick = last_tick
-        report.received_bytes = received_bytes
+        report.received_bytes, report.clump_bytes = received_bytes, most_bytes
         report.newest_sent_s = last_sent_s
         report.newest_arrival_s = last_tick * TICK_S
         return report

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from classroom.sfu.core.bandwidth.aimd import APP_LIMITED, DECREASE, RateControl
-from classroom.sfu.core.bandwidth.arrival_groups import TICK_S, ArrivalGroups
+from classroom.sfu.core.bandwidth.arrival_groups import CLUMP_S, TICK_S, ArrivalGroups
 from classroom.sfu.core.bandwidth.loss import LossEstimator
 from classroom.sfu.core.bandwidth.overuse import OveruseDetector, Usage
 from classroom.sfu.core.bandwidth.probe import FACTOR, Cluster, ProbeController
@@ -33,6 +33,8 @@ EMPTY_S = 0.02  # no queue: what is lost now is not lost by queues that are full
 JITTERS, MAX_JITTER_S = 4.0, 0.06  # a queue that is shorter than so many mean deviations may be jitter
 DELIVERS_LESS = 0.9  # arrived so much slower than sent: the path is full, whatever the application sends
 SEVERE_S, SHRUNK = 0.05, 0.6  # such a queue, and much less arrives than was sent: the path has become smaller
+HELD, HELD_BYTES = 2.0, 1500  # what waited and came so much faster than the estimate did not wait on the path
+HELD_KNOWN_S = 0.5
 DRAIN_S, DRAIN = 0.15, 0.5  # so long a queue is to be got rid of: voice stands in it
 NEAR_CAPACITY_S = 30.0
 LOSS_DECREASE = 0.9  # of what arrives
@@ -78,7 +80,7 @@ class BandwidthEstimator:
         self._remb_due_s: float | None = None  # when the next one is missed; None until time has passed since the last
         self._told_bps = 0.0  # by the last REMB
         self._before_cut_bps = 0.0
-        self._full_s = float("-inf")
+        self._full_s = self._held_s = float("-inf")
 
     # --- what it says ------------------------------------------------------------------------------------------
 
@@ -169,7 +171,7 @@ class BandwidthEstimator:
         cluster = self._probes.cluster
         if cluster is not None:
             cluster.note(first, reference_ticks * TICK_S, arrivals, log)
-        report = self._groups.read(first, reference_ticks, arrivals)
+        report = self._groups.read(first, reference_ticks, arrivals, self._queue.least_s)
         self._feedback_s = now
         if self._silent_since_bps is not None:
             self._end_silence(self._silent_since_bps, now)
@@ -254,8 +256,10 @@ class BandwidthEstimator:
         acked_bps, latest_bps = acked_bps / arriving, throughput.latest_bps / arriving
         usage = detector.usage
         jitter_s = min(JITTERS * self._jitter_s, MAX_JITTER_S)
-        # A process without CPU holds packets up as a full path does, but not group after group.
-        stands = self._queue.stands
+        # A process without CPU holds packets up as a full path does, but not group after group; and what a path has
+        # held up comes at the rate of the path, not all at once.
+        held = self._held_up(report, now)
+        stands = self._queue.stands and not held
         severe = stands and self._queue.latest_s > SEVERE_S + 2 * jitter_s and latest_bps < SHRUNK * sent_bps
         if severe:
             usage = Usage.OVER  # the slope will tell as well, but later
@@ -270,7 +274,7 @@ class BandwidthEstimator:
                 acked_bps, factor = min(acked_bps, latest_bps), DRAIN
             elif latest_bps < float("inf"):
                 acked_bps = max(acked_bps, latest_bps)  # before a burst the path was not full
-            limited = app_limited and acked_bps >= DELIVERS_LESS * sent_bps
+            limited = held or (app_limited and acked_bps >= DELIVERS_LESS * sent_bps)
             self._decreased(control.decrease(acked_bps, limited, self.rtt_s, now, factor), now)
         elif usage is Usage.NORMAL and not self.congested and not loss.on_trial:
             control.increase(acked_bps, app_limited, self.rtt_s, now)
@@ -279,6 +283,13 @@ class BandwidthEstimator:
         empty = usage is not Usage.OVER and self._queue.standing_s < EMPTY_S
         if loss.update(report, empty, sent_bps, now):
             self._react_to_loss(acked_bps, sent_bps, empty and app_limited, now)
+
+    def _held_up(self, report: Report, now: float) -> bool:
+        """Whether somebody who had no CPU has read many packets at once lately: a delay tells little of the path."""
+        clump_bytes = report.clump_bytes
+        if clump_bytes >= HELD_BYTES and clump_bytes * 8 / CLUMP_S > HELD * self._control.rate_bps:
+            self._held_s = now
+        return now < self._held_s + HELD_KNOWN_S
 
     def _react_to_loss(self, acked_bps: float, sent_bps: float, spared: bool, now: float) -> None:
         """Go below what arrives and see whether that helps; ``spared``: cut only what the sender does not use."""

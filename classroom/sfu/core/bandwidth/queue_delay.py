@@ -26,9 +26,14 @@ class QueueDelay:
         self._turned_s = float("-inf")
 
     @property
+    def least_s(self) -> float:
+        """What takes longer has waited; with the offset of the delays. Infinite before the first report."""
+        return self._base_s + STANDING_S
+
+    @property
     def stands(self) -> bool:
         """Whether the last groups waited one after another, none shorter: a full path, and no moment without CPU."""
-        groups, least_s = self._groups, self._base_s + STANDING_S
+        groups, least_s = self._groups, self.least_s
         return len(groups) == GROUPS and groups[-1] >= groups[0] - EVEN_S and min(groups) >= least_s
 
     def update(self, delays_s: list[float], now: float) -> None:

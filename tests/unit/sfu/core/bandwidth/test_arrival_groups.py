@@ -36,6 +36,20 @@ def test_gaps_between_groups(sending, arriving, expected):
     assert gaps(report)[: len(expected)] == expected
 
 
+@pytest.mark.parametrize(
+    ("sending", "arriving", "expected"),
+    [
+        pytest.param([0, 10, 20, 30], [60, 60, 60.5, 62], 3000, id="held up and read at once"),
+        pytest.param([0, 10, 20, 30], [60, 60, 63, 64], 1000, id="as many as come within 2 ms"),
+        pytest.param([0, 0, 0, 0], [60, 65, 70, 75], 0, id="one after another"),
+        pytest.param([0, 0, 0, 0], [20, 20, 20, 20], 0, id="sent at once and not held up"),
+        pytest.param([0, 10, 20, 30], [60, None, 60, None], 1000, id="what is lost does not count"),
+    ],
+)
+def test_what_was_held_up_and_came_at_once(sending, arriving, expected):
+    assert ArrivalGroups(sent(*sending)).read(0, 0, ticks(*arriving), 0.025).clump_bytes == expected
+
+
 def test_packets_that_are_held_up_for_long_are_not_one_group_for_ever():
     sending = [20 * step for step in range(80)]
     arriving = [800 + 4 * step for step in range(80)]

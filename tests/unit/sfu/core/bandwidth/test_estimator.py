@@ -128,6 +128,27 @@ def test_a_path_that_shrinks_at_once_is_cut_at_once():
     assert sender.estimator.estimate_bps <= 0.4e6
 
 
+@pytest.mark.parametrize(
+    ("apart_s", "least_bps", "most_bps"),
+    [
+        pytest.param(0.019, 0.0, 0.4e6, id="one after another: the path has become that small"),
+        pytest.param(0.0005, 0.9e6, 2e6, id="all at once: who reads them has no CPU"),
+    ],
+)
+def test_pictures_that_wait_longer_and_longer(apart_s, least_bps, most_bps):
+    sender = Sender(last_time_bps=2e6)
+    sender.send(1e6, 3.0)
+    for wait_s in (0.06, 0.115, 0.17):
+        first = sender.log.next_seq
+        for _ in range(5):
+            sender.log.add(sender.now, 1000)
+        arrival_s = sender.now + DELAY_S + wait_s - 90
+        ticks = [round((arrival_s + packet * apart_s) * 4000) for packet in range(5)]
+        sender.now += 0.04
+        sender.report(first, ticks)
+    assert least_bps <= sender.estimator.estimate_bps <= most_bps
+
+
 def test_an_application_that_sends_little_is_not_cut_to_that():
     sender = Sender(last_time_bps=3e6)
     sender.send(200e3, 5.0)
