@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from classroom.model import Label
+from classroom.model import Label, SlotWish
 from classroom.sfu.core.layers import Reason
 from classroom.sfu.core.pause import PauseResume, PauseType, build_pause
 from tests.sim.netem import Conditions
@@ -57,6 +57,26 @@ def test_a_step_down_and_up(seed):
     assert showing(world, receiver) == "h" and receiver.slots[0].reason is Reason.NONE
     assert longest_gap_s(sound, at_s - 5, world.now - 0.1) < 0.5
     assert sound.gaps == 0
+    check_numbers(receiver)
+
+
+@pytest.mark.parametrize("wait_s", [0.1, 0.5, 1.0, 1.6])
+@pytest.mark.parametrize(("wall", "bound_s"), [(True, 0.25), (False, 1.2)], ids=["a wall shows it, too", "alone"])
+def test_pictures_that_were_dropped_before_they_left_are_soon_seen_again(wall, bound_s, wait_s):
+    """From a smaller layer that comes, or the same one, out of the cache; else from a keyframe within a second."""
+    world = World(5)
+    world.publish(*layers(keyframe_every=50), mic())
+    if wall:
+        world.receive(SlotWish.TILE, twcc=True).slots[0].named = "camera"
+    receiver = world.receive(Label.CAMERA, Label.MIC, up=UP, down=LINK, twcc=True)
+    world.run(14.0 + wait_s)
+    camera = receiver.receptions[0]
+    down, at_s = receiver.slots[0].down, world.now
+    assert showing(world, receiver) == "h"
+    world.media._forwarding._stall(down, at_s)
+    world.run(4.0)
+    assert longest_gap_s(camera, at_s, world.now - 0.1) <= bound_s and showing(world, receiver) == "h"
+    assert receiver.plis == 0
     check_numbers(receiver)
 
 

@@ -64,6 +64,11 @@ class Downlink(Generic[Item]):
         return self.estimator.measured
 
     @property
+    def congested(self) -> bool:
+        """Whether a queue grows or stands on the path now."""
+        return self.estimator.congested
+
+    @property
     def slice_bytes(self) -> int:
         """The caller cuts what is larger (a keyframe from the cache) into items of about this size."""
         return max(MIN_SLICE_BYTES, int(PACING * self.estimate_bps * BURST_S / 8))

@@ -207,8 +207,8 @@ class Forwarding:
         if down.next_up is not None:
             up.want_keyframe(spacing_s)
 
-    def bridge(self, down: DownTrack, layers: Sequence[UpTrack], now: float, catch_up_bytes: float) -> None:
-        """Let a DownTrack that waits for a keyframe show the best of these smaller layers that can begin at once.
+    def bridge(self, down: DownTrack, layers: Sequence[UpTrack], now: float, catch_up_bytes: float) -> bool:
+        """Let a DownTrack that waits for a keyframe show the best of these layers that can begin at once, if any can.
 
         It is one that comes now, and of which its path takes all since the last keyframe in little time: a classroom
         that is called on is seen as soon as those who look on can be reached, however far away it is itself.
@@ -217,9 +217,12 @@ class Forwarding:
         for up in reversed(layers if awaited is not None else []):
             cached = up.cache.since_keyframe(CATCH_UP_PACKETS) if now - up.last_received_at_s < STALE_S else []
             fits = sum(len(packet.data) for packet in cached) <= catch_up_bytes
-            if cached and fits and down.realtime:
-                self._start(down, up, cached, now, catch_up=True, next_up=awaited)
-                return
+            if cached and fits and down.realtime and down.can_begin_with(up, cached):
+                if up is awaited:
+                    self.forget_wish(down)
+                self._start(down, up, cached, now, catch_up=True, next_up=down.next_up)
+                return True
+        return False
 
     def unplug(self, down: DownTrack, now: float) -> None:
         """Let a DownTrack take nothing from now on."""
@@ -303,7 +306,7 @@ class Forwarding:
                 if down.up is not up:
                     return  # it stalled
                 size_bytes = sum(len(packet.data) for packet in part.packets)
-                self._emit(part, size_bytes, now, keyframe=burst is bursts[0])
+                self._emit(part, size_bytes, now, keyframe=catch_up or burst is bursts[0])
 
 
 def _slices(burst: Burst) -> list[Burst]:

@@ -473,19 +473,32 @@ class LessonMedia:
             if up is None:
                 self._forwarding.unplug(down, now)
             else:
-                layers = [] if slot.media is None else slot.media.layers
+                layers = _layers(slot)
                 if down.up in layers and layers.index(up) < layers.index(down.up):
                     self._forwarding.unplug(down, now)  # the link cannot carry it even until the next keyframe
-                another = down.up is not None and down.up not in layers
                 self._forwarding.plug(down, up, now, receiver.catch_up_bytes, spacing_s)
-                if another:
-                    self._forwarding.bridge(down, layers[: layers.index(up)], now, receiver.bridge_bytes)
+        for slot in receiver.slots:
+            if slot.down.next_up is not None and (slot.down.up is not None or receiver.calm):
+                self._bridge(receiver, slot, slot.down.next_up, now)
+
+    def _bridge(self, receiver: Receiver, slot: Slot, awaited: UpTrack, now: float) -> None:
+        """Let a slot that shows nothing of what it is to show begin with a smaller layer, or again with the same."""
+        down, layers = slot.down, _layers(slot)
+        if awaited not in layers or down.up in layers:
+            return
+        smaller = layers[: layers.index(awaited) + 1]
+        if not self._forwarding.bridge(down, smaller, now, receiver.bridge_bytes) and down.up is None:
+            awaited.want_keyframe(URGENT_SPACING_S)
 
     def __repr__(self) -> str:
         return (
             f"LessonMedia({len(self.publishers)} publishers, {len(self.receivers)} receivers, "
             f"{len(self.publications)} publications)"
         )
+
+
+def _layers(slot: Slot) -> list[UpTrack]:
+    return [] if slot.media is None else slot.media.layers
 
 
 def _id(media: IncomingMedia) -> PublicationId:

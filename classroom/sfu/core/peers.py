@@ -173,6 +173,11 @@ class Receiver:
         return 0.0 if self.downlink is None else min(CATCH_UP_BYTES, self.downlink.estimate_bps / 8 * CATCH_UP_S)
 
     @property
+    def calm(self) -> bool:
+        """Whether its path is known, and nothing waits on it."""
+        return self.downlink is not None and self.downlink.measured and not self.downlink.congested
+
+    @property
     def keyframe_spacing_s(self) -> float:
         """How soon after a keyframe it may have another when it lost a picture.
 

@@ -290,6 +290,28 @@ def test_no_bridge_of_what_cannot_begin(options):
     assert path.down.up is path.up and path.down.next_up is large.up and len(path.left) == 1
 
 
+def test_what_comes_from_the_cache_may_take_as_long_as_a_keyframe():
+    """All of it is needed for the first live picture; the first of it may have passed without waiting."""
+    path = Path()
+    for n in range(40):
+        path.comes(n / 25, n, keyframe=n == 0)
+    path.plug(2.0)
+    path.passes(2.0, 3.0)
+    assert path.left[-1][0] > 2.0 + PICTURE_STALE_S and [seq for _, _, seq in path.left] == list(range(40))
+    assert path.down.up is path.up and path.down.next_up is None
+
+
+def test_who_waits_with_nothing_to_show_begins_again_from_the_cache_of_the_same_layer():
+    path = Path(None)
+    path.plug()
+    path.comes(0.0, *range(5), keyframe=True)
+    path.forwarding._stall(path.down, 0.1)
+    path.forwarding.bridge(path.down, [path.up], 0.2, 64_000)
+    path.take(0.2)
+    assert path.down.up is path.up and path.down.next_up is None and path.up.waiting == []
+    assert [seq for _, _, seq in path.left] == [*range(5), *range(5)]
+
+
 def test_a_bridge_that_stalls_leaves_the_large_layer_awaited():
     path, large, small = bridged(0.02, 10)
     path.forwarding._stall(path.down, 1.01)
