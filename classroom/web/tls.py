@@ -33,16 +33,21 @@ class Tls:
     def __init__(self, certificate: Path, key: Path) -> None:
         """Raises BadCertificate."""
         self._files = certificate, key
-        self.context = self._load(_new_context())
+        self.context = self._current = self._load()
+        self.context.sni_callback = self._answer
 
     def reload(self) -> None:
         """Read the files again; open connections keep what they have. Raises BadCertificate, changing nothing."""
-        self._load(_new_context())  # certificate and key are exchanged one after the other: first see that they fit
-        self._load(self.context)
+        self._current = self._load()
         logger.info("the TLS certificate was read again")
 
-    def _load(self, context: ssl.SSLContext) -> ssl.SSLContext:
+    def _answer(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
+        """Who connects gets what was read last: one context would change its certificate before its key."""
+        connection.context = self._current
+
+    def _load(self) -> ssl.SSLContext:
         certificate, key = self._files
+        context = _new_context()
         try:
             context.load_cert_chain(certificate, key)
             told = x509.load_pem_x509_certificate(certificate.read_bytes())
