@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from dataclasses import dataclass
 
@@ -25,7 +26,8 @@ class Conditions:
     """What a link does. Probabilities 0…1; ``outages`` are (from, to) in seconds, nothing enters during them.
 
     ``jitter_s`` is added uniformly but keeps the order; ``reorder`` is the probability that a datagram comes
-    ``reorder_s`` later than it should and is overtaken. ``queue_bytes`` waits before a link of ``rate_bps``.
+    ``reorder_s`` later than it should and is overtaken. ``queue_bytes`` waits before a link of ``rate_bps``. What
+    arrives is handed over each ``bundle_s``, as radio links do.
     """
 
     delay_s: float = 0.0
@@ -37,6 +39,7 @@ class Conditions:
     reorder_s: float = 0.02
     rate_bps: float | None = None
     queue_bytes: int = 64_000
+    bundle_s: float = 0.0
     outages: tuple[tuple[float, float], ...] = ()
 
 
@@ -70,6 +73,8 @@ class Link:
         if sent_s is None:
             self.overflowed += 1
             return
+        if conditions.bundle_s:
+            sent_s = math.ceil(sent_s / conditions.bundle_s) * conditions.bundle_s
         arrival_s = max(sent_s + conditions.delay_s + jitter * conditions.jitter_s, self._last_in_order_s)
         if reorder < conditions.reorder:
             arrival_s += conditions.reorder_s

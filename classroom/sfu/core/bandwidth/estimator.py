@@ -33,8 +33,9 @@ EMPTY_S = 0.02  # no queue: what is lost now is not lost by queues that are full
 JITTERS, MAX_JITTER_S = 4.0, 0.06  # a queue that is shorter than so many mean deviations may be jitter
 DELIVERS_LESS = 0.9  # arrived so much slower than sent: the path is full, whatever the application sends
 SEVERE_S, SHRUNK = 0.05, 0.6  # such a queue, and much less arrives than was sent: the path has become smaller
-HELD, HELD_BYTES = 2.0, 1500  # what waited and came so much faster than the estimate did not wait on the path
-HELD_KNOWN_S = 0.5
+CLUMP_FASTER, CLUMP_BYTES = 2.0, 1500  # what waited and came so much faster than the estimate waited for a process
+HELD_KNOWN_S = 0.5  # it reads in turns, and not each of them is a clump
+HELD_MOST_S = 0.5  # a queue without an end is one, whoever reads: links that deliver in bundles make clumps, too
 DRAIN_S, DRAIN = 0.15, 0.5  # so long a queue is to be got rid of: voice stands in it
 NEAR_CAPACITY_S = 30.0
 LOSS_DECREASE = 0.9  # of what arrives
@@ -80,7 +81,7 @@ class BandwidthEstimator:
         self._remb_due_s: float | None = None  # when the next one is missed; None until time has passed since the last
         self._told_bps = 0.0  # by the last REMB
         self._before_cut_bps = 0.0
-        self._full_s = self._held_s = float("-inf")
+        self._full_s = self._held_s = self._empty_s = float("-inf")
 
     # --- what it says ------------------------------------------------------------------------------------------
 
@@ -285,11 +286,13 @@ class BandwidthEstimator:
             self._react_to_loss(acked_bps, sent_bps, empty and app_limited, now)
 
     def _held_up(self, report: Report, now: float) -> bool:
-        """Whether somebody who had no CPU has read many packets at once lately: a delay tells little of the path."""
+        """Whether somebody without CPU has read many packets at once lately: a delay tells little of the path then."""
         clump_bytes = report.clump_bytes
-        if clump_bytes >= HELD_BYTES and clump_bytes * 8 / CLUMP_S > HELD * self._control.rate_bps:
+        if clump_bytes >= CLUMP_BYTES and clump_bytes * 8 / CLUMP_S > CLUMP_FASTER * self._control.rate_bps:
             self._held_s = now
-        return now < self._held_s + HELD_KNOWN_S
+        if self._queue.latest_s < STANDING_S:
+            self._empty_s = now
+        return now < self._held_s + HELD_KNOWN_S and now < self._empty_s + HELD_MOST_S
 
     def _react_to_loss(self, acked_bps: float, sent_bps: float, spared: bool, now: float) -> None:
         """Go below what arrives and see whether that helps; ``spared``: cut only what the sender does not use."""
