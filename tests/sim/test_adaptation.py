@@ -71,9 +71,10 @@ def test_pictures_that_were_dropped_before_they_left_are_soon_seen_again(wall, b
     receiver = world.receive(Label.CAMERA, Label.MIC, up=UP, down=LINK, twcc=True)
     world.run(14.0 + wait_s)
     camera = receiver.receptions[0]
-    down, at_s = receiver.slots[0].down, world.now
+    at_s, downlink = world.now, receiver.downlink
     assert showing(world, receiver) == "h"
-    world.media._forwarding._stall(down, at_s)
+    downlink._pacer._stall(receiver.slots[0].down)
+    world.media._forwarding._hold(downlink, at_s)
     world.run(4.0)
     assert longest_gap_s(camera, at_s, world.now - 0.1) <= bound_s and showing(world, receiver) == "h"
     assert receiver.plis == 0

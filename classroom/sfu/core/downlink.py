@@ -69,6 +69,11 @@ class Downlink(Generic[Item]):
         return self.estimator.congested
 
     @property
+    def silent(self) -> bool:
+        """Whether packets leave and no feedback comes."""
+        return self.estimator.silent
+
+    @property
     def slice_bytes(self) -> int:
         """The caller cuts what is larger (a keyframe from the cache) into items of about this size."""
         return max(MIN_SLICE_BYTES, int(PACING * self.estimate_bps * BURST_S / 8))

@@ -126,7 +126,6 @@ class Forwarding:
             down.next_up = up
             up.waiting.append(down)
         down.catch_up_bytes = 0
-        down.next_up.want_keyframe()
 
     # --- what was held back ------------------------------------------------------------------------------------
 
@@ -213,6 +212,7 @@ class Forwarding:
         It is one that comes now, and of which its path takes all since the last keyframe in little time: a classroom
         that is called on is seen as soon as those who look on can be reached, however far away it is itself.
         """
+        self.plan()  # what has just come is in the cache: it is not to be sent once more
         awaited = down.next_up
         for up in reversed(layers if awaited is not None else []):
             cached = up.cache.since_keyframe(CATCH_UP_PACKETS) if now - up.last_received_at_s < STALE_S else []

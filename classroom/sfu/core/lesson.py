@@ -484,11 +484,14 @@ class LessonMedia:
     def _bridge(self, receiver: Receiver, slot: Slot, awaited: UpTrack, now: float) -> None:
         """Let a slot that shows nothing of what it is to show begin with a smaller layer, or again with the same."""
         down, layers = slot.down, _layers(slot)
-        if awaited not in layers or down.up in layers:
+        if slot.media is None or awaited not in layers or down.up in layers:
             return
-        smaller = layers[: layers.index(awaited) + 1]
-        if not self._forwarding.bridge(down, smaller, now, receiver.bridge_bytes) and down.up is None:
-            awaited.want_keyframe(URGENT_SPACING_S)
+        flowing = [
+            e.track for e in slot.media.encodings if e.track is not None and not e.paused and not e.track.stopped
+        ]
+        begin = [layer for layer in layers[: layers.index(awaited) + 1] if layer in flowing]
+        if not self._forwarding.bridge(down, begin, now, receiver.bridge_bytes) and down.up is None:
+            awaited.hasten_keyframe(URGENT_SPACING_S)
 
     def __repr__(self) -> str:
         return (

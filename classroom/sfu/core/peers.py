@@ -169,13 +169,16 @@ class Receiver:
 
     @property
     def bridge_bytes(self) -> float:
-        """What it may get of a smaller layer while it waits for a larger one, which comes behind it."""
+        """What it may get of a layer from the cache while it waits for a keyframe, which comes behind it."""
         return 0.0 if self.downlink is None else min(CATCH_UP_BYTES, self.downlink.estimate_bps / 8 * CATCH_UP_S)
 
     @property
     def calm(self) -> bool:
-        """Whether its path is known, and nothing waits on it."""
-        return self.downlink is not None and self.downlink.measured and not self.downlink.congested
+        """Whether its path is known and alive, and nothing waits on it or before it."""
+        downlink = self.downlink
+        if downlink is None or not downlink.measured or downlink.silent:
+            return False
+        return not downlink.congested and downlink.queued_bytes == 0
 
     @property
     def keyframe_spacing_s(self) -> float:

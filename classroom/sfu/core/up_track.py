@@ -193,6 +193,10 @@ class UpTrack:
         self._keyframe_wanted_after = self.highest
         self._keyframe_spacing_s = min(self._keyframe_spacing_s, spacing_s)
 
+    def hasten_keyframe(self, spacing_s: float) -> None:
+        """Somebody who waits for a keyframe has nothing to show meanwhile."""
+        self._keyframe_spacing_s = min(self._keyframe_spacing_s, spacing_s)
+
     def resumes(self, now: float, rtt_s: float = 0.0) -> None:
         """The publisher was told to go on, which it does with a keyframe: none need be asked for."""
         self._keyframe_again_s = now + KEYFRAME_REQUEST_INTERVAL_S + min(rtt_s, MAX_REQUEST_RTT_S)

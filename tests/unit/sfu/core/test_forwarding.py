@@ -312,6 +312,19 @@ def test_who_waits_with_nothing_to_show_begins_again_from_the_cache_of_the_same_
     assert [seq for _, _, seq in path.left] == [*range(5), *range(5)]
 
 
+def test_what_has_just_come_is_not_sent_again_from_the_cache():
+    path = Path(None)
+    path.plug()
+    path.comes(0.0, *range(5), keyframe=True)
+    path.forwarding._stall(path.down, 0.1)
+    packet = parse_rtp(build_rtp(pt=96, seq=5, ts=18_000, ssrc=1, payload=SLICE + bytes(1000)))
+    assert path.up.receive(packet, 0.2, 0.2)
+    path.forwarding.touch(path.up)
+    assert path.forwarding.bridge(path.down, [path.up], 0.2, 64_000)
+    path.take(0.2)
+    assert [seq for _, _, seq in path.left] == [*range(5), *range(6)] and len(set(path.numbers)) == 11
+
+
 def test_a_bridge_that_stalls_leaves_the_large_layer_awaited():
     path, large, small = bridged(0.02, 10)
     path.forwarding._stall(path.down, 1.01)
