@@ -36,6 +36,7 @@ SEVERE_S, SHRUNK = 0.05, 0.6  # such a queue, and much less arrives than was sen
 CLUMP_FASTER, CLUMP_BYTES = 2.0, 1500  # what waited and came so much faster than the estimate waited for a process
 HELD_KNOWN_S = 0.5  # it reads in turns, and not each of them is a clump
 HELD_MOST_S = 0.5  # a queue without an end is one, whoever reads: links that deliver in bundles make clumps, too
+ASLEEP_S = 0.25  # between two looks at the time, of which there are ten a second: it was us who had no CPU
 DRAIN_S, DRAIN = 0.15, 0.5  # so long a queue is to be got rid of: voice stands in it
 NEAR_CAPACITY_S = 30.0
 LOSS_DECREASE = 0.9  # of what arrives
@@ -82,6 +83,7 @@ class BandwidthEstimator:
         self._told_bps = 0.0  # by the last REMB
         self._before_cut_bps = 0.0
         self._full_s = self._held_s = self._empty_s = float("-inf")
+        self._looked_s = float("inf")  # at the time; never yet
 
     # --- what it says ------------------------------------------------------------------------------------------
 
@@ -172,6 +174,7 @@ class BandwidthEstimator:
         cluster = self._probes.cluster
         if cluster is not None:
             cluster.note(first, reference_ticks * TICK_S, arrivals, log)
+        self._look_at_time(now)
         report = self._groups.read(first, reference_ticks, arrivals, self._queue.least_s)
         self._feedback_s = now
         if self._silent_since_bps is not None:
@@ -183,6 +186,8 @@ class BandwidthEstimator:
     def handle_timeout(self, now: float) -> None:
         """Notice silence: each SILENCE_S without feedback on what has left lowers the estimate."""
         self._judge_probe(now)
+        self._look_at_time(now)
+        self._looked_s = now
         log, first_unreported = self._log, self._groups.highest + 1
         if self._feedback_s is None:
             self._outgrow_remb(now)
@@ -293,6 +298,11 @@ class BandwidthEstimator:
         if self._queue.latest_s < STANDING_S:
             self._empty_s = now
         return now < self._held_s + HELD_KNOWN_S and now < self._empty_s + HELD_MOST_S
+
+    def _look_at_time(self, now: float) -> None:
+        """What comes after we have slept may have waited for us, or for the machine that all run on."""
+        if now > self._looked_s + ASLEEP_S:
+            self._looked_s = self._held_s = self._empty_s = now
 
     def _react_to_loss(self, acked_bps: float, sent_bps: float, spared: bool, now: float) -> None:
         """Go below what arrives and see whether that helps; ``spared``: cut only what the sender does not use."""

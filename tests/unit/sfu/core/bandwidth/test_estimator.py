@@ -47,6 +47,17 @@ class Sender:
                 self.now += gap_s
             self.report(first, ticks)
 
+    def wait_longer_and_longer(self, apart_s: float) -> None:
+        """Three pictures of five packets, which arrive so far apart."""
+        for wait_s in (0.06, 0.115, 0.17):
+            first = self.log.next_seq
+            for _ in range(5):
+                self.log.add(self.now, 1000)
+            arrival_s = self.now + DELAY_S + wait_s - 90
+            ticks = [round((arrival_s + packet * apart_s) * 4000) for packet in range(5)]
+            self.now += 0.04
+            self.report(first, ticks)
+
     def report(self, first: int, ticks: list[int | None]) -> None:
         reference = 0
         relative = [None if tick is None else tick - reference * 256 for tick in ticks]
@@ -138,14 +149,19 @@ def test_a_path_that_shrinks_at_once_is_cut_at_once():
 def test_pictures_that_wait_longer_and_longer(apart_s, least_bps, most_bps):
     sender = Sender(last_time_bps=2e6)
     sender.send(1e6, 3.0)
-    for wait_s in (0.06, 0.115, 0.17):
-        first = sender.log.next_seq
-        for _ in range(5):
-            sender.log.add(sender.now, 1000)
-        arrival_s = sender.now + DELAY_S + wait_s - 90
-        ticks = [round((arrival_s + packet * apart_s) * 4000) for packet in range(5)]
-        sender.now += 0.04
-        sender.report(first, ticks)
+    sender.wait_longer_and_longer(apart_s)
+    assert least_bps <= sender.estimator.estimate_bps <= most_bps
+
+
+@pytest.mark.parametrize(("asleep_s", "least_bps", "most_bps"), [(0.1, 0.0, 0.4e6), (0.8, 0.9e6, 2e6)])
+def test_who_has_slept_does_not_blame_the_path(asleep_s, least_bps, most_bps):
+    """The machine that everybody runs on may have slept as well."""
+    sender = Sender(last_time_bps=2e6)
+    for _ in range(30):
+        sender.send(1e6, 0.1)
+        sender.estimator.handle_timeout(sender.now + DELAY_S)
+    sender.now += asleep_s
+    sender.wait_longer_and_longer(0.019)
     assert least_bps <= sender.estimator.estimate_bps <= most_bps
 
 
