@@ -143,6 +143,16 @@ export default {
       subscriptions: "订阅",
       districts: "区划",
     },
+    one: {
+      schools: "学校",
+      classrooms: "教室",
+      classes: "班级",
+      people: "人员",
+      terms: "学期",
+      bells: "作息",
+      subscriptions: "订阅",
+      districts: "区划",
+    },
     search: {
       schools: "搜名称、代码",
       classrooms: "搜教室名称",
