@@ -284,6 +284,15 @@ def test_a_receiver_that_reads_in_turns_is_no_path_that_shrank(packets, seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_a_cut_that_was_wrong_is_soon_found_out(seed):
+    """More than a second in turns looks like a thin link. Measured: 1.5 Mbit/s again after 0.9 s; before, 3.5 s."""
+    path = InTurns(seed, 6, (115.0, 116.2))
+    path.run(18.0)
+    cut, after = path.estimates_in(15, 16.5), path.estimates_in(17.7, 18)
+    assert min(cut) <= 0.5e6 and min(after) >= 1.5e6
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("bundle_s", [0.02, 0.04])
 def test_a_link_that_delivers_in_bundles_may_shrink(bundle_s, seed):
     """Wi-Fi and telephones do. Measured: voice over 0.2 s late for 0.7 s in all, the estimate below it in 0.7 s."""

@@ -47,7 +47,10 @@ def allocate(wants: Sequence[Want], budget_bps: float) -> list[int | None]:
 
 
 class LayerSelector:
-    """Down at once, up after GOOD_VERDICTS that there is room to spare. One per receiver, asked many times a second."""
+    """Down at once, up after GOOD_VERDICTS that there is room to spare; one is enough where nothing is shown.
+
+    One per receiver, asked many times a second.
+    """
 
     def __init__(self) -> None:
         self._good = 0
@@ -69,7 +72,8 @@ class LayerSelector:
         if now >= self._judged_at_s + VERDICT_INTERVAL_S:
             self._judged_at_s = now
             self._good += 1
-        if self._good < GOOD_VERDICTS:
+        dark = any(have is None and new is not None for new, have in pairs)
+        if self._good < (1 if dark else GOOD_VERDICTS):
             return list(current)
         self._good = 0
         return comfortable

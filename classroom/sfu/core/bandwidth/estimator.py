@@ -84,6 +84,8 @@ class BandwidthEstimator:
         self._before_cut_bps = 0.0
         self._full_s = self._held_s = self._empty_s = float("-inf")
         self._looked_s = float("inf")  # at the time; never yet
+        self._deep_cut_s = float("-inf")
+        self._draining = False  # since the first deep cut in a while
 
     # --- what it says ------------------------------------------------------------------------------------------
 
@@ -277,6 +279,8 @@ class BandwidthEstimator:
         elif usage is Usage.OVER:
             factor = DECREASE
             if severe or (stands and self._queue.latest_s > DRAIN_S):
+                self._draining = now > self._deep_cut_s + NEAR_CAPACITY_S or self._draining
+                self._deep_cut_s = now
                 acked_bps, factor = min(acked_bps, latest_bps), DRAIN
             elif latest_bps < float("inf"):
                 acked_bps = max(acked_bps, latest_bps)  # before a burst the path was not full
@@ -286,6 +290,9 @@ class BandwidthEstimator:
             control.increase(acked_bps, app_limited, self.rtt_s, now)
         else:
             control.hold(now)
+        if self._draining and self._queue.latest_s < EMPTY_S:
+            self._draining = False
+            self._probes.drained(now)
         empty = usage is not Usage.OVER and self._queue.standing_s < EMPTY_S
         if loss.update(report, empty, sent_bps, now):
             self._react_to_loss(acked_bps, sent_bps, empty and app_limited, now)

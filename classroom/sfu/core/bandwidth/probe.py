@@ -134,6 +134,10 @@ class ProbeController:
         self._rate_bps = None
         self._next_s = max(self._next_s, now + AFTER_DECREASE_S)
 
+    def drained(self, now: float) -> None:
+        """What the path had to get rid of after a deep cut is gone: see at once whether the cut was right."""
+        self._next_s = now
+
     def retry(self, rate_bps: float, now: float) -> None:
         """The path is back: see at once whether it is what it was."""
         self._rate_bps, self._next_s = rate_bps, now

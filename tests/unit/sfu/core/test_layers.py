@@ -47,6 +47,12 @@ def test_up_after_so_many_good_verdicts():
     assert answers == [[0]] * (GOOD_VERDICTS - 1) + [[1]]
 
 
+def test_who_shows_nothing_waits_for_one_good_verdict_only():
+    selector = LayerSelector()
+    assert selector.choose([SLIDES, TEACHER], [0, None], 270_000, 0.0) == [0, None], "no headroom"
+    assert selector.choose([SLIDES, TEACHER], [0, None], 270_000 * HEADROOM, 0.1) == [0, 0]
+
+
 def test_verdicts_take_their_time():
     selector = LayerSelector()
     assert all(selector.choose([TEACHER], [0], 1e9, n / 1000) == [0] for n in range(300))

@@ -156,6 +156,14 @@ def test_after_a_decrease_nothing_is_probed_for_a_while():
     assert controller.next_rate_bps(300e3, 1e7, 4.0) == 600e3
 
 
+def test_when_the_queue_of_a_deep_cut_is_gone_it_is_probed_at_once():
+    probes = ProbeController(300e3)
+    probes.decreased(10.0)
+    assert probes.next_rate_bps(100e3, 1e6, 10.5) is None
+    probes.drained(10.5)
+    assert probes.next_rate_bps(100e3, 1e6, 10.5) == 200e3
+
+
 def test_what_was_there_before_an_outage_is_tried_at_once():
     controller = ProbeController(600e3)
     controller.start(cluster(SENT, [40, 45, 50, 55, 60], 200e3))
