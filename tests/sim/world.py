@@ -150,5 +150,5 @@ def assert_ascending(packets: list[Received]) -> None:
     for before, after in pairwise(packets):
         assert after.ts >= before.ts, (before, after)
         same = (before.identity.stream, before.identity.frame) == (after.identity.stream, after.identity.frame)
-        if after.identity.index > 0 and same:
+        if after.identity.index > 0 and same and before.identity.total == after.identity.total:  # of the same layer
             assert after.ts == before.ts

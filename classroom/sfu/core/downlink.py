@@ -133,6 +133,10 @@ class Downlink(Generic[Item]):
         size_bytes, self._probe_bytes = self._probe_bytes, 0
         return size_bytes
 
+    def drop(self, stream: Hashable) -> bool:
+        """Let no picture leave any more that waits of a stream, because it is not wanted; whether any did."""
+        return self._pacer.queued_bytes > 0 and self._pacer.drop(stream) > 0
+
     def take_stalled(self) -> set[Hashable]:
         """Streams that wait for a keyframe from now on; see Pacer.take_stalled."""
         return self._pacer.take_stalled()

@@ -247,10 +247,12 @@ class Forwarding:
             up.waiting = [other for other in up.waiting if other is not down]
             down.next_up = None
 
-    def _leave(self, down: DownTrack, now: float) -> None:
+    def _leave(self, down: DownTrack, now: float, follows: UpTrack | None = None) -> None:
         up = down.up
         if up is not None:
-            down.stop(now)
+            # What is shown no more does not leave before what is to be shown; another layer only follows.
+            another = follows is None or follows.publication is not up.publication
+            down.stop(now, rewind=another and down.downlink is not None and down.downlink.drop(down))
             up.downs = [other for other in up.downs if other is not down]
 
     # --- who waits ---------------------------------------------------------------------------------------------
@@ -296,7 +298,7 @@ class Forwarding:
         catch_up: bool = False,
         next_up: UpTrack | None = None,
     ) -> None:
-        self._leave(down, now)
+        self._leave(down, now, up)
         down.next_up = next_up
         bursts = down.start(up, packets, now, catch_up=catch_up)
         up.downs.append(down)

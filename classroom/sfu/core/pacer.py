@@ -133,6 +133,19 @@ class Pacer(Generic[Item]):
         stalled, self._stalled = self._stalled, set()
         return stalled
 
+    def drop(self, stream: Hashable) -> int:
+        """Let no picture leave any more that waits of a stream; how many items did."""
+        dropped = 0
+        self._stale_s.pop(stream, None)
+        for priority in _LIVE:
+            queue = self._queues[priority]
+            kept = [entry for entry in queue if entry.stream != stream]
+            dropped += len(queue) - len(kept)
+            queue.clear()
+            queue.extend(kept)
+        self.queued_bytes = sum(entry.size_bytes for queue in self._queues.values() for entry in queue)
+        return dropped
+
     def drop_probes(self) -> None:
         """The cluster is complete: what is left of its filling is of no use."""
         queue = self._queues[Priority.PROBE]
@@ -181,11 +194,4 @@ class Pacer(Generic[Item]):
 
     def _stall(self, stream: Hashable) -> None:
         self._stalled.add(stream)
-        self._stale_s.pop(stream, None)
-        for priority in _LIVE:
-            queue = self._queues[priority]
-            kept = [entry for entry in queue if entry.stream != stream]
-            self.dropped_items += len(queue) - len(kept)
-            queue.clear()
-            queue.extend(kept)
-        self.queued_bytes = sum(entry.size_bytes for queue in self._queues.values() for entry in queue)
+        self.dropped_items += self.drop(stream)

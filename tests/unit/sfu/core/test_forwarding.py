@@ -312,6 +312,36 @@ def test_who_waits_with_nothing_to_show_begins_again_from_the_cache_of_the_same_
     assert [seq for _, _, seq in path.left] == [*range(5), *range(5)]
 
 
+@pytest.mark.parametrize("how", ["unplugged", "another is directed"])
+def test_what_is_shown_no_more_does_not_leave_before_what_is_to_be_shown(how):
+    path, other = Path(), Path(None)
+    path.plug()
+    path.comes(0.0, *range(30), keyframe=True)
+    left = len(path.left)
+    assert 0 < left < 30
+    other.forwarding, other.left = path.forwarding, path.left
+    if how == "unplugged":
+        path.forwarding.unplug(path.down, 0.01)
+        assert path.downlink.queued_bytes == 0 and path.downlink.dropped_items == 0
+    path.forwarding.plug(path.down, other.up, 0.01)
+    other.comes(0.02, 0, keyframe=True)
+    path.passes(0.02, 0.1)
+    assert [seq for _, _, seq in path.left] == [*range(left), 0]
+    assert path.numbers == list(range(path.numbers[0], path.numbers[0] + left + 1))
+
+
+def test_another_layer_follows_what_waits():
+    path, larger = Path(), Path(None)
+    larger.up.publication = path.up.publication
+    path.plug()
+    path.comes(0.0, *range(10), keyframe=True)
+    larger.forwarding, larger.left = path.forwarding, path.left
+    path.forwarding.plug(path.down, larger.up, 0.01)
+    larger.comes(0.02, 0, keyframe=True)
+    path.passes(0.02, 1.0)
+    assert [seq for _, _, seq in path.left] == [*range(10), 0]
+
+
 def test_what_has_just_come_is_not_sent_again_from_the_cache():
     path = Path(None)
     path.plug()
