@@ -97,6 +97,7 @@ class DownTrack:
         self.octets = 0
         self.resent_packets = 0
         self.numbers = Renumberer(first_seq, first_ts)
+        self._begun_seq = 0  # the first number, unwrapped, behind what was begun with
         self.unsent_seq = self.numbers.next_seq  # the first number, unwrapped, that has not passed the downlink
         self.pt = pt if red_pt is None else red_pt
         self.redundancy = None if red_pt is None else Redundancy()
@@ -199,7 +200,13 @@ class DownTrack:
             bursts.append(Burst(self, run, numbers.seq_offset, numbers.ts_offset))
             numbers.next_seq = run[-1].ext_seq + numbers.seq_offset + 1
             out_ts = (out_ts + step) & 0xFFFF_FFFF
+        self._begun_seq = numbers.next_seq
         return bursts
+
+    @property
+    def beginning(self) -> bool:
+        """Whether what it began with has not left yet, all of it."""
+        return self.downlink is not None and self.unsent_seq < self._begun_seq
 
     def _resumed_ts(self, up: UpTrack, packet: RtpPacket, now: float, *, pictures_before: int) -> int:
         """The outgoing timestamp of the first picture when ``packet`` is of the present one.

@@ -231,8 +231,13 @@ class Forwarding:
         self._leave(down, now)
 
     def restart(self, down: DownTrack, now: float, catch_up_bytes: float = float("inf")) -> bool:
-        """Let a receiver that cannot decode begin again from the cache; False when that is too much for its path."""
+        """Let a receiver that cannot decode begin again from the cache; False when that is too much for its path.
+
+        What it began with is on its way to it as long as that has not all left.
+        """
         up = down.up
+        if up is not None and down.beginning:
+            return True
         cached = [] if up is None or not down.may_catch_up(now) else up.cache.since_keyframe(CATCH_UP_PACKETS)
         if up is None or not cached or sum(len(packet.data) for packet in cached) > catch_up_bytes:
             return False

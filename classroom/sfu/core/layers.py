@@ -72,9 +72,8 @@ class LayerSelector:
         if now >= self._judged_at_s + VERDICT_INTERVAL_S:
             self._judged_at_s = now
             self._good += 1
-        dark = any(have is None and new is not None for new, have in pairs)
-        if self._good < (1 if dark else GOOD_VERDICTS):
-            return list(current)
+        if self._good < GOOD_VERDICTS:
+            return [new if have is None and self._good else have for new, have in pairs]
         self._good = 0
         return comfortable
 

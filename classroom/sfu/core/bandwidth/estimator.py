@@ -37,6 +37,7 @@ CLUMP_FASTER, CLUMP_BYTES = 2.0, 1500  # what waited and came so much faster tha
 HELD_KNOWN_S = 0.5  # it reads in turns, and not each of them is a clump
 HELD_MOST_S = 0.5  # a queue without an end is one, whoever reads: links that deliver in bundles make clumps, too
 ASLEEP_S = 0.25  # between two looks at the time, of which there are ten a second: it was us who had no CPU
+ASLEEP_AGAIN_S = 5.0  # who is so slow all the time can excuse nothing by it
 DRAIN_S, DRAIN = 0.15, 0.5  # so long a queue is to be got rid of: voice stands in it
 NEAR_CAPACITY_S = 30.0
 LOSS_DECREASE = 0.9  # of what arrives
@@ -82,7 +83,7 @@ class BandwidthEstimator:
         self._remb_due_s: float | None = None  # when the next one is missed; None until time has passed since the last
         self._told_bps = 0.0  # by the last REMB
         self._before_cut_bps = 0.0
-        self._full_s = self._held_s = self._empty_s = float("-inf")
+        self._full_s = self._held_s = self._empty_s = self._slept_s = float("-inf")
         self._looked_s = float("inf")  # at the time; never yet
         self._deep_cut_s = float("-inf")
         self._draining = False  # since the first deep cut in a while
@@ -290,9 +291,10 @@ class BandwidthEstimator:
             control.increase(acked_bps, app_limited, self.rtt_s, now)
         else:
             control.hold(now)
-        if self._draining and self._queue.latest_s < EMPTY_S:
+        if self._draining and self._queue.latest_s < EMPTY_S and self._probes.cluster is None:
             self._draining = False
-            self._probes.drained(now)
+            if self._held_s > self._deep_cut_s:  # what waited came all at once: the cut may have been wrong
+                self._probes.drained(now)
         empty = usage is not Usage.OVER and self._queue.standing_s < EMPTY_S
         if loss.update(report, empty, sent_bps, now):
             self._react_to_loss(acked_bps, sent_bps, empty and app_limited, now)
@@ -309,7 +311,9 @@ class BandwidthEstimator:
     def _look_at_time(self, now: float) -> None:
         """What comes after we have slept may have waited for us, or for the machine that all run on."""
         if now > self._looked_s + ASLEEP_S:
-            self._looked_s = self._held_s = self._empty_s = now
+            self._looked_s = now
+            if now > self._slept_s + ASLEEP_AGAIN_S:
+                self._slept_s = self._held_s = self._empty_s = now
 
     def _react_to_loss(self, acked_bps: float, sent_bps: float, spared: bool, now: float) -> None:
         """Go below what arrives and see whether that helps; ``spared``: cut only what the sender does not use."""

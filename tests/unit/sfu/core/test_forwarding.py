@@ -312,6 +312,17 @@ def test_who_waits_with_nothing_to_show_begins_again_from_the_cache_of_the_same_
     assert [seq for _, _, seq in path.left] == [*range(5), *range(5)]
 
 
+def test_who_asks_again_while_the_keyframe_is_on_its_way_gets_all_of_it():
+    path = Path(100_000)
+    path.plug()
+    path.comes(0.0, *range(45), keyframe=True)
+    for at in (1.1, 2.2, 3.3):
+        path.passes(at - 1.1, at)
+        path.forwarding.restart(path.down, at)
+    first = [seq for _, _, seq in path.left][:45]
+    assert first == list(range(45))
+
+
 @pytest.mark.parametrize("how", ["unplugged", "another is directed"])
 def test_what_is_shown_no_more_does_not_leave_before_what_is_to_be_shown(how):
     path, other = Path(), Path(None)

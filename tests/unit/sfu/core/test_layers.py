@@ -51,6 +51,8 @@ def test_who_shows_nothing_waits_for_one_good_verdict_only():
     selector = LayerSelector()
     assert selector.choose([SLIDES, TEACHER], [0, None], 270_000, 0.0) == [0, None], "no headroom"
     assert selector.choose([SLIDES, TEACHER], [0, None], 270_000 * HEADROOM, 0.1) == [0, 0]
+    selector = LayerSelector()
+    assert selector.choose([SLIDES, TEACHER], [0, None], 1e9, 0.0) == [0, 2], "the others wait as always"
 
 
 def test_verdicts_take_their_time():
