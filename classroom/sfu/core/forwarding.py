@@ -236,10 +236,12 @@ class Forwarding:
         What it began with is on its way to it as long as that has not all left.
         """
         up = down.up
-        if up is not None and down.beginning:
+        if up is None:
+            return False
+        if down.beginning:
             return True
-        cached = [] if up is None or not down.may_catch_up(now) else up.cache.since_keyframe(CATCH_UP_PACKETS)
-        if up is None or not cached or sum(len(packet.data) for packet in cached) > catch_up_bytes:
+        cached = up.cache.since_keyframe(CATCH_UP_PACKETS) if down.may_catch_up(now) else []
+        if not cached or sum(len(packet.data) for packet in cached) > catch_up_bytes:
             return False
         self.unplug(down, now)
         self.plug(down, up, now)

@@ -2,6 +2,9 @@
 
 Sans-I/O. After every call that changes something the driver takes RTCP, bursts and events, in this order, and arms its
 timer for ``next_timeout``. Times are monotonic seconds.
+
+One class, for a packet, a report, a word of the teacher or time itself may each change what all others get: they share
+the peers and what is to be sent. What can be decided without these is in the modules that it calls.
 """
 
 from __future__ import annotations
@@ -473,7 +476,7 @@ class LessonMedia:
             if up is None:
                 self._forwarding.unplug(down, now)
             else:
-                layers = _layers(slot)
+                layers = slot.layers
                 if down.up in layers and layers.index(up) < layers.index(down.up):
                     self._forwarding.unplug(down, now)  # the link cannot carry it even until the next keyframe
                 self._forwarding.plug(down, up, now, receiver.catch_up_bytes, spacing_s)
@@ -483,13 +486,11 @@ class LessonMedia:
 
     def _bridge(self, receiver: Receiver, slot: Slot, awaited: UpTrack, now: float) -> None:
         """Let a slot that shows nothing of what it is to show begin with a smaller layer, or again with the same."""
-        down, layers = slot.down, _layers(slot)
+        down, layers = slot.down, slot.layers
         if slot.media is None or awaited not in layers or down.up in layers:
             return
-        flowing = [
-            e.track for e in slot.media.encodings if e.track is not None and not e.paused and not e.track.stopped
-        ]
-        begin = [layer for layer in layers[: layers.index(awaited) + 1] if layer in flowing]
+        larger = layers[layers.index(awaited) + 1 :]
+        begin = [layer for layer in slot.media.flowing if layer not in larger]
         if not self._forwarding.bridge(down, begin, now, receiver.bridge_bytes) and down.up is None:
             awaited.hasten_keyframe(URGENT_SPACING_S)
 
@@ -498,10 +499,6 @@ class LessonMedia:
             f"LessonMedia({len(self.publishers)} publishers, {len(self.receivers)} receivers, "
             f"{len(self.publications)} publications)"
         )
-
-
-def _layers(slot: Slot) -> list[UpTrack]:
-    return [] if slot.media is None else slot.media.layers
 
 
 def _id(media: IncomingMedia) -> PublicationId:

@@ -88,6 +88,12 @@ class IncomingMedia:
         tracks.reverse()  # where sizes are not known yet, the offer's order tells: best first
         return sorted(tracks, key=lambda track: track.pixels)
 
+    @property
+    def flowing(self) -> list[UpTrack]:
+        """Those of the layers that are sent now, as far as anybody has said."""
+        sent = {id(e.track) for e in self.encodings if not e.paused}
+        return [layer for layer in self.layers if id(layer) in sent and not layer.stopped]
+
 
 @dataclass(slots=True)
 class Publisher:
@@ -136,6 +142,11 @@ class Slot:
     steered: IncomingMedia | None = None  # of which its layer was chosen
     named: str = ""
     reason: Reason = Reason.NONE
+
+    @property
+    def layers(self) -> list[UpTrack]:
+        """Those of what it shows, the smallest picture first."""
+        return [] if self.media is None else self.media.layers
 
 
 @dataclass(slots=True)

@@ -191,7 +191,7 @@ class UpTrack:
         """Somebody cannot go on without a keyframe; of several the shortest distance from the one before counts."""
         self._keyframe_wanted = self.video
         self._keyframe_wanted_after = self.highest
-        self._keyframe_spacing_s = min(self._keyframe_spacing_s, spacing_s)
+        self.hasten_keyframe(spacing_s)
 
     def hasten_keyframe(self, spacing_s: float) -> None:
         """Somebody who waits for a keyframe has nothing to show meanwhile."""

@@ -1,6 +1,18 @@
 import audit from "./audit.zh-CN";
 import calendar from "./calendar.zh-CN";
 
+/** A word that is one and many. */
+const KINDS = {
+  schools: "学校",
+  classrooms: "教室",
+  classes: "班级",
+  people: "人员",
+  terms: "学期",
+  bells: "作息",
+  subscriptions: "订阅",
+  districts: "区划",
+};
+
 /** The texts of the administration. */
 export default {
   admin: {
@@ -133,26 +145,8 @@ export default {
   },
   region: {
     lead: "学校、教室、人员和学期在这里维护；量大时用“导入导出”。",
-    kind: {
-      schools: "学校",
-      classrooms: "教室",
-      classes: "班级",
-      people: "人员",
-      terms: "学期",
-      bells: "作息",
-      subscriptions: "订阅",
-      districts: "区划",
-    },
-    one: {
-      schools: "学校",
-      classrooms: "教室",
-      classes: "班级",
-      people: "人员",
-      terms: "学期",
-      bells: "作息",
-      subscriptions: "订阅",
-      districts: "区划",
-    },
+    kind: KINDS,
+    one: KINDS,
     search: {
       schools: "搜名称、代码",
       classrooms: "搜教室名称",
