@@ -244,10 +244,8 @@ class LessonArchive:
                 replace_file(self.folder / MASTER, text.encode(), durable=final)
 
     def _rendition(self, name: str) -> Rendition | None:
-        track, record = self._tracks.get(name), self.record.track(name)
-        if track is None or record is None or record.codec is None or not track.folder.listed:
-            return None
-        return rendition(record)
+        record = self.record.track(name)
+        return None if record is None or record.codec is None else rendition(record)
 
     def _reserve(self) -> None:
         fd = os.open(self.folder / RESERVE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -270,6 +268,7 @@ def describe(record: TrackRecord, track: VideoTrack | AudioTrack) -> None:
     record.duration_s = round((end - start) / folder.timescale_hz, 6)
     record.frames = folder.samples
     record.peak_bps, record.average_bps = folder.bit_rates()
-    record.codec = track.codec
+    if folder.listed:  # a codec says that it plays: whoever reads the record finds it in the master, too
+        record.codec = track.codec
     if isinstance(track, VideoTrack) and track.sps is not None:
         record.width, record.height = track.sps.width_px, track.sps.height_px

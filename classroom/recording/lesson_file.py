@@ -29,7 +29,7 @@ class TrackRecord:
     """One publication. Times in seconds since the beginning of the recording.
 
     Its files are in ``folder``: ``name``, or a later generation of it (generations.py). ``frames`` counts what is
-    stored, silence that fills holes included. ``codec`` is None until the first keyframe.
+    stored, silence that fills holes included. ``codec`` is None until the first segment can be played.
     """
 
     name: str

@@ -117,6 +117,29 @@ def test_the_axis_never_runs_back_when_the_clock_is_set_back(tmp_path):
     assert 7.4 < manifest(folder)["duration_s"] < 8.05
 
 
+def test_whoever_opens_a_lesson_that_has_just_begun_is_told_nothing_that_the_master_does_not_play(tmp_path):
+    archive = open_recording(tmp_path, EPOCH_S)
+    # The first second of sound is on disk before there is a picture, and records are written between the two.
+    wires = [
+        Wire("mic", encode_audio(8.0), EPOCH_S, ssrc=2),
+        Wire("camera", encode_video(6.0), EPOCH_S + 1.3, ssrc=1),
+    ]
+    told = []
+
+    def watched(events):
+        for event in events:
+            recording = manifest(archive.folder)
+            playlists = [track["playlist"] for track in recording["tracks"]]
+            if not told or told[-1] != playlists:
+                told.append(playlists)
+                master = (archive.folder / "master.m3u8").read_text() if recording["master"] else ""
+                assert [playlist for playlist in playlists if playlist not in master] == []
+            yield event
+
+    archive.finish(RecordingState.COMPLETE, feed(archive, watched(in_order(wires))))
+    assert told == [[], ["mic/index.m3u8"], ["mic/index.m3u8", "camera/index.m3u8"]]
+
+
 def test_two_recorders_never_write_the_same_recording(tmp_path):
     archive = open_recording(tmp_path, EPOCH_S)
     with pytest.raises(RecordingBusy):
