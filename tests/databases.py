@@ -16,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.ports import free_port
+
 START_S = 30.0
 _FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=60"
 
@@ -31,9 +33,7 @@ class Postgres:
         if self._as_user:
             entry = pwd.getpwnam("postgres")
             os.chown(self._root, entry.pw_uid, entry.pw_gid)
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            self.port = int(sock.getsockname()[1])
+        self.port = free_port(socket.SOCK_STREAM)
         self._numbers = itertools.count(1)
         data = self._root / "data"
         self._do("initdb", "-D", data, "-U", self._user, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
