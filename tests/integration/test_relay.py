@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
+import pytest
+
 from classroom.model import Label, LessonId, ParticipantId, TrackKind
 from classroom.sfu.core import rtcp
 from classroom.sfu.core.assignment import Direction
@@ -135,14 +137,18 @@ async def test_a_wish_for_a_keyframe_goes_all_the_way_back(tmp_path):
 
 
 async def test_the_clock_of_the_publisher_is_known_from_the_first_packet(tmp_path):
-    """Sound and picture are in sync on the far worker as they are on the near one."""
+    """Sound and picture are in sync on the far worker as they are on the near one, however long the way there takes."""
     async with two(tmp_path) as both:
+        began_s = time.monotonic()
         both.send(1, payload=IDR)
-        await until(lambda: len(list(both.far._lessons[LESSON].media.tracks())) == 2)
-        ends = (both.near, both.far)
-        captured_s = [t.clock.captured_s(3000) for end in ends for t in end._lessons[LESSON].media.tracks()]
-        assert len(captured_s) == 4
-        assert max(captured_s) - min(captured_s) < 0.045
+        time.sleep(0.1)  # noqa: ASYNC251 as a machine does that is busy
+        near, far = (server._lessons[LESSON].media for server in (both.near, both.far))
+        await until(lambda: [track.highest >= 0 for track in far.tracks()] == [True, True])
+        took_s = time.monotonic() - began_s
+        assert all(track.clock.agrees_with(next(far.tracks()).clock) for track in far.tracks()), "told, not guessed"
+        of_near, of_far = ([t.clock.captured_s(t.last_ts) for t in media.tracks()] for media in (near, far))
+        assert of_far[1] - of_far[0] == pytest.approx(of_near[1] - of_near[0], abs=1e-3)
+        assert -1e-3 < of_far[0] - of_near[0] < took_s + 1e-3
 
 
 async def test_who_is_loudest_is_known_at_the_far_end_too(tmp_path):
