@@ -14,7 +14,7 @@ from classroom.catalogue.accounts.schema import account_sessions, audit, sign_in
 from classroom.catalogue.region.schema import districts, schools
 from tests.unit.catalogue.entries import DATABASES, new_url
 from tests.unit.web.people import Visitor, opened, signed_in
-from tests.unit.web.running_node import running
+from tests.unit.web.running_node import running, until_patience_ends
 
 GOOD = "山坪 小学 的 桂花树"
 
@@ -118,16 +118,6 @@ async def lock(doors, account_id: int, client: str) -> None:
     values = {"account_id": account_id, "client": client, "failures": 99, "failed_at": now}
     async with doors.node.database.writing() as connection:
         await connection.execute(insert(sign_in_locks).values(**values, locked_until=now + timedelta(hours=1)))
-
-
-async def until_patience_ends(attempt) -> list[int]:
-    """The answers before 429; a slow machine gets more of them."""
-    statuses: list[int] = []
-    async with asyncio.timeout(60):
-        while (response := await attempt()).status != 429:
-            statuses.append(response.status)
-    assert int(response.headers["Retry-After"]) >= 1
-    return statuses
 
 
 async def test_one_login_is_one_login_however_it_is_typed(here):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -23,7 +24,7 @@ from classroom.web.auth import issue_token, new_claims
 from classroom.worker import recorders_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from aiohttp import ClientResponse
@@ -90,6 +91,16 @@ async def running(folder: Path, ui: Path = UI, **settings: Any) -> AsyncIterator
             await node.service.drain()
     await media.close()
     await node.close()
+
+
+async def until_patience_ends(attempt: Callable[[], Awaitable[ClientResponse]]) -> list[int]:
+    """The answers before 429; a slow machine gets more of them, as patience comes back with time."""
+    statuses: list[int] = []
+    async with asyncio.timeout(50):
+        while (response := await attempt()).status != 429:
+            statuses.append(response.status)
+    assert int(response.headers["Retry-After"]) >= 1
+    return statuses
 
 
 async def make_offer(*, sending: bool = False, codec: str = "video/H264") -> str:
