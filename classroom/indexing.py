@@ -28,17 +28,18 @@ RESTART_S, RESTART_MOST_S, STEADY_S = 1.0, 60.0, 60.0
 
 def run_index(settings: Settings, follow: bool, lesson: LessonId | None, parent: int | None) -> None:
     """Index recordings until all is done, or with ``follow`` until SIGTERM or SIGINT. Blocks."""
+    if parent is not None:  # before what takes seconds to load
+        die_with_parent(parent)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the group; the server stops us when it is done
     # Only here: the server, which imports this module, is to stay free of OpenCV and FFmpeg.
     from classroom.recording.index.dictation import Dictation
     from classroom.recording.index.follow import Follower
 
-    if parent is not None:
-        die_with_parent(parent)
-    os.nice(NICE)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    # Ctrl-C reaches the whole group; the server stops us when its recordings are closed.
-    signal.signal(signal.SIGINT, signal.SIG_IGN if parent is not None else lambda *_: stop.set())
+    if parent is None:
+        signal.signal(signal.SIGINT, lambda *_: stop.set())
+    os.nice(NICE)
     follower = Follower(settings.recordings, lesson, Dictation.with_model(settings.speech_model))
     if follow:
         follower.follow(stop)

@@ -1,9 +1,13 @@
 """The command line, as a process: what it prints where, and with which status it exits."""
 
+import contextlib
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -99,6 +103,57 @@ def test_the_demo_wants_a_port_that_is_known(tmp_path):
     done = classroom("demo", "--port", "0", "--recordings", tmp_path)
     assert done.returncode == 1
     assert "PORT=8081" in done.stdout
+
+
+SLOW = """
+import os, sys, time
+folder = os.environ["FOLDER"]
+open(os.path.join(folder, "loading"), "w").close()
+while not os.path.exists(os.path.join(folder, "go")):
+    time.sleep(0.01)
+sys.exit(7)
+"""
+
+
+@contextlib.contextmanager
+def index_that_loads(folder, parent: int) -> Iterator[subprocess.Popen]:
+    """An index process of a server, for which OpenCV takes as long to load as we like; then it exits with 7."""
+    (folder / "cv2.py").write_text(SLOW)
+    command = ["index", "--follow", "--parent", str(parent), "--recordings", str(folder)]
+    path = os.pathsep.join([str(folder), *sys.path])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "classroom", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"PATH": "", "LANG": "C.UTF-8", "FOLDER": str(folder), "PYTHONPATH": path},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_an_index_process_whose_server_is_gone_ends_before_it_has_loaded_anything(tmp_path):
+    with index_that_loads(tmp_path, parent=1) as process:
+        assert process.wait(30) == -signal.SIGKILL
+    assert not (tmp_path / "loading").exists()
+
+
+def test_ctrl_c_while_it_loads_is_for_the_server(tmp_path):
+    with index_that_loads(tmp_path, parent=os.getpid()) as process:
+        until_there(tmp_path / "loading")
+        process.send_signal(signal.SIGINT)
+        (tmp_path / "go").touch()
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (7, "")
+
+
+def until_there(path) -> None:
+    end_s = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
 
 
 def test_usage_errors_exit_with_2():
