@@ -13,7 +13,7 @@ import pytest
 from classroom.model import ParticipantId
 from classroom.sfu.transport.client import ClientTransport
 from tests.integration.test_sfu_transport import LESSON, media_server, offer, remote
-from tests.running import free_ports
+from tests.ports import free_ports
 
 
 async def candidates(host: str, port: int = 0) -> list[str]:

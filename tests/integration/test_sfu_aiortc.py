@@ -191,7 +191,7 @@ async def test_lost_packets_are_sent_again_from_publisher_and_to_receiver():
 
             sending._send, receiving._recv = send_lossy, take_lossy
             await next_red_frame(down)
-            await until(lambda: up_path.lost >= 5 and down_path.lost >= 5, timeout_s=20)
+            await until(lambda: up_path.lost >= 5 and down_path.lost >= 5)
             await until(lambda: up_path.repaired >= up_path.lost - 1 and down_path.repaired >= down_path.lost - 1)
             await next_red_frame(down)
         finally:

@@ -116,12 +116,12 @@ async def test_a_listener_that_raises_does_not_stop_the_housekeeping(caplog):
 
 
 async def test_a_session_that_never_connects_and_one_that_falls_silent_are_closed(monkeypatch):
-    monkeypatch.setattr("classroom.sfu.server.UNCONNECTED_S", 0.6)
-    monkeypatch.setattr("classroom.sfu.server.SILENT_PATH_S", 0.6)
     monkeypatch.setattr("classroom.sfu.transport.client.CONSENT_INTERVAL_S", 60)
     async with media_server() as server:
         up, never = ClientTransport(), ClientTransport()
         await server.publish(up)
+        monkeypatch.setattr("classroom.sfu.server.UNCONNECTED_S", 0.6)
+        monkeypatch.setattr("classroom.sfu.server.SILENT_PATH_S", 0.6)
         await server.media.subscribe(LESSON, ParticipantId("v"), offer(never, "recvonly"))
         closed = await server.until(SessionClosed, 2)
         assert {e.reason for e in closed} == {"no media connection was made", "the media path is silent"}

@@ -209,6 +209,7 @@ async def test_strangers_are_closed_when_they_say_nothing_or_nonsense(monkeypatc
 
 async def test_strangers_have_few_places_and_leave_room_for_those_who_belong_here(monkeypatch):
     monkeypatch.setattr(tcp_listener, "MAX_STRANGERS_PER_HOST", 5)
+    monkeypatch.setattr(tcp_listener, "FIRST_CHECK_S", 60)  # however long it takes until the others have come
     async with media_server() as server:
         with ExitStack() as stack:
             first = [stack.enter_context(stranger(server)) for _ in range(5)]

@@ -108,6 +108,7 @@ async def until_shown(worker, programme: str) -> None:
 
 async def test_a_worker_that_hangs_holds_up_no_direction_and_follows_the_last_when_it_goes_on(monkeypatch):
     monkeypatch.setattr(process, "MISSED_HEARTBEATS", 10_000)  # it is not killed: its death would let the others go on
+    monkeypatch.setattr("classroom.sfu.transport.client.SILENCE_S", 60)  # nor given up by those whose media it has
     async with pool(2) as media:
         near, far, again = ClientTransport(), ClientTransport(), ClientTransport()
         ups = {"camera": ClientTransport(), "camera-east": ClientTransport()}
