@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from pathlib import Path
 
 from aiohttp import ClientError, ClientSession
 
@@ -18,7 +19,7 @@ class Follower:
 
     async def join(self) -> dict:
         """Come in as soon as the server is there."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 with contextlib.suppress(ClientError):
                     self.socket = await self.http.ws_connect(f"{self.server.url}/ws/{LESSON}")
@@ -27,7 +28,7 @@ class Follower:
                 await asyncio.sleep(0.05)
 
     async def hear(self, kind: str) -> dict:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (message := json.loads(await self.socket.receive_str()))["type"] != kind:
                 pass
         return message
@@ -35,6 +36,11 @@ class Follower:
     async def command(self, kind: str, **fields) -> None:
         await self.socket.send_json({"type": kind, "id": kind, **fields})
         assert (await self.hear("ack"))["id"] == kind
+
+
+def minutes_in(folder: Path) -> str:
+    """What has been written of the lesson so far."""
+    return "".join(file.read_text() for file in folder.rglob("events.jsonl"))
 
 
 async def test_lesson_floor_and_hands_survive_kill_9(tmp_path):
@@ -54,9 +60,8 @@ async def test_lesson_floor_and_hands_survive_kill_9(tmp_path):
             pass
         await teacher.command("send_note", text="请检查麦克风", participant_id=west_id)
         await teacher.command("turn_page", page=7)
-        minutes = next((tmp_path / "data").rglob("events.jsonl"))  # they are written in their own time
         async with asyncio.timeout(30):
-            while '"page": 7' not in await asyncio.to_thread(minutes.read_text):
+            while '"page": 7' not in await asyncio.to_thread(minutes_in, tmp_path):  # written in their own time
                 await asyncio.sleep(0.05)
         await server.kill()
         await server.start()
