@@ -33,7 +33,7 @@ class Control:
         """Everything that is on its way."""
         await self.send(type="ping")
         heard = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (message := json.loads(await self.socket.receive_str()))["type"] != "pong":
                 heard.append(message)
                 self.seq = message.get("seq", self.seq)

@@ -185,6 +185,7 @@ async def test_who_comes_back_hears_what_it_missed_and_nothing_twice(doors):
 
 async def test_who_falls_silent_is_shown_as_cut_off_until_something_is_heard(doors, monkeypatch):
     monkeypatch.setattr("classroom.web.line.ASK_S", 0.2)
+    monkeypatch.setattr("classroom.web.line.GONE_ASKS", 1000)  # however long it takes until it reads again
     teacher, _ = await join(doors, "teacher")
     await teacher.send(type="start_lesson", id="1")
     east, snapshot = await join(doors, "classroom")
@@ -335,6 +336,7 @@ async def test_what_a_terminal_says_of_itself_is_told_to_the_teacher_and_to_no_c
 
 async def test_who_reads_nothing_holds_up_nobody(doors, monkeypatch):
     monkeypatch.setattr("classroom.web.control.MESSAGES_PER_S", 1e6)
+    monkeypatch.setattr("classroom.web.line.GONE_ASKS", 1000)  # however long the 1500 pages take
     teacher, _ = await join(doors, "teacher")
     await teacher.send(type="start_lesson", id="1")
     await teacher.hear("ack")

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import WSMsgType
 
 from classroom.catalogue.accounts.devices import Devices
+from classroom.schoolday.agenda import STANDBY
 from classroom.schoolday.day import SchoolDay
 from classroom.web.context import CONTEXT
 from classroom.web.crowd import OF_DEVICE, OF_PERSON
@@ -178,10 +179,13 @@ async def test_a_lesson_that_is_held_long_after_its_end_has_its_title_and_a_bell
 
 async def test_the_clock_alone_leads_into_standby(tmp_path):
     async with running(tmp_path) as doors:
-        await fill(doors, starts_in_s=600 + 2.0)
+        now = datetime.now(UTC)  # stands still until the device has been told what comes next
+        doors.node.day._wall = lambda: now
+        await fill(doors, starts_in_s=STANDBY.total_seconds() + 1.0)
         device = await connect(doors, await pair(doors, await operator(doors), VILLAGE))
         agenda = await device.agenda_with(lambda agenda: agenda["next"])
         assert (agenda["phase"], agenda["next"]["id"]) == ("idle", LESSON)
+        now = datetime.fromisoformat(agenda["next"]["starts_at"]) - STANDBY + timedelta(seconds=1)
         assert (await device.phase("standby"))["lesson"]["id"] == LESSON
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import select
 from classroom.catalogue.accounts.schema import accounts, audit
 from classroom.web.context import CONTEXT
 from classroom.web.oidc import _key
-from tests.running import free_port
+from tests.ports import free_port
 from tests.unit.web.people import signed_in
 from tests.unit.web.running_node import running
 

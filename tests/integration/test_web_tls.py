@@ -21,7 +21,7 @@ from sqlalchemy import select
 from classroom.catalogue.accounts.schema import account_sessions
 from classroom.web.local_ca import BadName, ca_path, machine_names, make_certificate
 from classroom.web.origin import PROXIES
-from tests.running import free_port, free_ports
+from tests.ports import free_port, free_ports
 from tests.unit.web.running_node import running
 
 CLASSROOM = [sys.executable, "-m", "classroom"]
@@ -98,13 +98,13 @@ async def test_a_server_under_its_own_authority(tmp_path):
         before = server.certificate().serial_number
         make_certificate(tmp_path / ".state", ["ketang.lan"])
         server.process.send_signal(signal.SIGHUP)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while server.certificate().serial_number == before:
                 await asyncio.sleep(0.05)
         before = server.certificate().serial_number
         server.made.key.write_text(ca_path(tmp_path / ".state").with_suffix(".key").read_text())
         server.process.send_signal(signal.SIGHUP)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while "cannot be used" not in (line := (await server.process.stdout.readline()).decode()):
                 assert line
         assert server.certificate().serial_number == before

@@ -144,7 +144,7 @@ class DeviceSocket:
 
     async def hear(self, kind: str) -> dict[str, Any]:
         """The next message of this type."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 message = json.loads(await self.socket.receive_str())
                 if message["type"] == kind:
@@ -164,7 +164,7 @@ class DeviceSocket:
 
     async def closed(self) -> int:
         """The code with which the server has closed."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 frame = await self.socket.receive()
                 if frame.type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING):
