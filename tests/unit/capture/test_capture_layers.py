@@ -16,9 +16,10 @@ from classroom.capture.video_encoder import Content, VideoEncoder
 from classroom.model import Label
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from classroom.capture.frames import CodedFrame
+    from classroom.capture.video_layer import Picture
 
 RNG = np.random.default_rng(3)
 TEXTURE = RNG.integers(30, 220, (1080, 1280)).astype(np.uint8)
@@ -38,9 +39,21 @@ class Camera:
         self.track = VideoTrack(Label.CAMERA, asyncio.get_running_loop(), Content.MOTION, layers)
         self.frames: dict[str, list[CodedFrame]] = defaultdict(list)
         self.layer = {layer.rid: layer for layer in self.track.streams}
+        self._at_work: Counter[str] = Counter()
         for rid, layer in self.layer.items():
             layer.on_frame = self.frames[rid].append
+            layer._take = self._watched(rid, layer._take)
         self.number = 0
+
+    def _watched(self, rid: str, take: Callable[[Picture], None]) -> Callable[[Picture], None]:
+        def watched(picture: Picture) -> None:
+            self._at_work[rid] += 1
+            try:
+                take(picture)
+            finally:
+                self._at_work[rid] -= 1
+
+        return watched
 
     async def show(self, count: int, height_px: int = 720) -> None:
         """Show pictures one by one: each has gone down the ladder before the next comes."""
@@ -52,9 +65,10 @@ class Camera:
             async with asyncio.timeout(30):
                 while len(self.frames[smallest.rid]) == came:
                     await asyncio.sleep(0.002)
-        came = -1
-        while came != (came := sum(map(len, self.frames.values()))):  # the layers above may take longer
-            await asyncio.sleep(0.2)
+        async with asyncio.timeout(30):
+            while any(self._at_work.values()):  # the layers above, which had it first, may take longer
+                await asyncio.sleep(0.002)
+        await asyncio.sleep(0)  # what they have made is on its way to the loop
 
     def clear(self) -> None:
         for frames in self.frames.values():

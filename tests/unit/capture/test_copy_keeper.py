@@ -48,7 +48,7 @@ def kept(root: Path, *suffixes: str) -> dict[str, list[tuple[Identity, bytes]]]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + 20
+    end_s = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < end_s
         time.sleep(0.02)
@@ -143,7 +143,7 @@ def test_a_disk_that_is_full_is_told_once_and_tried_again(
 
     def more(until_said: str) -> None:
         nonlocal number
-        end_s = time.monotonic() + 20
+        end_s = time.monotonic() + 30
         while until_said not in caplog.text:
             assert time.monotonic() < end_s
             keeper.keep(Label.CAMERA, picture(number))

@@ -58,10 +58,9 @@ async def test_with_every_layer_paused_the_largest_is_still_encoded(camera: Kept
         layer.send_at(None, GATE)
     for number in range(10):
         camera.track.picture(moving(number), 100 + number / FPS, FPS)
-        await asyncio.sleep(0.02)
-    async with asyncio.timeout(30):
-        while len(camera.kept) < 10:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):
+            while len(camera.kept) <= number:
+                await asyncio.sleep(0.002)
     assert not any(camera.frames.values())
 
 

@@ -253,7 +253,7 @@ async def test_the_media_follow_a_call_and_the_camera_that_comes_after_it(house)
         assert house.media.direction == Direction(None, frozenset({VILLAGE.id}))
         camera = Publication(PublicationId("p"), VILLAGE.id, Label.CAMERA, TrackKind.VIDEO, "camera-village1")
         house.service.on_event(MATHS, PublicationAdded(camera))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while house.media.direction != Direction("camera-village1", frozenset({VILLAGE.id})):
                 await asyncio.sleep(0.001)
     directed = [event for event in house.recordings[0].events if event[0] != "participant"]
@@ -281,7 +281,7 @@ async def test_who_conducts_is_told_how_links_are(house, monkeypatch):
     house.media.stats = LessonStats(MATHS, (), (receiver,), {}, (), 0.0)
     teacher = Person(ParticipantId("teacher1"), Role.TEACHER, "王老师")
     with house.service.connect(MATHS, VILLAGE), house.service.connect(MATHS, teacher) as feed:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not (link := getattr(getattr((await feed.take()).message, "participant", None), "link", None)):
                 pass
     assert (link.word, link.cause, link.loss_percent, link.down_kbps) == ("poor", "loss", 20.0, 3000)
