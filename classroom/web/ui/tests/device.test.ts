@@ -170,7 +170,7 @@ describe("DeviceClient", () => {
   });
 
   it("asks a connection that is in doubt, and keeps one that answers", async () => {
-    makeClient({ doubt_ms: 500 });
+    makeClient({ doubt_ms: 2_000 });
     const peer = await peers.take();
     peer.send(agenda());
     await agendas.take();
