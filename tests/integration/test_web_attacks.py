@@ -26,14 +26,14 @@ from classroom.web.rights import ROUTES, Right
 from tests.integration.test_web_rights import code_of, path_of
 from tests.unit.web.people import Visitor, paired, signed_in
 from tests.unit.web.running_node import SDP, SECRET, make_offer, running
-from tests.unit.web.school_day import VILLAGE, fill
+from tests.unit.web.school_day import NOON, VILLAGE, fill
 
 OTHER = "chinese"
 
 
 @pytest.fixture
 async def doors(tmp_path):
-    async with running(tmp_path, bad_tokens_per_minute=1000) as doors:
+    async with running(tmp_path, bad_tokens_per_minute=1000, timezone=NOON) as doors:
         await fill(doors)
         yield doors
 

@@ -20,6 +20,7 @@ from tests.unit.web.running_node import make_offer, running
 from tests.unit.web.school_day import (
     HAMLET,
     LESSON,
+    NOON,
     TEACHER,
     TOWN,
     VILLAGE,
@@ -36,7 +37,7 @@ from tests.unit.web.school_day import (
 
 @pytest.fixture
 async def doors(tmp_path):
-    async with running(tmp_path) as doors:
+    async with running(tmp_path, timezone=NOON) as doors:
         await fill(doors)
         yield doors
 
@@ -116,7 +117,7 @@ async def test_of_two_terminals_in_a_room_one_counts_whichever_reports(doors):
 
 
 async def test_a_report_outlives_the_server(tmp_path):
-    async with running(tmp_path) as doors:
+    async with running(tmp_path, timezone=NOON) as doors:
         await fill(doors)
         by = await operator(doors)
         terminal = await pair(doors, by, VILLAGE)
@@ -124,7 +125,7 @@ async def test_a_report_outlives_the_server(tmp_path):
         await device.report(children=17)
         await device.send(type="ping")
         await device.hear("pong")
-    async with running(tmp_path) as doors:
+    async with running(tmp_path, timezone=NOON) as doors:
         by = await operator(doors)
         await (await connect(doors, terminal)).phase("standby")
         [seen] = (await (await by.ask("GET", "/api/terminals")).json())["terminals"]
@@ -133,7 +134,7 @@ async def test_a_report_outlives_the_server(tmp_path):
 
 
 async def test_a_server_that_starts_anew_finds_every_room_in_its_phase(tmp_path):
-    async with running(tmp_path) as doors:
+    async with running(tmp_path, timezone=NOON) as doors:
         await fill(doors)
         by = await operator(doors)
         terminal = await pair(doors, by, VILLAGE)
@@ -141,7 +142,7 @@ async def test_a_server_that_starts_anew_finds_every_room_in_its_phase(tmp_path)
         await start(doors)
         await device.phase("live")
         await doors.node.service.drain()
-    async with running(tmp_path) as doors:
+    async with running(tmp_path, timezone=NOON) as doors:
         await opened(doors)
         device = await connect(doors, terminal)
         assert (await device.phase("live"))["lesson"]["id"] == LESSON
@@ -178,7 +179,7 @@ async def test_a_lesson_that_is_held_long_after_its_end_has_its_title_and_a_bell
 
 
 async def test_the_clock_alone_leads_into_standby(tmp_path):
-    async with running(tmp_path) as doors:
+    async with running(tmp_path, timezone=NOON) as doors:
         now = datetime.now(UTC)  # stands still until the device has been told what comes next
         doors.node.day._wall = lambda: now
         await fill(doors, starts_in_s=STANDBY.total_seconds() + 1.0)
@@ -248,7 +249,7 @@ async def test_a_terminal_that_another_stands_in_for_leaves_the_lesson_at_once(d
 
 
 async def test_what_was_revoked_stays_so_when_the_server_starts_anew(tmp_path):
-    async with running(tmp_path) as doors:
+    async with running(tmp_path, timezone=NOON) as doors:
         await fill(doors)
         by = await operator(doors)
         terminal = await pair(doors, by, VILLAGE)
@@ -256,7 +257,7 @@ async def test_what_was_revoked_stays_so_when_the_server_starts_anew(tmp_path):
         await start(doors)
         token = (await (await media_token(doors, terminal)).json())["token"]
         assert (await by.ask("DELETE", f"/api/terminals/{terminal['id']}")).status == 204
-    async with running(tmp_path) as doors:
+    async with running(tmp_path, timezone=NOON) as doors:
         other = await pair(doors, await operator(doors), HAMLET)
         await (await connect(doors, other)).phase("live")
         assert (await doors.offer("whep", token, await make_offer())).status == 401
@@ -274,7 +275,7 @@ async def test_a_page_of_another_site_gets_no_device_socket(doors):
 
 
 async def test_who_is_no_device_cannot_try_without_end(tmp_path):
-    async with running(tmp_path, bad_tokens_per_minute=2) as doors:
+    async with running(tmp_path, bad_tokens_per_minute=2, timezone=NOON) as doors:
         await fill(doors)
         terminal = await pair(doors, await operator(doors), VILLAGE)
         for _ in range(2):
@@ -350,17 +351,17 @@ async def test_what_is_done_on_the_machine_is_known_to_the_server_within_seconds
 
 async def test_what_was_withdrawn_stays_so_when_the_server_starts_anew(tmp_path, monkeypatch):
     monkeypatch.setattr("classroom.composition.FIRST_LOOK_S", 30)
-    async with running(tmp_path) as doors:
+    async with running(tmp_path, timezone=NOON) as doors:
         await fill(doors)
         teacher = await signed_in(doors, "teacher", person_id=TEACHER, school_id=1)
         boss = await signed_in(doors, "operator")
         token = (await (await teacher.ask("POST", f"/api/lessons/{LESSON}/token")).json())["token"]
         assert (await doors.ask("POST", f"/api/lessons/{LESSON}/start", token)).status == 200
         assert (await boss.ask("DELETE", f"/api/accounts/{teacher.id}")).status == 204
-    async with running(tmp_path) as doors:
+    async with running(tmp_path, timezone=NOON) as doors:
         assert (await doors.ask("GET", f"/api/lessons/{LESSON}", token)).status == 401
     (tmp_path / ".state/withdrawn.json").unlink()  # as if it had been done while the server was stopped
-    async with running(tmp_path) as doors:
+    async with running(tmp_path, timezone=NOON) as doors:
         assert (await doors.ask("GET", f"/api/lessons/{LESSON}", token)).status == 401
 
 
@@ -368,7 +369,7 @@ async def test_without_its_database_a_server_goes_on_with_lessons_and_lets_nobod
     database = await asyncio.to_thread(Postgres)
     try:
         url = await asyncio.to_thread(database.new_database)
-        async with running(tmp_path, database_url=url) as doors:
+        async with running(tmp_path, database_url=url, timezone=NOON) as doors:
             await fill(doors)
             boss = await operator(doors)
             teacher = await signed_in(doors, "teacher", person_id=TEACHER, school_id=1)
@@ -382,7 +383,7 @@ async def test_without_its_database_a_server_goes_on_with_lessons_and_lets_nobod
             assert (await boss.ask("DELETE", f"/api/accounts/{teacher.id}")).status == 204
             assert (await boss.ask("DELETE", f"/api/terminals/{device['id']}")).status == 204
         await asyncio.to_thread(database.stop)
-        async with running(tmp_path, database_url=url) as doors:
+        async with running(tmp_path, database_url=url, timezone=NOON) as doors:
             assert [(await doors.ask("GET", f"/api/lessons/{LESSON}", token)).status for token in gone] == [401, 401]
             answer = await doors.ask("GET", f"/api/lessons/{LESSON}", stays)
             assert (await answer.json())["lesson"]["state"] == "live"
@@ -391,11 +392,11 @@ async def test_without_its_database_a_server_goes_on_with_lessons_and_lets_nobod
 
 
 async def test_a_memory_that_cannot_be_read_keeps_no_server_from_starting(tmp_path):
-    async with running(tmp_path) as doors:
+    async with running(tmp_path, timezone=NOON) as doors:
         await fill(doors)
     for damage in ("", "{", "[]", '{"a1": "yesterday"}', '{"a1": 1e300}'):
         (tmp_path / ".state/withdrawn.json").write_text(damage)
-        async with running(tmp_path) as doors:
+        async with running(tmp_path, timezone=NOON) as doors:
             assert (await doors.ask("GET", f"/api/lessons/{LESSON}", doors.token("teacher", LESSON))).status == 404
 
 

@@ -6,12 +6,12 @@ import pytest
 
 from tests.unit.web.people import signed_in
 from tests.unit.web.running_node import running
-from tests.unit.web.school_day import ASSISTANT, ELSEWHERE, HAMLET, LESSON, TEACHER, VILLAGE, fill, operator
+from tests.unit.web.school_day import ASSISTANT, ELSEWHERE, HAMLET, LESSON, NOON, TEACHER, VILLAGE, fill, operator
 
 
 @pytest.fixture
 async def doors(tmp_path):
-    async with running(tmp_path) as doors:
+    async with running(tmp_path, timezone=NOON) as doors:
         await fill(doors)
         yield doors
 

@@ -14,6 +14,7 @@ from tests.unit.web.running_node import running, until_patience_ends
 from tests.unit.web.school_day import (
     DISTRICT,
     ELSEWHERE,
+    NOON,
     OTHER_DISTRICT,
     TOWN,
     VILLAGE,
@@ -25,7 +26,7 @@ from tests.unit.web.school_day import (
 
 @pytest.fixture
 async def doors(tmp_path):
-    async with running(tmp_path) as doors:
+    async with running(tmp_path, timezone=NOON) as doors:
         await fill(doors)
         yield doors
 

@@ -6,18 +6,25 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from aiohttp import WSMsgType
 from sqlalchemy import insert, update
 
 from classroom.catalogue.region import schema
 from classroom.catalogue.schema import lessons
+from classroom.config import Settings
 from tests.unit.web.people import signed_in
 
 if TYPE_CHECKING:
     from classroom.catalogue.database import Database
     from tests.unit.web.people import Visitor
     from tests.unit.web.running_node import Doors
+
+SCHOOLS = ZoneInfo(Settings.model_fields["timezone"].default)
+# A zone in which it is about noon when tests begin: what they plan for the next hours is of today, whenever they run.
+_AHEAD_H = 12 - datetime.now(UTC).hour
+NOON = f"Etc/GMT{-_AHEAD_H:+d}"  # in which "-8" is eight hours ahead
 
 LESSON = "maths"
 TOWN, VILLAGE, HAMLET, ELSEWHERE = 1, 2, 3, 4  # classrooms; and their schools
@@ -51,7 +58,7 @@ REGION: dict[Any, list[dict[str, Any]]] = {
 
 async def fill(doors: Doors, starts_in_s: float = 300, **columns: Any) -> None:
     """The region, and one lesson in it: the town teaches, village and hamlet listen."""
-    await fill_database(doors.node.database, starts_in_s, **columns)
+    await fill_database(doors.node.database, starts_in_s, zone=doors.node.region.zone, **columns)
     doors.node.day.plans_changed()
 
 
@@ -70,13 +77,14 @@ async def plan_lesson(
     starts_in_s: float,
     listening: tuple[int, ...] = (VILLAGE, HAMLET),
     title: str = "分数的初步认识",
+    zone: ZoneInfo = SCHOOLS,
     **columns: Any,
 ) -> None:
-    """Another lesson of 40 minutes."""
+    """Another lesson of 40 minutes; ``zone`` is the server's."""
     starts_at = datetime.now(UTC) + timedelta(seconds=starts_in_s)
     values = {
         "lesson_id": lesson,
-        "on_date": starts_at.astimezone().date(),
+        "on_date": starts_at.astimezone(zone).date(),
         "period": 1,
         "starts_at": starts_at,
         "ends_at": starts_at + timedelta(minutes=40),
