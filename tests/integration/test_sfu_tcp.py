@@ -77,9 +77,14 @@ async def test_a_lesson_flows_over_tcp_in_both_directions(host):
         up.send_rtp([frame(65534, IDR), frame(65535, SLICE), frame(0, SLICE, ts=65536 * 3600)])
         packets = [parse_rtp(data) for data in await collect(got, 3)]
         down.send_rtcp(rtcp.build_rr(1, []) + rtcp.build_pli(1, packets[0].ssrc))
+        seq, plis = 0, []
         async with asyncio.timeout(30):
-            while not any(isinstance(p, rtcp.PictureLoss) for p in rtcp.parse_rtcp(await asked.get())):
-                pass
+            while not plis:
+                seq += 1
+                up.send_rtp([frame(seq, SLICE, ts=(65536 + seq) * 3600)])  # who sends nothing is asked for nothing
+                await asyncio.sleep(0.02)
+                while not asked.empty():
+                    plis += [p for p in rtcp.parse_rtcp(asked.get_nowait()) if isinstance(p, rtcp.PictureLoss)]
         stats = server.media.stats()
         await asyncio.gather(up.close(), down.close())
         await server.until(SessionClosed, 2)
