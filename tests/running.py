@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 from aiohttp import ClientError, ClientSession
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from classroom.config import load_settings
 from classroom.model import Role, parse_lesson_id
@@ -32,6 +32,7 @@ LESSON = "maths"
 TOKEN_S = 7200.0
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
 
+expect.set_options(timeout=30_000)  # as everything else that is waited for: a busy machine needs more than its 5 s
 
 class Server:
     """`classroom serve` with a data directory of its own; it can be killed and started again."""

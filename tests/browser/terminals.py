@@ -99,7 +99,7 @@ class Teacher:
 
     async def until(self, condition: Callable[[Teacher], bool]) -> None:
         """Take in what comes until this is so."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not condition(self):
                 self._learn(await self._socket.receive_json())
 
@@ -108,7 +108,7 @@ class Teacher:
         self._commands += 1
         name = f"command-{self._commands}"
         await self._socket.send_json({"type": kind, "id": name, **fields})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while (message := await self._socket.receive_json()).get("id") != name:
                 self._learn(message)
         assert message["type"] == "ack", message
