@@ -11,7 +11,7 @@ from playwright.async_api import expect
 
 from tests.browser.linked_rooms import LinkedRooms
 from tests.browser.narrow import narrow_link
-from tests.browser.terminals import teaching
+from tests.browser.terminals import Operator, teaching
 from tests.browser.test_lesson import SAMPLE, until_moving, until_phase
 from tests.browser.test_paths import change_answer, through, without
 from tests.browser.wide_district import LATER, NEVER, SOON, TOWN
@@ -108,7 +108,7 @@ async def days(place: Place, browser: Browser) -> Faces:
                 await page.locator(".alert").wait_for()
                 yield "today without a server", page
                 await place.server.start()
-                await place.until_open()
+                await Operator(place.server, place.sessions["wang"]).until_open()
             await page.context.close()
 
 

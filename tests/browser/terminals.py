@@ -45,6 +45,13 @@ class Operator:
                 assert response.ok, await response.text()
                 return dict(await response.json()) if response.content_type == "application/json" else {}
 
+    async def until_open(self) -> None:
+        """Wait for the database, which a server may open after its doors."""
+        headers = {"Cookie": f"session={self.cookie}"}
+        async with ClientSession(self.server.url, headers=headers) as http, asyncio.timeout(30):
+            while (await http.get("/api/session")).status != 200:
+                await asyncio.sleep(0.1)
+
     async def terminal(self) -> dict[str, Any]:
         """The only terminal there is, as the operator sees it."""
         [terminal] = (await self.ask("GET", "/api/terminals"))["terminals"]

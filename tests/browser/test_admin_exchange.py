@@ -115,5 +115,6 @@ async def test_a_list_that_does_not_come_says_so_and_comes_when_it_can(tmp_path:
         await kinds.get_by_role("button", name="教室").click()
         await page.get_by_role("alert").get_by_text("没有收到服务器的回答").wait_for()
         await town.server.start()
+        await town.operator.until_open()  # or what is tried again says that the database does not answer yet
         await page.get_by_role("button", name="再试一次").click()
         await row(page, "山坪小学").get_by_text("多媒体教室").wait_for()

@@ -19,6 +19,7 @@ from classroom.catalogue.database import Database, database_url
 from classroom.catalogue.region import schema
 from classroom.catalogue.schema import lessons
 from tests.browser.district import noon_somewhere
+from tests.browser.terminals import Operator
 from tests.running import LESSON, Server, serving
 
 if TYPE_CHECKING:
@@ -68,13 +69,6 @@ class Place:
         if room:
             await context.add_cookies([{"name": "device", "value": self.credentials[room][1], "url": self.server.url}])
         return context
-
-    async def until_open(self) -> None:
-        """Wait for the database, which a server opens after its doors."""
-        cookie = {"Cookie": f"session={self.sessions['wang']}"}
-        async with ClientSession(self.server.url, headers=cookie) as http, asyncio.timeout(30):
-            while (await http.get("/api/session")).status != 200:
-                await asyncio.sleep(0.1)
 
     async def token(self, lesson: str, *, login: str = "", room: int = 0) -> str:
         """A token for a lesson, of a teacher or of the device of a classroom."""
@@ -197,7 +191,7 @@ async def wide_district(folder: Path) -> AsyncIterator[Place]:
         await database.close()
     async with serving(folder, CLASSROOM_TIMEZONE=zone) as server:
         place = Place(server, zone, sessions, credentials)
-        await place.until_open()
+        await Operator(server, sessions["wang"]).until_open()
         for lesson, login in (("early", "lihongmei"), ("over-1", "zhangwei"), ("over-2", "zhangwei")):
             token = await place.token(lesson, login=login)
             assert await server.post(f"/api/lessons/{lesson}/start", token) == 200
