@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -76,19 +77,19 @@ async def test_a_spreadsheet_is_checked_imported_and_given_out_again(tmp_path: P
         await expect(page.get_by_role("button", name="确认导入")).to_have_count(0)
 
         # A slow line: what is going on is told until the answer comes.
-        held: list[Route] = []
-        await page.route("**/api/region/import**", lambda route: held.append(route))
+        held: asyncio.Queue[Route] = asyncio.Queue()
+        await page.route("**/api/region/import**", held.put_nowait)
         spreadsheet = workbook(datetime.now(ZoneInfo(zone)))
         await chooser.set_input_files(file("大足.xlsx", spreadsheet))
         await page.get_by_role("status").get_by_text("正在检查文件").wait_for()
         await expect(page.get_by_role("progressbar")).to_be_visible()
         await expect(chooser).to_be_disabled()
-        await held.pop().continue_()
+        await (await asyncio.wait_for(held.get(), 30)).continue_()
         await page.get_by_text("检查通过，将新增或修改").wait_for()
         await expect(row(page, "^学校")).to_contain_text(str(1 + len(VILLAGES)))
         await page.get_by_role("button", name="确认导入").click()
         await page.get_by_role("status").get_by_text("正在导入").wait_for()
-        await held.pop().continue_()
+        await (await asyncio.wait_for(held.get(), 30)).continue_()
         await page.get_by_text("已导入，新增或修改了").wait_for()
         await page.unroute("**/api/region/import**")
 
