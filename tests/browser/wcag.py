@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 AXE = Path(__file__).parents[1] / "clients/node_modules/axe-core/axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
+# What is shown while something newer has been asked for is dimmed, as long as the answer takes.
+CURRENT = "() => document.querySelector('.stale') === null"
 # What moves is looked at when it has come to rest: text that is half faded in has no contrast.
 AT_REST = """async () => {
   const frame = () => new Promise(requestAnimationFrame);
@@ -31,6 +33,7 @@ async def violations(page: Page) -> list[str]:
     """Run all rules of levels A and AA on what a page shows now; one text for each place that breaks one."""
     if not await page.evaluate("() => 'axe' in window"):
         await page.evaluate(_axe())
+    await page.wait_for_function(CURRENT)
     await page.evaluate(AT_REST)
     found: list[dict[str, Any]] = await page.evaluate(RUN, TAGS)
     return [_told(rule, node) for rule in found for node in rule["nodes"]]
