@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
+LESSONS = 4
 GOOD = "山坪 小学 的 桂花树"
 
 
@@ -27,7 +28,9 @@ GOOD = "山坪 小学 的 桂花树"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with some lessons and an operator, made once."""
     folder = tmp_path_factory.mktemp("signed-in")
-    subprocess.run([sys.executable, "-m", "tests.bench.library", str(folder), "--lessons", "4"], check=True)
+    subprocess.run([sys.executable, "-m", "tests.bench.library", str(folder), "--lessons", f"{LESSONS}"], check=True)
+    operator = ["account", "add", "admin", "--name", "管理员", "--role", "operator", "--recordings", str(folder)]
+    subprocess.run([*CLASSROOM, *operator], check=True, stdout=subprocess.DEVNULL)
     return folder
 
 
@@ -64,12 +67,12 @@ async def test_staff_who_are_signed_in_need_no_token(folder: Path) -> None:
         await page.goto(f"{server.url}/library")
         link = page.get_by_role("link", name="登录")
         assert await link.get_attribute("href") == "/signin?next=%2Flibrary"
-        async with asyncio.timeout(30):
-            while not (folder / ".state" / "catalogue.db").exists():
-                await asyncio.sleep(0.1)
         await sign_in(context, server, folder)
+        async with asyncio.timeout(30):
+            while (await (await context.request.get(f"{server.url}/api/library")).json())["total"] < LESSONS:
+                await asyncio.sleep(0.1)
         await page.reload()
-        await page.get_by_text("共 4 堂课").wait_for()
+        await page.get_by_text(f"共 {LESSONS} 堂课").wait_for()
         # Everything that opens, moves, or floats.
         await page.locator(".sort").click()
         await page.get_by_role("option", name="标题").or_(page.get_by_role("option").nth(2)).first.click()
@@ -99,9 +102,11 @@ async def test_styles_that_are_put_into_a_page_are_refused(folder: Path) -> None
         refused = violations_of(page)
         await page.goto(f"{server.url}/trust")
         assert await page.evaluate("getComputedStyle(document.body).maxWidth") != "none"  # the page's own are let in
-        await page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p id=x style=\"color: red\">x</p>')")
-        await page.evaluate(
-            "document.head.append(Object.assign(document.createElement('style'), {textContent: 'a{}'}))"
-        )
+        for put_in in (
+            "document.body.insertAdjacentHTML('beforeend', '<p id=x style=\"color: red\">x</p>')",
+            "document.head.append(Object.assign(document.createElement('style'), {textContent: 'a{}'}))",
+        ):
+            async with page.expect_console_message(lambda said: "Content Security Policy" in said.text):
+                await page.evaluate(put_in)
         assert await page.evaluate("document.querySelector('#x').style.length") in (0, 1)
         assert len(refused) == 2
