@@ -85,7 +85,7 @@ async def test_from_the_first_password_to_a_planned_lesson(tmp_path: Path) -> No
             await pick(page, "教室", "山坪", "山坪小学 多媒体教室")
             await page.get_by_role("button", name="绑定", exact=True).click()
             await page.get_by_text("已绑定到 山坪小学 多媒体教室").wait_for()
-            assert (await page.locator("main h3").all_inner_texts()) == ["山坪小学 多媒体教室"]
+            await expect(page.locator("main h3")).to_have_text(["山坪小学 多媒体教室"])  # which is asked for anew
 
         await section(page, "基础数据")
         await page.get_by_role("group", name="基础数据").get_by_role("button", name="作息").click()
