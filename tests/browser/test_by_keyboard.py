@@ -74,6 +74,8 @@ async def test_a_lesson_by_the_keys_alone(tmp_path: Path) -> None:
         await page.keyboard.press("Escape")
         await expect(end).to_be_focused()
         await page.keyboard.press("Enter")
+        await expect(page.get_by_role("button", name="继续上课")).to_be_focused()
         await page.keyboard.press("Tab")
+        await expect(page.get_by_role("button", name="确定下课")).to_be_focused()
         await page.keyboard.press("Enter")
         await page.locator('.desk[data-state="ended"]').wait_for()
