@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.async_api import expect
 
 from tests.running import CLASSROOM, chromium, serving
 
@@ -82,6 +83,7 @@ async def test_staff_who_are_signed_in_need_no_token(folder: Path) -> None:
         await page.get_by_role("button", name="保存").click()
         await page.get_by_role("dialog").wait_for(state="detached")
         await page.locator("article h3").get_by_text("山坪的桂花").wait_for()
+        await expect(page.get_by_role("menu")).to_have_count(0)  # that of the card before may still be fading away
         await page.get_by_role("button", name="更多操作").first.click()
         await page.get_by_role("menuitem", name="复制分享链接").click()
         await page.get_by_text("链接有效到").wait_for()
