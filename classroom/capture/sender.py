@@ -106,6 +106,7 @@ class RtpSender:
         self._sent: deque[_Sent] = deque()  # oldest first; what is older than HISTORY_S is forgotten
         self._by_seq: dict[int, _Sent] = {}
         self._acknowledged_seq: int | None = None
+        self._missing = 0  # up to that number, by the same report
 
     @property
     def highest_ext_seq(self) -> int:
@@ -200,10 +201,18 @@ class RtpSender:
             size_bytes -= len(packets[-1])
         return packets
 
+    def repeat_last(self) -> list[bytes]:
+        """The very last packet once more, so that the receiver sees what is missing before it; none before the first.
+
+        As RTX when that was negotiated, otherwise as it was.
+        """
+        return [self._rtx(self._sent[-1])] if self._sent else []
+
     def report(self, block: ReportBlock, now_s: float) -> None:
         """Take what the receiver says of this stream: loss, the highest number it has, the round trip."""
         self.fraction_lost = block.fraction_lost / 256
         self._acknowledged_seq = block.highest_ext_seq & 0xFFFF
+        self._missing = block.cumulative_lost
         if block.lsr:
             ticks = (ntp_middle(self._clock.ntp(now_s)) - block.lsr - block.dlsr) & 0xFFFF_FFFF
             if ticks < 0x8000_0000:  # else it would be negative: clocks of finite precision on a short path
@@ -211,11 +220,16 @@ class RtpSender:
 
     @property
     def acknowledged(self) -> bool:
-        """Whether a report has said that everything sent so far arrived (or is being asked for again)."""
+        """Whether a report has named the last packet sent so far; what is missing before it is being asked for."""
         if not self.packets_sent:
             return True
         acknowledged = self._acknowledged_seq
         return acknowledged is not None and distance16(acknowledged, self.highest_ext_seq & 0xFFFF) >= 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether a report has said that everything sent so far arrived, what was sent again included."""
+        return self.acknowledged and self._missing <= 0
 
     def _extensions(self, *, named: bool, repaired: bool, capture_time: bytes, level: int | None) -> bytes:
         ids, parameters = self.parameters.extensions, self.parameters

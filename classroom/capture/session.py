@@ -45,6 +45,7 @@ logger = logging.getLogger(__name__)
 REPORT_INTERVAL_S = 1.0
 MIN_KEYFRAME_INTERVAL_S = 0.25
 _CONNECT_TIMEOUT_S = 5.0
+_DRAIN_POLL_S = 0.1
 _TOP_LAYER_FIRST_S = 1.0  # then the layers below it go without it
 
 
@@ -264,12 +265,27 @@ class Session:
             self.closed.set_result(reason)
 
     async def drain(self, timeout_s: float) -> None:
-        """Wait until everything has left and a report has confirmed it, or the time is over."""
+        """Wait until everything has left and reports have confirmed that it arrived, or the time is over.
+
+        A loss at the very end leaves no gap that shows: the last packet goes out again until a report names it, and
+        the server asks for what is missing before it.
+        """
         deadline_s = self._loop.time() + timeout_s
         while self._loop.time() < deadline_s and not self.closed.done():
-            if self._uplink.idle and all(outgoing.sender.acknowledged for outgoing in self._outgoing.values()):
-                return
-            await asyncio.wait([self.closed], timeout=0.05)
+            if self._uplink.idle:
+                incomplete = [outgoing for outgoing in self._outgoing.values() if not outgoing.sender.complete]
+                if not incomplete:
+                    return
+                for outgoing in incomplete:
+                    if not outgoing.sender.acknowledged:
+                        self._repeat_last(outgoing)
+            await asyncio.wait([self.closed], timeout=_DRAIN_POLL_S)
+
+    def _repeat_last(self, outgoing: _Outgoing) -> None:
+        if outgoing.lane is None:
+            self._transport.send_rtp(outgoing.sender.repeat_last(), voice=True)
+        else:
+            self._uplink.repeat_last(outgoing.lane)
 
     def _say_goodbye(self) -> None:
         """One BYE for all (RFC 3550 §6.6): after one for each the server would go on from layer to layer."""

@@ -153,6 +153,10 @@ class Uplink:
         """Answer a NACK."""
         self._pacer.push(_RESENDS, lane.sender.resend(seqs, now_s))
 
+    def repeat_last(self, lane: Lane) -> None:
+        """Send the last packet of a layer again."""
+        self._pacer.push(_RESENDS, lane.sender.repeat_last())
+
     def want(self, lane: Lane, wanted: bool) -> None:
         """The server pauses a layer or has it resumed."""
         lane.wanted = wanted

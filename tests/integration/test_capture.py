@@ -259,25 +259,39 @@ class Tampered(ClientTransport):
     """The real transport with a bad network in front, and with its ends in the hand of the test."""
 
     lose_every = 0
+    lose_frames: ClassVar[dict[int, int]] = {}  # by payload type; counted from 1, lost once
+    nacks_after_s = 0.0  # reports overtake them
     made: ClassVar[list[Tampered]] = []
 
     def __init__(self, **callbacks) -> None:  # type: ignore[no-untyped-def]
-        super().__init__(**callbacks)
         self.receive_rtcp = callbacks["on_rtcp"]
+        super().__init__(**{**callbacks, "on_rtcp": self._deliver})
         self.reported: list[rtcp.Rtcp] = []
         self.lost: set[tuple[int, int]] = set()
+        self._frames: dict[int, set[int]] = defaultdict(set)
         self._count = 0
         Tampered.made.append(self)
 
     def send_rtp(self, packets, *, voice=False) -> None:  # type: ignore[no-untyped-def]
         arriving = []
         for data in packets:
+            packet = parse_rtp(data)
+            self._frames[packet.ssrc].add(packet.ts)
             self._count += 1
-            if self.lose_every and self._count % self.lose_every == 0:
-                self.lost.add((parse_rtp(data).ssrc, parse_rtp(data).seq))
+            unlucky = self.lose_every and self._count % self.lose_every == 0
+            chosen = len(self._frames[packet.ssrc]) == self.lose_frames.get(packet.pt)
+            if unlucky or (chosen and (packet.ssrc, packet.seq) not in self.lost):
+                self.lost.add((packet.ssrc, packet.seq))
             else:
                 arriving.append(data)
         super().send_rtp(arriving, voice=voice)
+
+    def _deliver(self, data: bytes) -> None:
+        late = self.nacks_after_s and any(isinstance(packet, rtcp.Nack) for packet in rtcp.parse_rtcp(data))
+        if late:
+            asyncio.get_running_loop().call_later(self.nacks_after_s, self.receive_rtcp, data)
+        else:
+            self.receive_rtcp(data)
 
     def send_rtcp(self, data: bytes) -> None:
         self.reported += rtcp.parse_rtcp(data)
@@ -295,6 +309,7 @@ async def test_what_is_lost_on_the_way_is_sent_again(
     endpoint: Endpoint, tmp_path: Path, tampered: type[Tampered], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tampered, "lose_every", 8)
+    monkeypatch.setattr("classroom.capture.agent.DRAIN_TIMEOUT_S", 20.0)  # not for this computer to decide
     path = film(tmp_path / "lesson.mp4", 2.0)
     async with agent(endpoint, camera=str(path)) as running:
         async with asyncio.timeout(30):
@@ -302,8 +317,26 @@ async def test_what_is_lost_on_the_way_is_sent_again(
     assert len(tampered.made[0].lost) > 20
     for packets in endpoint.recorder.packets.values():
         seqs = {packet.ext_seq for packet in packets}
-        # A loss at the very end shows in no gap: nobody can ask for that one.
         assert max(seqs) - min(seqs) + 1 == len(seqs)
+
+
+@pytest.mark.parametrize("from_the_end", [1, 2])
+async def test_the_end_arrives_though_it_was_lost_and_asked_for_late_or_not_at_all(
+    endpoint: Endpoint, tmp_path: Path, tampered: type[Tampered], monkeypatch: pytest.MonkeyPatch, from_the_end: int
+) -> None:
+    path = film(tmp_path / "lesson.mp4", 2.0)
+    with av.open(str(path)) as container:
+        sounds = sum(packet.size > 0 for packet in container.demux(audio=0))
+    last = {96: 50, 111: sounds}
+    monkeypatch.setattr(tampered, "lose_frames", {pt: number + 1 - from_the_end for pt, number in last.items()})
+    monkeypatch.setattr(tampered, "nacks_after_s", 0.5)
+    monkeypatch.setattr("classroom.capture.agent.DRAIN_TIMEOUT_S", 20.0)  # not for this computer to decide
+    monkeypatch.setattr("classroom.sfu.core.lesson.REPORT_INTERVAL_S", 0.05)  # one names the last packet before that
+    async with agent(endpoint, camera=str(path)) as running:
+        async with asyncio.timeout(30):
+            assert await running == 0
+    assert len({ssrc for ssrc, _ in tampered.made[0].lost}) == 2
+    assert endpoint.recorder.frames() == [50, sounds]
 
 
 async def test_a_picture_loss_is_answered_by_one_keyframe_and_a_time_request_by_dlrr(

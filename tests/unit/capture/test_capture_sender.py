@@ -131,6 +131,18 @@ def test_the_round_trip_is_taken_from_reports() -> None:
     assert sender.resend([104], 5001.0) and not sender.resend([104], 5001.2), "a long way: asked again later"
 
 
+def test_it_is_complete_when_a_report_names_the_last_packet_and_none_is_missing_before_it() -> None:
+    sender = sender_of(parameters(), first_seq=100)
+    assert sender.complete
+    sender.packetize(picture(5000.0), 5000.0)
+    last = 65536 + sender.highest_ext_seq
+    for lost, highest, acknowledged, complete in (
+        (0, last - 1, False, False), (1, last, True, False), (0, last, True, True), (-1, last, True, True)
+    ):  # fmt: skip
+        sender.report(ReportBlock(0x1111, 0, lost, highest, 0, 0, 0), 5000.5)
+        assert (sender.acknowledged, sender.complete) == (acknowledged, complete)
+
+
 def test_its_ssrcs_are_those_of_the_stream_and_of_what_is_sent_again() -> None:
     assert sender_of(parameters()).ssrcs == [0x1111, 0x2222]
     assert sender_of(parameters(rtx=False)).ssrcs == [0x1111]
@@ -205,3 +217,13 @@ def test_the_latest_packets_are_repeated_to_probe() -> None:
     assert {probe.ssrc for probe in probes} == {0x2222}
     assert len(sender.repeat_latest(1 << 20)) == len(originals)
     assert sender_of(parameters(rtx=False)).repeat_latest(100) == []
+
+
+@pytest.mark.parametrize("rtx", [True, False])
+def test_the_very_last_packet_is_repeated(rtx: bool) -> None:
+    sender = sender_of(parameters(rtx=rtx))
+    assert sender.repeat_last() == []
+    last = sender.packetize(picture(5000.0, 20_000), 5000.0)[-1]
+    [again] = sender.repeat_last()
+    assert (parse_rtp(again).ssrc, parse_rtp(again).marker) == (0x2222 if rtx else 0x1111, True)
+    assert parse_rtp(again).payload[2 * rtx :] == parse_rtp(last).payload
