@@ -39,7 +39,7 @@ def run_index(settings: Settings, follow: bool, lesson: LessonId | None, parent:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     if parent is None:
         signal.signal(signal.SIGINT, lambda *_: stop.set())
-    os.nice(NICE)
+    os.nice(NICE)  # who sees that can stop us
     follower = Follower(settings.recordings, lesson, Dictation.with_model(settings.speech_model))
     if follow:
         follower.follow(stop)

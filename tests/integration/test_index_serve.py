@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 import time
@@ -24,8 +25,24 @@ if TYPE_CHECKING:
 
 
 def index_processes(server: Server) -> list[psutil.Process]:
+    """Those that live; one that was killed may still wait to be noticed."""
     assert server.process is not None
-    return [child for child in psutil.Process(server.process.pid).children() if "index" in child.cmdline()]
+    found = []
+    for child in psutil.Process(server.process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "index" in child.cmdline():
+                found.append(child)
+    return found
+
+
+async def another_index_process(server: Server, former: psutil.Process) -> psutil.Process:
+    async with asyncio.timeout(60):
+        while True:
+            found = [process for process in index_processes(server) if process != former]
+            if found:
+                [process] = found
+                return process
+            await asyncio.sleep(0.05)
 
 
 async def until(data: Path, condition: Callable[[IndexRecord], bool]) -> IndexRecord:
@@ -50,9 +67,8 @@ async def test_the_index_follows_a_lesson_survives_a_kill_and_is_done_soon_after
         [process] = index_processes(server)
         assert process.nice() == 19
         process.kill()
+        again = await another_index_process(server, process)
         behind = await until(data, lambda found: len(found.chapters) >= 3)
-        [again] = index_processes(server)
-        assert again.pid != process.pid
         assert await server.get("/healthz") is not None
         ended_s = time.monotonic()
         assert await server.post(f"/api/lessons/{LESSON}/end", teacher) == 200
@@ -68,8 +84,7 @@ async def test_the_index_follows_a_lesson_survives_a_kill_and_is_done_soon_after
     assert settled and found.chapters[: len(settled)] == settled
     assert found.voice is not None and found.voice.teacher_s > found.indexed_to_s / 2
     assert set(found.loudness) == {"mic"} and found.cover and found.strip
-    gone = again.wait(10)  # with its server
-    assert gone is None or gone != 0 or not again.is_running()
+    again.wait(30)  # it is gone with its server, or this raises
 
 
 @pytest.mark.timeout(120)
@@ -77,11 +92,8 @@ async def test_sigterm_lets_it_save_what_it_has_and_the_server_can_do_without(tm
     command = [sys.executable, "-m", "classroom", "index", "--follow", "--recordings", str(tmp_path)]
     process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
     async with asyncio.timeout(60):
-        while not any("index" in part for part in psutil.Process(process.pid).cmdline()):
+        while psutil.Process(process.pid).nice() != 19:  # from then on it can be asked to stop
             await asyncio.sleep(0.05)
-        while psutil.Process(process.pid).nice() != 19:
-            await asyncio.sleep(0.05)
-        await asyncio.sleep(0.2)
         process.send_signal(signal.SIGTERM)
         _, said = await process.communicate()
     assert process.returncode == 0, said.decode()
