@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import time
 from collections import defaultdict
 from fractions import Fraction
@@ -27,6 +28,7 @@ from classroom.sfu.core.rtp import parse_rtp
 from classroom.sfu.server import MediaServer
 from classroom.sfu.session import MediaSettings, UnknownSession
 from classroom.sfu.transport.client import ClientTransport
+from tests.running import free_port, free_ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -85,8 +87,7 @@ class Endpoint:
         self.deleted: list[str] = []
         self.publications: list[str] = []
         self.recorder = Recorder()
-        self.port = 0
-        self.media_port = 0
+        self.port, self.media_port = free_port(socket.SOCK_STREAM), free_ports(1)
         self._media: MediaServer | None = None
         self._runner: web.AppRunner | None = None
 
@@ -104,7 +105,6 @@ class Endpoint:
             MediaSettings("127.0.0.1", self.media_port), self._note, time.time() - time.monotonic()
         )
         await self._media.start()
-        self.media_port = self._media.port
         await self._media.open_lesson(LESSON)
         await self._media.attach(LESSON, self.recorder)
         app = web.Application()
@@ -115,7 +115,6 @@ class Endpoint:
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
         await site.start()
-        self.port = self._runner.addresses[0][1]
 
     def add_routes(self, app: web.Application) -> None:
         """For a test that needs more than this."""

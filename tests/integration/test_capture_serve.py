@@ -13,6 +13,7 @@ import av
 import numpy as np
 import pytest
 
+from classroom.media.timeline import SETTLING_SLEW_S_PER_S
 from tests.running import LESSON, capturing, published, serving
 
 if TYPE_CHECKING:
@@ -66,8 +67,10 @@ async def test_what_a_file_holds_is_what_is_recorded(tmp_path: Path) -> None:
         pictures = [(frame.time, frame.to_ndarray()[120, 160]) for frame in container.decode(video=0)]
     assert len(pictures) == 50, "every picture of the file"
     assert [int(luma) for _, luma in pictures] == pytest.approx([20 + number * 2 for number in range(50)], abs=3)
-    expected_s = [number / 25 for number in range(50)]
-    assert [at_s - pictures[0][0] for at_s, _ in pictures] == pytest.approx(expected_s, abs=0.020)
+    for number, (at_s, _) in enumerate(pictures):
+        true_s = number / 25
+        # A first sender report that was late on its way, on a busy machine, is made good little by little.
+        assert at_s - pictures[0][0] == pytest.approx(true_s, abs=0.020 + SETTLING_SLEW_S_PER_S * true_s)
     with av.open(io.BytesIO(recorded(tmp_path / "data", "mic"))) as container:
         packets = [packet for packet in container.demux(audio=0) if packet.size]
     assert abs(len(packets) - 101) <= 1

@@ -54,6 +54,11 @@ class Watched(Tampered):
     def told(self, kind: type) -> list:  # type: ignore[type-arg]
         return [packet for packet in self.feedback if isinstance(packet, kind)]
 
+    def paused(self, pause_id: int) -> list[PauseResume]:
+        """How the agent has answered that PAUSE."""
+        told = [packet for packet in self.reported if isinstance(packet, PauseResume)]
+        return [packet for packet in told if packet.type is PauseType.PAUSED and packet.pause_id == pause_id]
+
     def received(self) -> set[int]:
         """The streams on which the server reports."""
         return {block.ssrc for report in self.told(rtcp.ReceiverReport) for block in report.blocks} | {
@@ -102,6 +107,12 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Watched]:
     return Tampered.made  # type: ignore[return-value]
 
 
+@pytest.fixture
+def wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody here takes the small layers, so the server would soon pause them."""
+    monkeypatch.setattr("classroom.sfu.core.pausing.PAUSE_AFTER_S", 1e9)
+
+
 async def test_all_layers_arrive_and_the_server_pauses_what_nobody_takes(
     endpoint: Endpoint, made: list[Watched], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -127,13 +138,10 @@ async def test_all_layers_arrive_and_the_server_pauses_what_nobody_takes(
 
 
 async def test_pause_stops_one_layer_and_resume_brings_it_back_with_a_keyframe(
-    endpoint: Endpoint, made: list[Watched]
+    endpoint: Endpoint, made: list[Watched], wanted: None
 ) -> None:
     def packets_of(ssrc: int) -> list[bytes]:
         return [data for data in server.sent if int.from_bytes(data[8:12], "big") == ssrc]
-
-    def answers() -> list[PauseResume]:
-        return [p for p in server.reported if isinstance(p, PauseResume) and p.type is PauseType.PAUSED]
 
     async with agent(endpoint, camera="sample"):
         await endpoint.until(lambda: bool(made) and len(made[0].rids) == 3)
@@ -146,10 +154,11 @@ async def test_pause_stops_one_layer_and_resume_brings_it_back_with_a_keyframe(
 
         await endpoint.until(lambda: len(packets_of(target)) > 10)
         ask(PauseType.PAUSE, 40)
-        await endpoint.until(lambda: bool(answers()))
-        [paused] = answers()
-        last = max(int.from_bytes(data[2:4], "big") for data in packets_of(target))
-        assert (paused.target_ssrc, paused.pause_id, paused.highest_ext_seq & 0xFFFF) == (target, 40, last)
+        await endpoint.until(lambda: bool(server.paused(40)))
+        [paused] = server.paused(40)
+        last = paused.highest_ext_seq & 0xFFFF
+        assert paused.target_ssrc == target
+        await endpoint.until(lambda: parse_rtp(packets_of(target)[-1]).seq == last)  # some may have waited in the pacer
         server.sent.clear()
         await endpoint.until(lambda: len(packets_of(by_rid["l"])) >= 8)
         assert not packets_of(target)
@@ -175,7 +184,7 @@ async def test_a_film_that_is_passed_through_has_smaller_layers_while_they_are_w
 
 
 async def test_what_is_lost_of_any_layer_is_sent_again(
-    endpoint: Endpoint, made: list[Watched], monkeypatch: pytest.MonkeyPatch
+    endpoint: Endpoint, made: list[Watched], wanted: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Tampered, "lose_every", 9)
     async with agent(endpoint, camera="sample", slides="sample"):
@@ -186,15 +195,13 @@ async def test_what_is_lost_of_any_layer_is_sent_again(
 
 
 async def test_a_thin_uplink_carries_voice_and_small_pictures_and_a_wide_one_everything_again(
-    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    endpoint: Endpoint, wanted: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The real encoders and the real feedback; only the line between them is made of timers."""
     caplog.set_level(logging.INFO)
     monkeypatch.setattr("classroom.capture.session.ClientTransport", Thin)
     monkeypatch.setattr("classroom.capture.agent._TELL_INTERVAL_S", 0.5)
     monkeypatch.setattr(Tampered, "made", [])
-    # Nobody here takes the small layers, so the server would soon pause them.
-    monkeypatch.setattr("classroom.sfu.core.pausing.PAUSE_AFTER_S", 1e9)
 
     def told() -> str:
         return next((line for line in reversed(caplog.messages) if line.startswith("camera: ")), "")

@@ -205,8 +205,12 @@ async def test_a_paused_top_layer_is_in_the_copy(school: School, tmp_path: Path)
             server = Tampered.made[0]
             target = next(ssrc for ssrc, rid in server.rids.items() if rid == "h")  # type: ignore[attr-defined]
             server.receive_rtcp(build_pause(PauseResume(7, target, PauseType.PAUSE, 40)))
-            await asyncio.sleep(0.2)
+            await school.until(lambda: bool(server.paused(40)))  # type: ignore[attr-defined]
+            [paused] = server.paused(40)  # type: ignore[attr-defined]
+            last = target.to_bytes(4, "big"), (paused.highest_ext_seq & 0xFFFF).to_bytes(2, "big")
+            # Some may have waited in the pacer.
+            await school.until(lambda: any((data[8:12], data[2:4]) == last for data in server.sent))  # type: ignore[attr-defined]
             server.sent.clear()  # type: ignore[attr-defined]
-            before = len(copied(copies)["camera"])
-            await school.until(lambda: len(copied(copies)["camera"]) > before + 40)
+            before = len(copied(copies).get("camera", ()))
+            await school.until(lambda: len(copied(copies).get("camera", ())) > before + 40)
             assert target not in {int.from_bytes(data[8:12], "big") for data in server.sent}  # type: ignore[attr-defined]

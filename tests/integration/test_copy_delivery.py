@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import logging
 import random
+import socket
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from classroom.capture.threads import Threads
 from classroom.capture.uplink import UplinkState
 from classroom.model import Label
 from tests.integration.delivery_door import TOKEN, DeliveryDoor, problem
+from tests.running import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -37,7 +39,7 @@ class Site:
 
     def __init__(self, *doors: DeliveryDoor) -> None:
         self.doors = doors
-        self.port = 0
+        self.port = free_port(socket.SOCK_STREAM)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -52,7 +54,6 @@ class Site:
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
         await site.start()
-        self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
         runner, self._runner = self._runner, None

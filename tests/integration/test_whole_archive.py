@@ -126,7 +126,7 @@ async def test_a_server_that_was_killed_has_the_whole_film_in_the_end(tmp_path: 
                 said.append(line.decode())
                 if "waits for the lesson to end" in said[-1]:
                     await end_lesson(server)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert await agent.wait() == 0, "".join(said)
     recorded = Recorded(tmp_path / "data")
     assert recorded.record["state"] == "complete", "".join(said)
@@ -181,7 +181,7 @@ async def sampling(server: Server, copies: Path, layers: int) -> AsyncIterator[a
     finally:
         if not task.done():
             os.kill(os.getpid(), signal.SIGTERM)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             await asyncio.gather(task, return_exceptions=True)
 
 
