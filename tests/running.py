@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 CLASSROOM = [sys.executable, "-m", "classroom"]
 LESSON = "maths"
 TOKEN_S = 7200.0
+expect.set_options(timeout=30_000)  # as all else waits that asks a page: its own 5 s are few on a busy machine
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
 
-expect.set_options(timeout=30_000)  # as everything else that is waited for: a busy machine needs more than its 5 s
 
 class Server:
     """`classroom serve` with a data directory of its own; it can be killed and started again."""
