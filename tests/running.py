@@ -25,6 +25,7 @@ from tests.ports import free_port, free_ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
     from pathlib import Path
 
 CLASSROOM = [sys.executable, "-m", "classroom"]
@@ -90,6 +91,12 @@ class Server:
         async with asyncio.timeout(30):
             while not condition(await self.get(path, token)):
                 await asyncio.sleep(0.05)
+
+
+def noon_somewhere(now: datetime) -> str:
+    """A time zone in which it is about noon: a lesson of now, and one after it, are on the same day, that of UTC."""
+    ahead_h = 12 - now.hour
+    return f"Etc/GMT{-ahead_h:+d}" if ahead_h else "Etc/GMT"
 
 
 def published(answer: dict[str, Any] | None) -> dict[str, str]:

@@ -14,7 +14,7 @@ from classroom.catalogue.accounts.credentials import hash_of, new_credential
 from classroom.catalogue.accounts.schema import accounts, devices
 from classroom.catalogue.accounts.sessions import Sessions
 from classroom.catalogue.database import Database, database_url
-from tests.running import LESSON, Server, serving
+from tests.running import LESSON, Server, noon_somewhere, serving
 from tests.unit.web.school_day import HAMLET, TEACHER, VILLAGE, fill_database
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ async def teaching(folder: Path, starts_in_s: float = -30) -> AsyncIterator[Teac
     database, now = Database(database_url(None, state)), datetime.now(UTC)
     credentials = {room: (new_credential()[:16], new_credential()) for room in (VILLAGE, HAMLET)}
     try:
-        await fill_database(database, starts_in_s)
+        await fill_database(database, starts_in_s, on_date=now.date())
         teacher = {"login": "lihongmei", "name": "李红梅", "role": "teacher", "person_id": TEACHER, "school_id": 1}
         known = [
             {"id": device, "credential_hash": hash_of(credential), "classroom_id": room, "name": "大屏幕"}
@@ -213,5 +213,5 @@ async def teaching(folder: Path, starts_in_s: float = -30) -> AsyncIterator[Teac
         session = await Sessions(database).begin(account_id, "127.0.0.1", now)
     finally:
         await database.close()
-    async with serving(folder) as server:
+    async with serving(folder, CLASSROOM_TIMEZONE=noon_somewhere(now)) as server:
         yield Teaching(server, session, credentials)

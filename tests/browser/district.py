@@ -14,7 +14,7 @@ from aiohttp import ClientSession, CookieJar
 from openpyxl import Workbook
 
 from tests.browser.terminals import Operator
-from tests.running import CLASSROOM, serving
+from tests.running import CLASSROOM, noon_somewhere, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,12 +30,6 @@ LESSON_MIN = 40
 PASSWORD = "kapok-tree-5001"  # that everybody has chosen after the first one
 
 Rows = list[list[str | int | date | time]]
-
-
-def noon_somewhere(now: datetime) -> str:
-    """A time zone in which it is about noon: a lesson of now, and one after it, are on the same day."""
-    ahead_h = 12 - now.hour
-    return f"Etc/GMT{-ahead_h:+d}" if ahead_h else "Etc/GMT"
 
 
 def workbook(now: datetime) -> bytes:

@@ -14,7 +14,7 @@ from sqlalchemy import insert
 from classroom.catalogue.accounts.schema import accounts
 from classroom.catalogue.accounts.sessions import Sessions
 from classroom.catalogue.database import Database, database_url
-from tests.running import LESSON, Server, chromium, serving
+from tests.running import LESSON, Server, chromium, noon_somewhere, serving
 from tests.unit.web.school_day import VILLAGE, fill_database
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ async def school_day(folder: Path, starts_in_s: float = 300, **columns: Any) -> 
     state.mkdir(parents=True)
     database, now = Database(database_url(None, state)), datetime.now(UTC)
     try:
-        await fill_database(database, starts_in_s, **columns)
+        await fill_database(database, starts_in_s, on_date=now.date(), **columns)
         account = {"login": "wang", "name": "王管理员", "role": "operator", "must_change": False, "disabled": False}
         async with database.writing() as connection:
             statement = insert(accounts).values(**account, created_at=now).returning(accounts.c.id)
@@ -73,7 +73,7 @@ async def school_day(folder: Path, starts_in_s: float = 300, **columns: Any) -> 
         cookie = await Sessions(database).begin(account_id, "127.0.0.1", now)
     finally:
         await database.close()
-    async with serving(folder) as server:
+    async with serving(folder, CLASSROOM_TIMEZONE=noon_somewhere(now)) as server:
         yield server, Operator(server, cookie)
 
 

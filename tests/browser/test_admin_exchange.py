@@ -12,9 +12,9 @@ import pytest
 from openpyxl import Workbook, load_workbook
 from playwright.async_api import expect
 
-from tests.browser.district import PASSWORD, TOWN, VILLAGES, district, noon_somewhere, workbook
+from tests.browser.district import PASSWORD, TOWN, VILLAGES, district, workbook
 from tests.browser.office import account, choose_password, row, section, sign_in
-from tests.running import chromium, serving
+from tests.running import chromium, noon_somewhere, serving
 
 if TYPE_CHECKING:
     from pathlib import Path

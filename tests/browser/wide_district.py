@@ -18,9 +18,8 @@ from classroom.catalogue.accounts.sessions import Sessions
 from classroom.catalogue.database import Database, database_url
 from classroom.catalogue.region import schema
 from classroom.catalogue.schema import lessons
-from tests.browser.district import noon_somewhere
 from tests.browser.terminals import Operator
-from tests.running import LESSON, Server, serving
+from tests.running import LESSON, Server, noon_somewhere, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
