@@ -178,6 +178,25 @@ async def test_a_lesson_whose_media_have_ipv6_only(
         assert (path["protocol"], path["address"]) == ("udp" if blocked == "tcp" else "tcp", "::1")
 
 
+async def test_a_terminal_whose_handshakes_take_long_goes_on_in_its_first_session(tmp_path: Path) -> None:
+    """As with a slow computer at either end: who began anew each time would never come in, and make it worse."""
+    async with (
+        serving(tmp_path) as server,
+        chromium() as browser,
+        capturing(server, *SAMPLE),
+        router(server) as nat,
+    ):
+        observer = await server.token("observer")
+        await server.until(lambda answer: len(published(answer)) == 3, f"/api/lessons/{LESSON}", observer)
+        nat.dead = True
+        async with terminal(server, browser, lambda lines: without("tcp")(through(nat)(lines))) as page:
+            await page.wait_for_function("() => window.connections[0]?.remoteDescription")
+            await asyncio.sleep(3.5)
+            nat.dead = False
+            await until_moving(page, "camera")
+            assert (await path_of(page))["connections"] == 1
+
+
 async def test_a_terminal_whose_address_changes_goes_on_in_the_same_session(tmp_path: Path) -> None:
     async with (
         serving(tmp_path) as server,
@@ -187,18 +206,23 @@ async def test_a_terminal_whose_address_changes_goes_on_in_the_same_session(tmp_
         terminal(server, browser, through(nat)) as page,
     ):
         await until_moving(page, "camera")
+        began = await path_of(page)
         gaps_s = []
         for _ in range(3):
             await nat.rebind()
-            changed_s = time.monotonic()
-            await asyncio.sleep(0.1)  # what had arrived is decoded
-            before = (await path_of(page))["frames"]
+            changed_s, to_the_old = time.monotonic(), nat.to_client
+            async with asyncio.timeout(30):
+                while nat.to_client == to_the_old:
+                    await asyncio.sleep(0.02)
+            before = (await path_of(page))["frames"]  # all that came to the old address is decoded by now
             path = await until_path(page, lambda path, before=before: path["frames"] > before + 1)
             gaps_s.append(round(time.monotonic() - changed_s, 2))
         print(f"address changed to picture: {gaps_s} s")
         # Chromium checks a path every 2.5 s; the page restarts ICE after 1 to 1.5 s, and on a machine that is so busy
         # that even this takes longer than the page waits, it begins a new session: then there are that many more.
-        assert path["protocol"] == "udp" and path["connections"] - 1 <= sum(gap_s > 2 for gap_s in gaps_s)
+        assert path["protocol"] == "udp" and path["connections"] - began["connections"] <= sum(
+            gap_s > 2 for gap_s in gaps_s
+        )
 
 
 async def test_a_terminal_whose_udp_dies_in_mid_lesson_goes_on_over_tcp(tmp_path: Path) -> None:
@@ -253,7 +277,8 @@ async def test_a_player_that_restarts_ice_goes_on_in_the_same_session(tmp_path: 
         before = await until_path(page, lambda path: path["frames"] > 10)
         assert await page.evaluate(RESTART, token) == 200
         after = await until_path(page, lambda path: path["ufrag"] != before["ufrag"] and path["state"] == "connected")
-        later = await until_path(page, lambda path: path["frames"] > after["frames"] + 50)
-        assert later["state"] == "connected"
+        later = await until_path(
+            page, lambda path: path["frames"] > after["frames"] + 50 and path["state"] == "connected"
+        )
         assert await page.evaluate(RESTART, token) == 200  # and again
         await until_path(page, lambda path: path["frames"] > later["frames"] + 50)

@@ -32,6 +32,11 @@ const FIRST_SAMPLE_MS = 100;
 const DOUBT_MS = 1_000;
 const LOST_MS = 1_800;
 const STALL_MS = 2_200;
+/**
+ * The handshakes of a new session take longer where a computer is slow or a packet of theirs is lost: who began anew
+ * after the time that is for media would never come in. The server waits 15 s for them.
+ */
+const HANDSHAKES_MS = 10_000;
 /** What a restart of ICE needs more on a long path: PATCH, check, and the server's question. */
 const RESTART_RTTS = 4;
 /** The same when the control connection broke too: the server itself is likely gone. */
@@ -47,6 +52,8 @@ export class WhepClient {
   #suspect = false;
   #session: WhepSession | null = null;
   #before: ReceiveSample | null = null;
+  /** The present session has been connected: silence is no handshake any more. */
+  #connected = false;
   #lastBytes_ms = 0;
   #expectedSince_ms = 0;
   #restartedAt_ms = 0;
@@ -122,6 +129,7 @@ export class WhepClient {
     const session = new WhepSession(this.#target, this.#slots);
     this.#session = session;
     this.#before = null;
+    this.#connected = false;
     this.#lastBytes_ms = Date.now();
     this.#report(this.#received ? "lost" : "connecting");
     session.onconnectionstatechange = () => this.#connectionChanged(session);
@@ -142,6 +150,10 @@ export class WhepClient {
     if (session !== this.#session) return;
     clearTimeout(this.#disconnectedTimer);
     switch (session.connectionState) {
+      case "connected":
+        if (!this.#connected) this.#lastBytes_ms = Date.now();
+        this.#connected = true;
+        break;
       case "disconnected":
         this.#disconnectedTimer = setTimeout(() => this.#failed(null), DISCONNECTED_MS);
         break;
@@ -176,12 +188,13 @@ export class WhepClient {
       if (session.connectionState === "connected") this.#report("quiet");
     } else {
       const silent_ms = now_ms - Math.max(this.#lastBytes_ms, this.#expectedSince_ms);
-      const patience_ms = STALL_MS + RESTART_RTTS * (before.rtt_s ?? 0) * 1000;
+      const stall_ms = STALL_MS + RESTART_RTTS * (before.rtt_s ?? 0) * 1000;
+      const patience_ms = this.#connected ? stall_ms : HANDSHAKES_MS;
       if (silent_ms >= (this.#suspect ? SUSPECT_STALL_MS : patience_ms)) {
         this.#failed(null);
         return;
       }
-      if (silent_ms >= DOUBT_MS) this.#restart(session);
+      if (silent_ms >= DOUBT_MS && this.#connected) this.#restart(session);
       if (silent_ms >= LOST_MS && this.#received) this.#report("lost");
     }
     this.#events.stats(statsBetween(before, after));
