@@ -65,12 +65,19 @@ window.note = element => {
   };
   element.requestVideoFrameCallback(look);
 };
-window.listen = track => {
+// `current` gives the track: where a media session has ended, the next one brings another.
+window.listen = current => {
   const audio = new AudioContext(), analyser = audio.createAnalyser();
-  audio.createMediaStreamSource(new MediaStream([track])).connect(analyser);
   const samples = new Float32Array(analyser.fftSize);  // 43 ms: nothing is missed while the page has something to do
-  let was = false;
+  let heard = null, source = null, was = false;
   setInterval(() => {
+    const track = current();
+    if (track !== heard) {
+      source?.disconnect();
+      source = track && audio.createMediaStreamSource(new MediaStream([track]));
+      source?.connect(analyser);
+      heard = track;
+    }
     analyser.getFloatTimeDomainData(samples);
     const is = Math.max(...samples) > 0.02;
     if (is !== was) window.loud.push([performance.timeOrigin + performance.now(), is]);
@@ -115,7 +122,7 @@ _RECEIVE = f"""async ([lesson, token]) => {{
     video.srcObject = new MediaStream([picture]);
     audio.srcObject = new MediaStream([sound]);
     window.note(video);
-    window.listen(sound);
+    window.listen(() => sound);
   }});
 }}"""
 _CONTROL = """([lesson, token]) => new Promise(resolve => {
@@ -141,7 +148,7 @@ class Classroom:
     async def until_told(self, kind: str) -> dict[str, Any]:
         """The first message of this type that it got."""
         found = "kind => window.told.find(message => message.type === kind)"
-        handle = await self.page.wait_for_function(found, arg=kind, timeout=20_000)
+        handle = await self.page.wait_for_function(found, arg=kind, timeout=30_000)
         return dict(await handle.json_value())
 
 

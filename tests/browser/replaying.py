@@ -60,17 +60,21 @@ PROBE = """(() => {
 
 CAMERA_SHOWN = "() => 'camera' in replayProbe.first_ms"
 BOTH_SHOWN = "() => 'camera' in replayProbe.first_ms && 'slides' in replayProbe.first_ms"
-# Presses a digit and waits until both pictures are those of the place it leads to (one frame of the slides is 0.1 s).
+# Presses a digit and waits until both pictures are those of the place it leads to (one frame of the slides is 0.1 s),
+# or of what was played from there since: the one that comes first does not wait for the other for ever.
 SEEK = """async (digit) => {
   const end_s = Number(document.querySelector("[data-end]").dataset.end);
   const to_s = (end_s * digit) / 10;
+  const playing = document.querySelector("[data-playing]").dataset.playing === "true";
+  const rate = playing ? document.querySelector('video[data-slot="camera"]').playbackRate : 0;
   const from_ms = performance.now();
   document.body.dispatchEvent(new KeyboardEvent("keydown", { key: String(digit), bubbles: true }));
   replayProbe.apart_s = [];
-  const right = ({ at_s, now_ms } = {}) => now_ms >= from_ms && Math.abs(at_s - to_s) < 0.25;
+  const right = ({ at_s, now_ms } = {}) => now_ms >= from_ms && at_s > to_s - 0.25 &&
+    at_s < to_s + 0.25 + ((now_ms - from_ms) / 1000) * rate;
   while (!right(replayProbe.shown.camera) || !right(replayProbe.shown.slides)) {
     await new Promise(requestAnimationFrame);
-    if (performance.now() - from_ms > 20000) throw new Error(JSON.stringify([to_s, replayProbe.shown]));
+    if (performance.now() - from_ms > 30000) throw new Error(JSON.stringify([to_s, replayProbe.shown]));
   }
   return performance.now() - from_ms;
 }"""

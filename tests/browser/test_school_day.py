@@ -41,7 +41,7 @@ PAGE = re.compile("第 [1-9] 页")
 WATCH = """slot => {
   window.note(document.querySelector(`[data-slot="${slot}"] video`));
   for (const audio of document.querySelectorAll('audio[data-slot^="speaker"]')) {
-    if (audio.srcObject) window.listen(audio.srcObject.getAudioTracks()[0]);
+    window.listen(() => audio.srcObject?.getAudioTracks()[0] ?? null);
   }
 }"""
 # The picture of a linked classroom is green, as Chromium's made-up camera is; the teacher's is not.
@@ -221,7 +221,7 @@ async def a_hand_is_raised_and_called_on(times: Times, desk: Desk, terminals: li
     with times.of("a hand, from the key to the desk"):
         await asking.page.keyboard.press("Space")
         await expect(queue).to_have_count(1, timeout=PATIENT_MS)
-    assert asking.school in await queue.first.inner_text()
+    await expect(queue.first).to_contain_text(asking.school)
 
     at_ms = await desk.press_tile(asking)
     seen_ms = await asyncio.gather(*(shown_after_ms(page, True, at_ms) for page in pages(desk, others)))

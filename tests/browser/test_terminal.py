@@ -82,7 +82,7 @@ async def test_a_terminal_from_its_pairing_to_the_end_of_its_lesson(tmp_path: Pa
         # The made-up microphone beeps whatever is played: there is a finding, and it may be any.
         await page.wait_for_selector('[data-check="loudspeaker"]:not(.testing)', timeout=30_000)
         await page.get_by_role("button", name="多一个").click()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while (report := (await operator.terminal())["report"]) is None or report["children"] != 1:
                 await asyncio.sleep(0.1)
         checks = {part: check["ok"] for part, check in report["checks"].items() if check is not None}
@@ -100,11 +100,13 @@ async def test_a_terminal_from_its_pairing_to_the_end_of_its_lesson(tmp_path: Pa
                 await page.wait_for_selector('[data-mic="off"]')
                 assert await page.evaluate(OPEN_MICROPHONE, False)
 
-                # One key raises the hand, however nervously it is pressed.
-                await page.keyboard.down("Space")
-                await page.keyboard.down("Space")  # repeats
-                await page.keyboard.up("Space")
-                await page.keyboard.press("Enter")
+                # One key raises the hand, however nervously it is pressed: all within a moment, however slow we are.
+                await asyncio.gather(
+                    page.keyboard.down("Space"),
+                    page.keyboard.down("Space"),  # repeats
+                    page.keyboard.up("Space"),
+                    page.keyboard.press("Enter"),
+                )
                 await teacher.until(lambda teacher: teacher.lesson["hands"] == [you])
                 await page.wait_for_selector('[data-hand][aria-pressed="true"]')
 
@@ -218,8 +220,10 @@ async def test_a_terminal_that_is_switched_on_before_its_server_shows_its_own_wo
         context = await browser.new_context(viewport=SCREEN)
         page = await paired(operator, context)
         await until_phase(page, "idle")
+        kept = "async () => (await caches.match('/terminal')) !== undefined"
+        opens = "async () => (await navigator.serviceWorker.getRegistration())?.active?.state === 'activated'"
         async with asyncio.timeout(30):
-            while not await page.evaluate("async () => (await caches.match('/terminal')) !== undefined"):
+            while not (await page.evaluate(kept) and await page.evaluate(opens)):
                 await asyncio.sleep(0.2)
         await page.close()
         await server.kill()
@@ -286,7 +290,8 @@ async def test_the_second_screen_opens_by_itself(tmp_path: Path) -> None:
         await main.wait_for_selector('main[data-screen="teacher"]')
         await asyncio.gather(until_moving(main, "camera"), until_moving(slides, "slides"))
         # Without a frame where AutomaticFullscreenAllowedForUrls says so, which no test can.
-        assert await slides.evaluate("() => [screenX, outerWidth, outerHeight]") == [1366, 1920, 1080]
+        fills = "() => `${[screenX, outerWidth, outerHeight]}` === '1366,1920,1080'"
+        await slides.wait_for_function(fills, timeout=30_000)
         # A window that somebody closed comes back.
         async with context.expect_page() as opened_again:
             await slides.close()

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.test_lesson import SAMPLE, until_moving, until_phase
-from tests.running import LESSON, capturing, chromium, published, serving
+from tests.browser.test_lesson import SAMPLE, is_held, until_moving, until_phase
+from tests.running import LESSON, capturing, chromium, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import psutil
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -44,6 +46,18 @@ GAP_S = """() => {
 }"""
 
 
+async def the_one_that_forwards(processes: list[psutil.Process]) -> psutil.Process:
+    """Who has the media needs more CPU from now on than who waits for some; how much starting took says nothing."""
+    before_s = [sum(process.cpu_times()[:2]) for process in processes]
+    async with asyncio.timeout(30):
+        while True:
+            await asyncio.sleep(0.2)
+            used_s = [sum(process.cpu_times()[:2]) - s for process, s in zip(processes, before_s, strict=True)]
+            *_, next_s, most_s = sorted(used_s)
+            if most_s > next_s + 0.1:
+                return processes[used_s.index(most_s)]
+
+
 async def test_the_picture_is_back_within_three_seconds_of_the_kill_of_its_worker(tmp_path: Path) -> None:
     async with serving(tmp_path, workers=2) as server, chromium() as browser, capturing(server, *SAMPLE):
         observer = await server.token("observer")
@@ -52,8 +66,7 @@ async def test_the_picture_is_back_within_three_seconds_of_the_kill_of_its_worke
         await asyncio.gather(until_moving(page, "camera"), until_moving(page, "slides"))
         await until_phase(page, "live")
         await page.evaluate(WATCH)
-        await asyncio.sleep(2)
-        holder = max(server.media_processes(), key=lambda process: sum(process.cpu_times()[:2]))
+        holder = await the_one_that_forwards(server.media_processes())
         holder.kill()
         gap = await page.wait_for_function(GAP_S, timeout=30_000)
         gap_s = await gap.json_value()
@@ -61,7 +74,4 @@ async def test_the_picture_is_back_within_three_seconds_of_the_kill_of_its_worke
         assert gap_s <= 6.0  # 1.2 s when nothing else wants the two cores; other processes have their part in it
         assert await page.evaluate("() => window.sameDocument"), "nobody has reloaded the page"
         await until_phase(page, "live")
-        path = f"/api/lessons/{LESSON}"
-        await server.until(lambda answer: len(published(answer)) == 3, path, observer)
-        lesson = (await server.get(path, observer))["lesson"]
-        assert (lesson["state"], lesson["recording"]) == ("live", "recording")
+        await server.until(is_held, f"/api/lessons/{LESSON}", observer)
