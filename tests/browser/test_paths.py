@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.browser.terminals import kiosk
 from tests.browser.test_lesson import SAMPLE, until_moving, until_phase
 from tests.integration.test_sfu_hostile import Nat
 from tests.running import LESSON, Server, capturing, chromium, published, serving
@@ -51,6 +52,7 @@ PATH = """async () => {
     energy: inbound("audio").reduce((sum, entry) => sum + entry.totalAudioEnergy, 0),
   };
 }"""
+SENDING = "() => window.connections.filter(connection => connection.getSenders().some(sender => sender.track))"
 # Receives a lesson as any WHEP client does, and restarts ICE as RFC 9725 says.
 PLAY = """async ([url, token]) => {
   const connection = window.player = new RTCPeerConnection();
@@ -195,6 +197,26 @@ async def test_a_terminal_whose_handshakes_take_long_goes_on_in_its_first_sessio
             nat.dead = False
             await until_moving(page, "camera")
             assert (await path_of(page))["connections"] == 1
+
+
+async def test_a_classroom_whose_handshakes_take_long_sends_in_its_first_session(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server, kiosk() as browser, capturing(server, *SAMPLE), router(server) as nat:
+        nat.dead = True
+        page = await browser.new_page(viewport={"width": 1366, "height": 768})
+        await page.add_init_script(REMEMBER)
+        await page.route(
+            "**/whip/**", lambda route: change_answer(route, lambda lines: without("tcp")(through(nat)(lines)))
+        )
+        await page.goto(await server.page("/terminal", "classroom", "大足二小"))
+        await page.wait_for_function(f"() => ({SENDING})().some(connection => connection.remoteDescription)")
+        await asyncio.sleep(6)
+        nat.dead = False
+        await server.until(
+            lambda answer: sum(publication["live"] for publication in (answer or {}).get("publications", [])) == 5,
+            f"/api/lessons/{LESSON}",
+            await server.token("observer"),
+        )
+        assert await page.evaluate(f"() => ({SENDING})().length") == 1
 
 
 async def test_a_terminal_whose_address_changes_goes_on_in_the_same_session(tmp_path: Path) -> None:

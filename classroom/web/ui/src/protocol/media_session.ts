@@ -11,6 +11,11 @@ export interface MediaTarget {
 }
 
 const DEADLINE_MS = 4_000;
+/**
+ * The handshakes of a new session take longer where a computer is slow or a packet of theirs is lost: who began anew
+ * after the time that is for media would never come in. The server waits 15 s for them.
+ */
+export const HANDSHAKES_MS = 10_000;
 
 export abstract class MediaSession {
   protected readonly pc: RTCPeerConnection;

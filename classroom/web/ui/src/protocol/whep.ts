@@ -1,7 +1,7 @@
 /** Receives a lesson for as long as it is wanted: starts WHEP sessions, watches them, starts again. */
 
 import { retryDelay_ms, type Backoff } from "./backoff";
-import type { MediaTarget } from "./media_session";
+import { HANDSHAKES_MS, type MediaTarget } from "./media_session";
 import { Problem } from "./problem";
 import { statsBetween, totalBytes, type ReceiveSample, type ReceiveStats } from "./receive_stats";
 import { WhepSession, type Slot, type SlotTracks } from "./whep_session";
@@ -32,11 +32,6 @@ const FIRST_SAMPLE_MS = 100;
 const DOUBT_MS = 1_000;
 const LOST_MS = 1_800;
 const STALL_MS = 2_200;
-/**
- * The handshakes of a new session take longer where a computer is slow or a packet of theirs is lost: who began anew
- * after the time that is for media would never come in. The server waits 15 s for them.
- */
-const HANDSHAKES_MS = 10_000;
 /** What a restart of ICE needs more on a long path: PATCH, check, and the server's question. */
 const RESTART_RTTS = 4;
 /** The same when the control connection broke too: the server itself is likely gone. */

@@ -1,7 +1,7 @@
 /** Sends camera and microphone for as long as it is wanted: starts WHIP sessions, watches them, starts again. */
 
 import { retryDelay_ms, type Backoff } from "./backoff";
-import type { MediaTarget } from "./media_session";
+import { HANDSHAKES_MS, type MediaTarget } from "./media_session";
 import { Problem } from "./problem";
 import { WhipSession } from "./whip_session";
 
@@ -26,6 +26,8 @@ export class WhipClient {
   #target: MediaTarget | null = null;
   #tracks: readonly MediaStreamTrack[] = [];
   #session: WhipSession | null = null;
+  /** The present session has been connected: from then on there should be reports. */
+  #connected = false;
   #reports = 0;
   #reportedAt_ms = 0;
   #restartedAt_ms = 0;
@@ -90,13 +92,11 @@ export class WhipClient {
     if (this.#target === null) return;
     const session = new WhipSession(this.#target);
     this.#session = session;
+    this.#connected = false;
     this.#reports = 0;
     this.#reportedAt_ms = Date.now();
     this.#report(this.#sent ? "lost" : "connecting");
-    session.onconnectionstatechange = () => {
-      const gone = session.connectionState === "failed" || session.connectionState === "closed";
-      if (session === this.#session && gone) this.#failed(null);
-    };
+    session.onconnectionstatechange = () => this.#connectionChanged(session);
     session.open(this.#tracks).then(
       () => {
         if (session !== this.#session) return;
@@ -109,20 +109,36 @@ export class WhipClient {
     );
   }
 
+  #connectionChanged(session: WhipSession): void {
+    if (session !== this.#session) return;
+    switch (session.connectionState) {
+      case "connected":
+        if (!this.#connected) this.#reportedAt_ms = Date.now();
+        this.#connected = true;
+        break;
+      case "failed":
+      case "closed":
+        this.#failed(null);
+        break;
+      default:
+    }
+  }
+
   async #watch(session: WhipSession): Promise<void> {
     const reports = await session.reports().catch(() => 0);
     if (session !== this.#session) return;
     const now_ms = Date.now();
+    const silent_ms = now_ms - this.#reportedAt_ms;
     if (reports > this.#reports) {
       this.#reports = reports;
       this.#reportedAt_ms = now_ms;
       this.#failures = 0;
       this.#sent = true;
       this.#report("sending");
-    } else if (now_ms - this.#reportedAt_ms > STALL_MS) {
+    } else if (silent_ms > (this.#connected ? STALL_MS : HANDSHAKES_MS)) {
       this.#failed(null);
       return;
-    } else if (now_ms - this.#reportedAt_ms > DOUBT_MS && this.#restartedAt_ms < this.#reportedAt_ms) {
+    } else if (this.#connected && silent_ms > DOUBT_MS && this.#restartedAt_ms < this.#reportedAt_ms) {
       this.#restartedAt_ms = now_ms;
       session.restart().catch((error: unknown) => {
         if (session === this.#session && error instanceof Problem && error.status === 404) this.#failed(null);
