@@ -17,7 +17,7 @@ from classroom.recording.master import CAMERA, MASTER, MIC, PARTNERS, rendition
 from classroom.recording.playlist import Rendition, iso_time, master_playlist
 from classroom.recording.stream import Stream
 from classroom.recording.track import AudioTrack, Gap, VideoTrack
-from classroom.recording.track_folder import TrackFolder
+from classroom.recording.track_folder import PLAYLIST, TrackFolder
 from classroom.sfu.core.ntp import ntp_to_unix
 from classroom.sfu.core.rtcp import Bye, RtcpError, SenderReport, build_pli, parse_rtcp
 
@@ -205,6 +205,8 @@ class LessonArchive:
         video = record.kind is TrackKind.VIDEO
         timescale_hz = VIDEO_TIMESCALE_HZ if video else AUDIO_TIMESCALE_HZ
         folder = TrackFolder.open(self.folder / record.folder, timescale_hz, self.record.epoch_s)
+        if folder.listed and not (folder.path / PLAYLIST).is_file():  # a crash ended its first segment
+            folder.write_playlist(ended=False)
 
         def on_gap(gap: Gap) -> None:
             record.gaps.append(gap)
@@ -245,7 +247,9 @@ class LessonArchive:
 
     def _rendition(self, name: str) -> Rendition | None:
         record = self.record.track(name)
-        return None if record is None or record.codec is None else rendition(record)
+        if record is None or record.codec is None or not self._tracks[name].folder.listed:
+            return None
+        return rendition(record)
 
     def _reserve(self) -> None:
         fd = os.open(self.folder / RESERVE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -140,6 +140,19 @@ def test_whoever_opens_a_lesson_that_has_just_begun_is_told_nothing_that_the_mas
     assert told == [[], ["mic/index.m3u8"], ["mic/index.m3u8", "camera/index.m3u8"]]
 
 
+def test_a_crash_in_the_first_segment_of_a_track_leaves_a_master_that_plays(tmp_path):
+    root, folder = crashed(tmp_path / "recordings", seconds=1.0)
+    assert manifest(folder)["tracks"] == []
+    archive = open_recording(root, EPOCH_S + 3.0, resume=True)
+    assert [track["name"] for track in manifest(archive.folder)["tracks"]] == ["camera", "mic"]
+    master = (folder / "master.m3u8").read_text()
+    named = [line for line in master.splitlines() if line.endswith("m3u8")] + ["mic/index.m3u8"]
+    assert named == ["camera/index.m3u8", "mic/index.m3u8"] and 'URI="mic/index.m3u8"' in master
+    assert all((folder / playlist).is_file() for playlist in named)
+    assert len(pictures(as_it_is_now(folder / "camera" / "index.m3u8"))) > 20
+    archive.finish(RecordingState.COMPLETE, EPOCH_S + 3.0)
+
+
 def test_two_recorders_never_write_the_same_recording(tmp_path):
     archive = open_recording(tmp_path, EPOCH_S)
     with pytest.raises(RecordingBusy):
