@@ -106,7 +106,7 @@ class RtpSender:
         self._sent: deque[_Sent] = deque()  # oldest first; what is older than HISTORY_S is forgotten
         self._by_seq: dict[int, _Sent] = {}
         self._acknowledged_seq: int | None = None
-        self._missing = 0  # up to that number, by the same report
+        self._missing: deque[tuple[float, int]] = deque()  # by each report of the last HISTORY_S and one before
 
     @property
     def highest_ext_seq(self) -> int:
@@ -212,7 +212,9 @@ class RtpSender:
         """Take what the receiver says of this stream: loss, the highest number it has, the round trip."""
         self.fraction_lost = block.fraction_lost / 256
         self._acknowledged_seq = block.highest_ext_seq & 0xFFFF
-        self._missing = block.cumulative_lost
+        self._missing.append((now_s, block.cumulative_lost))
+        while len(self._missing) > 1 and now_s - self._missing[1][0] >= HISTORY_S:
+            self._missing.popleft()
         if block.lsr:
             ticks = (ntp_middle(self._clock.ntp(now_s)) - block.lsr - block.dlsr) & 0xFFFF_FFFF
             if ticks < 0x8000_0000:  # else it would be negative: clocks of finite precision on a short path
@@ -228,8 +230,13 @@ class RtpSender:
 
     @property
     def complete(self) -> bool:
-        """Whether a report has said that everything sent so far arrived, what was sent again included."""
-        return self.acknowledged and self._missing <= 0
+        """Whether a report has said that all that can still be sent again arrived, what was sent again included."""
+        if not self.acknowledged or not self._missing:
+            return self.acknowledged
+        (first_s, _), (last_s, missing) = self._missing[0], self._missing[-1]
+        # What every report has counted for as long as a packet is remembered, nobody can send again.
+        lasting = min(count for _, count in self._missing) if last_s - first_s >= HISTORY_S else 0
+        return missing <= lasting
 
     def _extensions(self, *, named: bool, repaired: bool, capture_time: bytes, level: int | None) -> bytes:
         ids, parameters = self.parameters.extensions, self.parameters

@@ -46,6 +46,7 @@ REPORT_INTERVAL_S = 1.0
 MIN_KEYFRAME_INTERVAL_S = 0.25
 _CONNECT_TIMEOUT_S = 5.0
 _DRAIN_POLL_S = 0.1
+_REPEAT_S = 0.1  # then twice as long each time: reports come once a second, and the link may be thin
 _TOP_LAYER_FIRST_S = 1.0  # then the layers below it go without it
 
 
@@ -267,25 +268,28 @@ class Session:
     async def drain(self, timeout_s: float) -> None:
         """Wait until everything has left and reports have confirmed that it arrived, or the time is over.
 
-        A loss at the very end leaves no gap that shows: the last packet goes out again until a report names it, and
-        the server asks for what is missing before it.
+        A loss at the very end leaves no gap that shows: the last packet goes out again now and then until a report
+        names it, and the server asks for what is missing before it.
         """
         deadline_s = self._loop.time() + timeout_s
-        while self._loop.time() < deadline_s and not self.closed.done():
+        repeat_at_s, interval_s = 0.0, _REPEAT_S
+        while (now_s := self._loop.time()) < deadline_s and not self.closed.done():
             if self._uplink.idle:
-                incomplete = [outgoing for outgoing in self._outgoing.values() if not outgoing.sender.complete]
-                if not incomplete:
+                if all(outgoing.sender.complete for outgoing in self._outgoing.values()):
                     return
-                for outgoing in incomplete:
-                    if not outgoing.sender.acknowledged:
-                        self._repeat_last(outgoing)
+                if now_s >= repeat_at_s:
+                    self._repeat_unnamed()
+                    repeat_at_s, interval_s = now_s + interval_s, 2 * interval_s
             await asyncio.wait([self.closed], timeout=_DRAIN_POLL_S)
 
-    def _repeat_last(self, outgoing: _Outgoing) -> None:
-        if outgoing.lane is None:
-            self._transport.send_rtp(outgoing.sender.repeat_last(), voice=True)
-        else:
-            self._uplink.repeat_last(outgoing.lane)
+    def _repeat_unnamed(self) -> None:
+        for outgoing in self._outgoing.values():
+            if outgoing.sender.acknowledged:
+                continue
+            if outgoing.lane is None:
+                self._transport.send_rtp(outgoing.sender.repeat_last(), voice=True)
+            else:
+                self._uplink.repeat_last(outgoing.lane)
 
     def _say_goodbye(self) -> None:
         """One BYE for all (RFC 3550 §6.6): after one for each the server would go on from layer to layer."""

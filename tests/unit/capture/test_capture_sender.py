@@ -143,6 +143,23 @@ def test_it_is_complete_when_a_report_names_the_last_packet_and_none_is_missing_
         assert (sender.acknowledged, sender.complete) == (acknowledged, complete)
 
 
+def test_what_has_been_missing_for_longer_than_packets_are_remembered_is_not_waited_for() -> None:
+    sender = sender_of(parameters(), first_seq=100)
+    sender.packetize(picture(5000.0), 5000.0)
+
+    def told(lost: int, now_s: float) -> bool:
+        sender.report(ReportBlock(0x1111, 0, lost, 65536 + sender.highest_ext_seq, 0, 0, 0), now_s)
+        return sender.complete
+
+    assert [told(2, 5000.0 + each) for each in range(4)] == [False, False, False, True]
+    assert not told(3, 5004.0), "one more, which can still be sent again"
+    assert told(2, 5005.0)
+    assert not told(3, 5006.0)
+    # The receiver counts one too many: what it took for the first packet was not.
+    assert [told(-1, 5010.0 + each) for each in range(5)][-1]
+    assert not told(0, 5015.0)
+
+
 def test_its_ssrcs_are_those_of_the_stream_and_of_what_is_sent_again() -> None:
     assert sender_of(parameters()).ssrcs == [0x1111, 0x2222]
     assert sender_of(parameters(rtx=False)).ssrcs == [0x1111]
