@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import psutil
+    from playwright.async_api import Route, WebSocket
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -75,3 +76,34 @@ async def test_the_picture_is_back_within_three_seconds_of_the_kill_of_its_worke
         assert await page.evaluate("() => window.sameDocument"), "nobody has reloaded the page"
         await until_phase(page, "live")
         await server.until(is_held, f"/api/lessons/{LESSON}", observer)
+
+
+async def test_a_session_that_ended_before_its_answer_arrived_is_not_waited_for(tmp_path: Path) -> None:
+    async with serving(tmp_path, workers=2) as server, chromium() as browser, capturing(server, *SAMPLE):
+        page = await browser.new_page(viewport={"width": 1366, "height": 768})
+        asked: list[str] = []
+        answered, told = asyncio.Event(), asyncio.Event()
+
+        async def first_answer_late(route: Route) -> None:
+            asked.append(route.request.method)
+            if len(asked) > 1:
+                await route.continue_()
+                return
+            answer = await route.fetch()
+            answered.set()
+            await told.wait()
+            await route.fulfill(response=answer)
+
+        def listen(socket: WebSocket) -> None:
+            socket.on("framereceived", lambda frame: told.set() if "session_ended" in str(frame) else None)
+
+        page.on("websocket", listen)
+        await page.route("**/whep/**", first_answer_late)
+        await page.goto(await server.page("/terminal", "classroom", "大足二小"))
+        async with asyncio.timeout(30):
+            await answered.wait()
+            (await the_one_that_forwards(server.media_processes())).kill()
+            await told.wait()
+        await until_moving(page, "camera")
+        # Without the word of its end it would have been looked for (PATCH) and found to be unknown, seconds later.
+        assert asked[:2] == ["POST", "POST"]

@@ -16,6 +16,8 @@ const DEADLINE_MS = 4_000;
  * after the time that is for media would never come in. The server waits 15 s for them.
  */
 export const HANDSHAKES_MS = 10_000;
+/** While they take place another path is looked for once after so long: the network may have changed in between. */
+export const HANDSHAKES_DOUBT_MS = 2_500;
 
 export abstract class MediaSession {
   protected readonly pc: RTCPeerConnection;

@@ -1,7 +1,7 @@
 /** Receives a lesson for as long as it is wanted: starts WHEP sessions, watches them, starts again. */
 
 import { retryDelay_ms, type Backoff } from "./backoff";
-import { HANDSHAKES_MS, type MediaTarget } from "./media_session";
+import { HANDSHAKES_DOUBT_MS, HANDSHAKES_MS, type MediaTarget } from "./media_session";
 import { Problem } from "./problem";
 import { statsBetween, totalBytes, type ReceiveSample, type ReceiveStats } from "./receive_stats";
 import { WhepSession, type Slot, type SlotTracks } from "./whep_session";
@@ -49,6 +49,8 @@ export class WhepClient {
   #before: ReceiveSample | null = null;
   /** The present session has been connected: silence is no handshake any more. */
   #connected = false;
+  /** Sessions that ended while the answer that says what the present one is called was on its way. */
+  readonly #ended = new Set<string>();
   #lastBytes_ms = 0;
   #expectedSince_ms = 0;
   #restartedAt_ms = 0;
@@ -113,6 +115,7 @@ export class WhepClient {
 
   /** The server says that a session is over: if it is the present one, begin another without waiting for silence. */
   sessionEnded(session_id: string): void {
+    if (this.#session?.id === null) this.#ended.add(session_id);
     if (this.#session?.id !== session_id) return;
     this.#failures = 0;
     this.#drop(true);
@@ -125,12 +128,17 @@ export class WhepClient {
     this.#session = session;
     this.#before = null;
     this.#connected = false;
+    this.#ended.clear();
     this.#lastBytes_ms = Date.now();
     this.#report(this.#received ? "lost" : "connecting");
     session.onconnectionstatechange = () => this.#connectionChanged(session);
     session.open().then(
       () => {
         if (session !== this.#session) return;
+        if (session.id !== null && this.#ended.has(session.id)) {
+          this.sessionEnded(session.id);
+          return;
+        }
         this.#lastBytes_ms = Date.now();
         this.#events.tracks(session.tracks);
         void this.#watch(session);
@@ -176,6 +184,7 @@ export class WhepClient {
     this.#before = after;
     if (totalBytes(after) > totalBytes(before)) {
       this.#lastBytes_ms = now_ms;
+      this.#connected = true;
       this.#failures = 0;
       this.#received = true;
       this.#report("receiving");
@@ -189,7 +198,7 @@ export class WhepClient {
         this.#failed(null);
         return;
       }
-      if (silent_ms >= DOUBT_MS && this.#connected) this.#restart(session);
+      if (silent_ms >= (this.#connected ? DOUBT_MS : HANDSHAKES_DOUBT_MS)) this.#restart(session);
       if (silent_ms >= LOST_MS && this.#received) this.#report("lost");
     }
     this.#events.stats(statsBetween(before, after));

@@ -1,7 +1,7 @@
 /** Sends camera and microphone for as long as it is wanted: starts WHIP sessions, watches them, starts again. */
 
 import { retryDelay_ms, type Backoff } from "./backoff";
-import { HANDSHAKES_MS, type MediaTarget } from "./media_session";
+import { HANDSHAKES_DOUBT_MS, HANDSHAKES_MS, type MediaTarget } from "./media_session";
 import { Problem } from "./problem";
 import { WhipSession } from "./whip_session";
 
@@ -28,6 +28,8 @@ export class WhipClient {
   #session: WhipSession | null = null;
   /** The present session has been connected: from then on there should be reports. */
   #connected = false;
+  /** Sessions that ended while the answer that says what the present one is called was on its way. */
+  readonly #ended = new Set<string>();
   #reports = 0;
   #reportedAt_ms = 0;
   #restartedAt_ms = 0;
@@ -82,6 +84,7 @@ export class WhipClient {
 
   /** The server says that a session is over. */
   sessionEnded(session_id: string): void {
+    if (this.#session?.id === null) this.#ended.add(session_id);
     if (this.#session?.id !== session_id) return;
     this.#failures = 0;
     this.#drop(true);
@@ -93,6 +96,7 @@ export class WhipClient {
     const session = new WhipSession(this.#target);
     this.#session = session;
     this.#connected = false;
+    this.#ended.clear();
     this.#reports = 0;
     this.#reportedAt_ms = Date.now();
     this.#report(this.#sent ? "lost" : "connecting");
@@ -100,6 +104,10 @@ export class WhipClient {
     session.open(this.#tracks).then(
       () => {
         if (session !== this.#session) return;
+        if (session.id !== null && this.#ended.has(session.id)) {
+          this.sessionEnded(session.id);
+          return;
+        }
         this.#reportedAt_ms = Date.now();
         void this.#watch(session);
       },
@@ -132,13 +140,17 @@ export class WhipClient {
     if (reports > this.#reports) {
       this.#reports = reports;
       this.#reportedAt_ms = now_ms;
+      this.#connected = true;
       this.#failures = 0;
       this.#sent = true;
       this.#report("sending");
     } else if (silent_ms > (this.#connected ? STALL_MS : HANDSHAKES_MS)) {
       this.#failed(null);
       return;
-    } else if (this.#connected && silent_ms > DOUBT_MS && this.#restartedAt_ms < this.#reportedAt_ms) {
+    } else if (
+      silent_ms > (this.#connected ? DOUBT_MS : HANDSHAKES_DOUBT_MS) &&
+      this.#restartedAt_ms < this.#reportedAt_ms
+    ) {
       this.#restartedAt_ms = now_ms;
       session.restart().catch((error: unknown) => {
         if (session === this.#session && error instanceof Problem && error.status === 404) this.#failed(null);
