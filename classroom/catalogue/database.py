@@ -212,5 +212,5 @@ def _migrate(connection: Connection) -> None:
 def _has_newest_schema(connection: Connection) -> bool:
     if not inspect(connection).has_table("alembic_version"):
         return False
-    newest = max(path.name for path in (STEPS / "versions").glob("[0-9]*.py")).partition("_")[0]
+    newest = max((path.name for path in (STEPS / "versions").glob("[0-9]*.py")), default="").partition("_")[0]
     return list(connection.scalars(text("SELECT version_num FROM alembic_version"))) == [newest]
