@@ -24,6 +24,8 @@ export abstract class MediaSession {
   readonly #target: MediaTarget;
   readonly #abort = new AbortController();
   #resource: string | null = null;
+  /** What the server said is over before it was known what it calls this one. */
+  readonly #overBefore = new Set<string>();
   /** The latest: saying goodbye waits for nothing. */
   #token = "";
 
@@ -38,8 +40,17 @@ export abstract class MediaSession {
   }
 
   /** What the server calls this session; null before it has answered. */
-  get id(): string | null {
+  get #id(): string | null {
     return this.#resource?.split("/").at(-1) ?? null;
+  }
+
+  /**
+   * The server says that a session is over: whether it is this one. The word may overtake the answer to our offer; then
+   * it is the answer that fails.
+   */
+  isOver(session_id: string): boolean {
+    if (this.#id === null) this.#overBefore.add(session_id);
+    return this.#id === session_id;
   }
 
   set onconnectionstatechange(listener: () => void) {
@@ -59,6 +70,10 @@ export abstract class MediaSession {
     const response = await this.#ask("POST", this.#target.url, "application/sdp", withLabels(sdp, labels));
     const location = response.headers.get("Location");
     if (location !== null) this.#resource = new URL(location, response.url).href;
+    if (this.#id !== null && this.#overBefore.has(this.#id)) {
+      this.#resource = null; // there is nobody to take leave of
+      throw new Problem(0, "session_ended", "");
+    }
     await this.pc.setRemoteDescription({ type: "answer", sdp: await response.text() });
   }
 

@@ -49,8 +49,6 @@ export class WhepClient {
   #before: ReceiveSample | null = null;
   /** The present session has been connected: silence is no handshake any more. */
   #connected = false;
-  /** Sessions that ended while the answer that says what the present one is called was on its way. */
-  readonly #ended = new Set<string>();
   #lastBytes_ms = 0;
   #expectedSince_ms = 0;
   #restartedAt_ms = 0;
@@ -115,8 +113,7 @@ export class WhepClient {
 
   /** The server says that a session is over: if it is the present one, begin another without waiting for silence. */
   sessionEnded(session_id: string): void {
-    if (this.#session?.id === null) this.#ended.add(session_id);
-    if (this.#session?.id !== session_id) return;
+    if (!this.#session?.isOver(session_id)) return;
     this.#failures = 0;
     this.#drop(true);
     this.#failed(null);
@@ -128,17 +125,12 @@ export class WhepClient {
     this.#session = session;
     this.#before = null;
     this.#connected = false;
-    this.#ended.clear();
     this.#lastBytes_ms = Date.now();
     this.#report(this.#received ? "lost" : "connecting");
     session.onconnectionstatechange = () => this.#connectionChanged(session);
     session.open().then(
       () => {
         if (session !== this.#session) return;
-        if (session.id !== null && this.#ended.has(session.id)) {
-          this.sessionEnded(session.id);
-          return;
-        }
         this.#lastBytes_ms = Date.now();
         this.#events.tracks(session.tracks);
         void this.#watch(session);

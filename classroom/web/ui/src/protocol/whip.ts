@@ -28,8 +28,6 @@ export class WhipClient {
   #session: WhipSession | null = null;
   /** The present session has been connected: from then on there should be reports. */
   #connected = false;
-  /** Sessions that ended while the answer that says what the present one is called was on its way. */
-  readonly #ended = new Set<string>();
   #reports = 0;
   #reportedAt_ms = 0;
   #restartedAt_ms = 0;
@@ -84,8 +82,7 @@ export class WhipClient {
 
   /** The server says that a session is over. */
   sessionEnded(session_id: string): void {
-    if (this.#session?.id === null) this.#ended.add(session_id);
-    if (this.#session?.id !== session_id) return;
+    if (!this.#session?.isOver(session_id)) return;
     this.#failures = 0;
     this.#drop(true);
     this.#failed(null);
@@ -96,7 +93,6 @@ export class WhipClient {
     const session = new WhipSession(this.#target);
     this.#session = session;
     this.#connected = false;
-    this.#ended.clear();
     this.#reports = 0;
     this.#reportedAt_ms = Date.now();
     this.#report(this.#sent ? "lost" : "connecting");
@@ -104,10 +100,6 @@ export class WhipClient {
     session.open(this.#tracks).then(
       () => {
         if (session !== this.#session) return;
-        if (session.id !== null && this.#ended.has(session.id)) {
-          this.sessionEnded(session.id);
-          return;
-        }
         this.#reportedAt_ms = Date.now();
         void this.#watch(session);
       },
